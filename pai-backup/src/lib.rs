@@ -1,0 +1,13 @@
+//! TODO one sentence.
+
+pub mod cli;
+
+use pai_common::console::Console;
+use pai_common::exit::Exit;
+
+use crate::cli::Args;
+
+/// Runs the tool.
+pub fn run(_args: &Args, _console: &Console) -> anyhow::Result<Exit> {
+    anyhow::bail!("not built yet")
+}

@@ -1,0 +1,186 @@
+//! Files that appear whole or not at all: written beside their place, synced, renamed, the folder synced.
+//!
+//! The order is restic's (`internal/backend/local/local.go`). The temporary file `.NAME.partial` is locked
+//! while it is written, so a later run can tell one left by a crash (removed) from one in use (busy).
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::lock::Busy;
+
+/// A file on its way to `target`. Dropped before [`AtomicFile::commit`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct AtomicFile {
+    file: File,
+    temp: PathBuf,
+    target: PathBuf,
+    committed: bool,
+}
+
+impl AtomicFile {
+    /// Starts a file that will become `target` with permission bits `mode`.
+    pub fn create(target: &Path, mode: u32) -> anyhow::Result<Self> {
+        let temp = temp_path(target)?;
+        let file = create_temp(&temp).with_context(|| format!("could not create {}", target.display()))?;
+        let this = Self { file, temp, target: target.to_owned(), committed: false };
+        // open(2) applies the umask; the caller's mode is meant exactly.
+        this.file
+            .set_permissions(Permissions::from_mode(mode))
+            .with_context(|| format!("could not set the mode of {}", this.temp.display()))?;
+        Ok(this)
+    }
+
+    /// Starts a file that will replace `target`, keeping its mode and, where allowed, its owner.
+    /// `mode` counts when there is nothing to replace yet.
+    pub fn replace(target: &Path, mode: u32) -> anyhow::Result<Self> {
+        let Ok(existing) = std::fs::metadata(target) else { return Self::create(target, mode) };
+        let this = Self::create(target, existing.mode() & 0o7777)?;
+        // Only root may give files away; everyone else already owns what they may replace.
+        let _ = std::os::unix::fs::fchown(&this.file, Some(existing.uid()), Some(existing.gid()));
+        Ok(this)
+    }
+
+    /// Where the bytes are until the commit.
+    pub fn temp(&self) -> &Path {
+        &self.temp
+    }
+
+    /// The file behind the temporary name.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Syncs the bytes, gives the file its name (replacing what had it), and syncs the folder.
+    pub fn commit(mut self) -> anyhow::Result<()> {
+        self.file.sync_all().with_context(|| format!("could not sync {}", self.temp.display()))?;
+        std::fs::rename(&self.temp, &self.target).with_context(|| {
+            format!("could not rename {} to {}", self.temp.display(), self.target.display())
+        })?;
+        self.committed = true;
+        sync_folder(&self.target)
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.file.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = std::fs::remove_file(&self.temp);
+        }
+    }
+}
+
+/// Writes `bytes` to `target` in one atomic step, keeping an existing file's mode and owner.
+pub fn write(target: &Path, mode: u32, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut file = AtomicFile::replace(target, mode)?;
+    file.write_all(bytes).with_context(|| format!("could not write {}", target.display()))?;
+    file.commit()
+}
+
+/// Makes a rename or an unlink in the folder of `path` survive a power cut.
+pub fn sync_folder(path: &Path) -> anyhow::Result<()> {
+    let folder = folder_of(path);
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .with_context(|| format!("could not sync folder {}", folder.display()))
+}
+
+/// The temporary name that [`AtomicFile`] uses for `target`.
+pub fn temp_path(target: &Path) -> anyhow::Result<PathBuf> {
+    let Some(name) = target.file_name() else {
+        bail!("could not write {}: not a file name", target.display())
+    };
+    let mut temp = OsString::from(".");
+    temp.push(name);
+    temp.push(".partial");
+    Ok(target.with_file_name(temp))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn create_temp(temp: &Path) -> anyhow::Result<File> {
+    let open = || OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(temp);
+    let file = match open() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            remove_stale(temp)?;
+            open()?
+        }
+        other => other?,
+    };
+    // A file system without locks only loses the stale check.
+    let _ = file.try_lock();
+    Ok(file)
+}
+
+fn remove_stale(temp: &Path) -> anyhow::Result<()> {
+    let left = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(temp)?;
+    match left.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Busy { folder: folder_of(temp).to_owned() }.into()),
+        _ => std::fs::remove_file(temp).with_context(|| format!("could not remove stale {}", temp.display())),
+    }
+}
+
+const O_NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_committed_file_is_whole_and_an_abandoned_one_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.txt");
+        let mut file = AtomicFile::create(&target, 0o640).unwrap();
+        file.write_all(b"half").unwrap();
+        drop(file);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+        let mut file = AtomicFile::create(&target, 0o640).unwrap();
+        file.write_all(b"whole").unwrap();
+        assert!(!target.exists());
+        file.commit().unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"whole");
+        assert_eq!(std::fs::metadata(&target).unwrap().mode() & 0o7777, 0o640);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_stale_partial_is_removed_and_a_live_one_is_busy() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.txt");
+        std::fs::write(temp_path(&target).unwrap(), "left by a crash").unwrap();
+        let live = AtomicFile::create(&target, 0o600).unwrap();
+        let second = AtomicFile::create(&target, 0o600).unwrap_err();
+        assert!(second.chain().any(<dyn std::error::Error>::is::<Busy>), "{second:#}");
+        drop(live);
+    }
+
+    #[test]
+    fn replacing_keeps_the_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.txt");
+        std::fs::write(&target, "old").unwrap();
+        std::fs::set_permissions(&target, Permissions::from_mode(0o604)).unwrap();
+        write(&target, 0o600, b"new").unwrap();
+        assert_eq!(std::fs::metadata(&target).unwrap().mode() & 0o7777, 0o604);
+    }
+}

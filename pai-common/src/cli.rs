@@ -1,0 +1,121 @@
+//! How a tool starts and ends: parse, run, exit code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::{Args, Parser};
+
+use crate::clock::{Clock, Timestamp};
+use crate::console::Console;
+use crate::exit::Exit;
+use crate::lock::Busy;
+use crate::output::Closed;
+use crate::signal::{self, Interrupted};
+
+/// The switches that mean the same in every tool that takes them.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Common {
+    /// Say nothing but errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    /// Say more about what is done
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+/// The instant a run takes for now.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Now {
+    /// Take this instant (RFC 3339) for now: "what would happen on"
+    #[arg(long, global = true, env = "PAI_NOW", value_name = "INSTANT", value_parser = Timestamp::parse)]
+    pub now: Option<Timestamp>,
+}
+
+impl Now {
+    /// The clock this run goes by.
+    pub fn clock(&self) -> Clock {
+        Clock::new(self.now)
+    }
+}
+
+/// An error with a second line that says what to do about it.
+#[derive(Debug)]
+pub struct Hinted {
+    cause: anyhow::Error,
+    hint: String,
+}
+
+impl Hinted {
+    /// `cause`, and below it `hint: ...`.
+    pub fn new(cause: impl Into<anyhow::Error>, hint: impl Into<String>) -> Self {
+        Self { cause: cause.into(), hint: hint.into() }
+    }
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.cause)
+    }
+}
+
+impl std::error::Error for Hinted {}
+
+/// Runs a tool from its command line to its exit code. `common` picks the shared switches out of `A`.
+pub fn run<A: Parser>(
+    tool: &'static str,
+    common: impl Fn(&A) -> Common,
+    body: impl FnOnce(&A, &Console) -> anyhow::Result<Exit>,
+) -> ExitCode {
+    let args = match A::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // clap knows the stream and the code (0 for --help, 2 for bad usage).
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let Common { quiet, verbose } = common(&args);
+    let console = Console::new(tool, quiet, verbose);
+    if let Err(error) = signal::listen() {
+        console.warn(format_args!("could not listen for signals: {error}"));
+    }
+    conclude(&console, body(&args, &console)).into()
+}
+
+fn conclude(console: &Console, result: anyhow::Result<Exit>) -> Exit {
+    let error = match result {
+        Ok(exit) => return exit,
+        Err(error) => error,
+    };
+    if error.chain().any(<dyn std::error::Error>::is::<Closed>) {
+        // `... | head` has read enough: that is no failure.
+        return Exit::Done;
+    }
+    if let Some(interrupted) = error.chain().find_map(|cause| cause.downcast_ref::<Interrupted>()) {
+        interrupted.raise();
+        return Exit::Failed;
+    }
+    console.complain(format_args!("{error:#}"));
+    if let Some(hinted) = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()) {
+        console.warn(format_args!("hint: {}", hinted.hint));
+    }
+    if error.chain().any(<dyn std::error::Error + 'static>::is::<Busy>) { Exit::Busy } else { Exit::Failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conclude_with(error: impl Into<anyhow::Error>) -> Exit {
+        conclude(&Console::new("pai-test", false, false), Err(error.into()))
+    }
+
+    #[test]
+    fn errors_end_with_their_documented_code() {
+        assert_eq!(conclude_with(anyhow::anyhow!("could not read a")), Exit::Failed);
+        assert_eq!(conclude_with(anyhow::Error::from(Closed).context("printing")), Exit::Done);
+        let busy = Busy { folder: "/x".into() };
+        assert_eq!(conclude_with(anyhow::Error::from(busy).context("locking")), Exit::Busy);
+    }
+}

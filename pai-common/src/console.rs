@@ -1,0 +1,123 @@
+//! What a tool says on stderr: one line each, prefixed by its name, safe to show on a terminal.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use indicatif::ProgressBar;
+
+/// stderr, shared by every thread of a run. It counts complaints, so that the run can end with exit 1.
+#[derive(Debug)]
+pub struct Console {
+    tool: &'static str,
+    quiet: bool,
+    verbose: bool,
+    terminal: bool,
+    complaints: AtomicUsize,
+    bar: Mutex<Option<ProgressBar>>,
+}
+
+impl Console {
+    /// A console for `tool`; `quiet` silences [`Console::note`], never [`Console::complain`].
+    pub fn new(tool: &'static str, quiet: bool, verbose: bool) -> Self {
+        Self {
+            tool,
+            quiet,
+            verbose,
+            terminal: std::io::stderr().is_terminal(),
+            complaints: AtomicUsize::new(0),
+            bar: Mutex::new(None),
+        }
+    }
+
+    /// Something went wrong with one input; the run goes on and ends with exit 1.
+    pub fn complain(&self, message: impl Display) {
+        self.complaints.fetch_add(1, Ordering::Relaxed);
+        self.say(&message);
+    }
+
+    /// Something the person should know that is no failure.
+    pub fn warn(&self, message: impl Display) {
+        self.say(&message);
+    }
+
+    /// Talk that `-q` silences.
+    pub fn note(&self, message: impl Display) {
+        if !self.quiet {
+            self.say(&message);
+        }
+    }
+
+    /// Detail that only `-v` shows.
+    pub fn detail(&self, message: impl Display) {
+        if self.verbose {
+            self.say(&message);
+        }
+    }
+
+    /// How many times [`Console::complain`] was called.
+    pub fn complaints(&self) -> usize {
+        self.complaints.load(Ordering::Relaxed)
+    }
+
+    /// Whether a person asked for silence.
+    pub fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Lines are printed around `bar` from now on, so that neither tears the other.
+    pub(crate) fn attach(&self, bar: Option<ProgressBar>) {
+        *self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = bar;
+    }
+
+    fn say(&self, message: &dyn Display) {
+        let text = format!("{}: {message}", self.tool);
+        let line = if self.terminal { escape_control(&text) } else { Cow::Borrowed(text.as_str()) };
+        let print = || {
+            // Nowhere is left to report a stderr that cannot be written.
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+        };
+        match &*self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+/// File names may hold terminal commands; a person's screen gets them as `\x1b`, `\n` stays.
+pub fn escape_control(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c.is_control() && c != '\n') {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().fold(String::with_capacity(text.len() + 8), |mut out, c| {
+        if c.is_control() && c != '\n' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+        out
+    });
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_line_feeds_kept() {
+        assert_eq!(escape_control("plain ä"), "plain ä");
+        assert_eq!(escape_control("a\u{1b}[31mb\n\u{7}"), "a\\u{1b}[31mb\n\\u{7}");
+    }
+
+    #[test]
+    fn complaints_are_counted_and_notes_are_not() {
+        let console = Console::new("pai-test", true, false);
+        console.note("nothing");
+        assert_eq!(console.complaints(), 0);
+        console.complain("could not read a: denied");
+        assert_eq!(console.complaints(), 1);
+    }
+}

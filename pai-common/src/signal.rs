@@ -1,0 +1,56 @@
+//! SIGINT and SIGTERM: a run notices, cleans up, and then lets the signal end the process.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+static RECEIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(|| Arc::new(AtomicUsize::new(0)));
+
+/// The run was asked to stop. Anything holding a temporary file removes it while this travels up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interrupted {
+    signal: i32,
+}
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "interrupted by signal {}", self.signal)
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// Starts noticing signals; without this call they end the process at once, as usual.
+pub fn listen() -> std::io::Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_usize(signal, Arc::clone(&RECEIVED), signal as usize)?;
+    }
+    Ok(())
+}
+
+/// An error once a signal has come in. Loops that may run long ask this between two steps.
+pub fn check() -> Result<(), Interrupted> {
+    match received() {
+        None => Ok(()),
+        Some(signal) => Err(Interrupted { signal }),
+    }
+}
+
+/// The signal that came in, if any.
+pub fn received() -> Option<i32> {
+    match RECEIVED.load(Ordering::Relaxed) {
+        0 => None,
+        signal => Some(signal as i32),
+    }
+}
+
+impl Interrupted {
+    /// Ends the process the way the signal would have, so that the caller sees 130 or 143.
+    pub(crate) fn raise(self) {
+        // Only fails for signals that have no default action; these three do.
+        let _ = signal_hook::low_level::emulate_default_handler(self.signal);
+    }
+}

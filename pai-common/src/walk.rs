@@ -1,0 +1,289 @@
+//! An ordered walk over a tree: parents before children, names by their bytes, with excludes.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use glob::{MatchOptions, Pattern};
+
+/// Patterns that leave things out, with the rules of .gitignore: a pattern without a slash matches a name
+/// at any depth, one with a slash the path from the root of the walk; a final slash means folders only;
+/// `!` takes back; the last match wins; below an excluded folder nothing is looked at.
+#[derive(Debug, Clone, Default)]
+pub struct Excludes {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    pattern: Pattern,
+    whole_path: bool,
+    folders_only: bool,
+    exclude: bool,
+}
+
+impl Excludes {
+    /// Adds one pattern.
+    pub fn add(&mut self, pattern: &str) -> anyhow::Result<()> {
+        let (exclude, body) = match pattern.strip_prefix('!') {
+            Some(rest) => (false, rest),
+            None => (true, pattern.strip_prefix('\\').unwrap_or(pattern)),
+        };
+        let (folders_only, body) = match body.strip_suffix('/') {
+            Some(rest) => (true, rest),
+            None => (false, body),
+        };
+        let whole_path = body.contains('/');
+        let body = body.strip_prefix('/').unwrap_or(body);
+        let pattern =
+            Pattern::new(body).with_context(|| format!("could not read exclude pattern {pattern:?}"))?;
+        self.rules.push(Rule { pattern, whole_path, folders_only, exclude });
+        Ok(())
+    }
+
+    /// Adds the patterns of a file, one a line; empty lines and lines that start with `#` are skipped.
+    pub fn add_file(&mut self, path: &Path) -> anyhow::Result<()> {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+        for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
+            self.add(line).with_context(|| format!("in {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Whether `path`, relative to the root of the walk, is left out.
+    pub fn excludes(&self, path: &Path, is_folder: bool) -> bool {
+        const SLASH_IS_LITERAL: MatchOptions = MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: false,
+        };
+        if self.rules.is_empty() {
+            return false;
+        }
+        let whole = path.to_string_lossy();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        self.rules
+            .iter()
+            .rev()
+            .find(|rule| {
+                let subject: &str = if rule.whole_path { &whole } else { &name };
+                (is_folder || !rule.folders_only) && rule.pattern.matches_with(subject, SLASH_IS_LITERAL)
+            })
+            .is_some_and(|rule| rule.exclude)
+    }
+}
+
+/// How far a walk goes.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// What is left out.
+    pub excludes: Excludes,
+    /// Leave out what stands below a `CACHEDIR.TAG` (bford.info/cachedir), but for the tag itself.
+    pub skip_caches: bool,
+    /// Stay on the file system of the root.
+    pub one_file_system: bool,
+}
+
+/// One thing found. Links are not followed.
+#[derive(Debug)]
+pub struct Found {
+    /// Path relative to the root of the walk.
+    pub path: PathBuf,
+    /// lstat(2) of it.
+    pub metadata: Metadata,
+}
+
+/// What a walk hands out: a thing, or a path that could not be read and why.
+pub type Item = Result<Found, Failure>;
+
+/// A path the walk could not read.
+#[derive(Debug)]
+pub struct Failure {
+    /// Path relative to the root of the walk.
+    pub path: PathBuf,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// Walks `root` from its entry `start` (relative; empty for the whole root, which itself is not handed out).
+/// A missing `start` comes as one [`Failure`].
+pub fn walk<'a>(root: &'a Path, start: &Path, options: &'a Options) -> Walk<'a> {
+    let mut walk = Walk { root, options, device: None, stack: Vec::new() };
+    if start.as_os_str().is_empty() {
+        walk.enter(PathBuf::new());
+    } else {
+        walk.stack.push(vec![Pending::Name(PathBuf::new(), start.as_os_str().to_owned())]);
+    }
+    walk
+}
+
+/// The iterator behind [`walk`]. Memory: the names of the folders between the root and here.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    root: &'a Path,
+    options: &'a Options,
+    device: Option<u64>,
+    /// For each open folder what is still to come, in reverse order.
+    stack: Vec<Vec<Pending>>,
+}
+
+#[derive(Debug)]
+enum Pending {
+    Name(PathBuf, OsString),
+    Failed(Failure),
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            let level = self.stack.last_mut()?;
+            let (parent, name) = match level.pop() {
+                None => {
+                    self.stack.pop();
+                    continue;
+                }
+                Some(Pending::Failed(failure)) => return Some(Err(failure)),
+                Some(Pending::Name(parent, name)) => (parent, name),
+            };
+            let path = parent.join(name);
+            let metadata = match std::fs::symlink_metadata(self.root.join(&path)) {
+                Ok(metadata) => metadata,
+                Err(error) => return Some(Err(Failure { path, error })),
+            };
+            if self.options.excludes.excludes(&path, metadata.is_dir()) {
+                continue;
+            }
+            if metadata.is_dir() && self.same_device(&metadata) {
+                self.enter(path.clone());
+            }
+            return Some(Ok(Found { path, metadata }));
+        }
+    }
+}
+
+impl Walk<'_> {
+    fn same_device(&mut self, metadata: &Metadata) -> bool {
+        if !self.options.one_file_system {
+            return true;
+        }
+        let root = self.root;
+        let device = *self.device.get_or_insert_with(|| {
+            std::fs::metadata(root).map_or_else(|_| metadata.dev(), |root| root.dev())
+        });
+        metadata.dev() == device
+    }
+
+    fn enter(&mut self, folder: PathBuf) {
+        match self.names(&folder) {
+            Ok(mut names) => {
+                names.sort_unstable_by(|a, b| b.as_bytes().cmp(a.as_bytes()));
+                self.stack.push(names.into_iter().map(|name| Pending::Name(folder.clone(), name)).collect());
+            }
+            Err(error) => self.stack.push(vec![Pending::Failed(Failure { path: folder, error })]),
+        }
+    }
+
+    fn names(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+        let full = self.root.join(folder);
+        if self.options.skip_caches && is_cache(&full) {
+            return Ok(vec![OsStr::new("CACHEDIR.TAG").to_owned()]);
+        }
+        std::fs::read_dir(full)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+    }
+}
+
+fn is_cache(folder: &Path) -> bool {
+    use std::io::Read;
+    const SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
+    let mut start = [0; SIGNATURE.len()];
+    std::fs::File::open(folder.join("CACHEDIR.TAG"))
+        .and_then(|mut tag| tag.read_exact(&mut start))
+        .is_ok_and(|()| start == SIGNATURE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["a", "a/deep", "cache", "b-folder"] {
+            std::fs::create_dir(root.path().join(folder)).unwrap();
+        }
+        for file in ["a/x.md", "a/deep/y.tmp", "a-z", "b", "cache/big"] {
+            std::fs::write(root.path().join(file), file).unwrap();
+        }
+        std::fs::write(
+            root.path().join("cache/CACHEDIR.TAG"),
+            "Signature: 8a477f597d28d172789f06886806bc55\n",
+        )
+        .unwrap();
+        root
+    }
+
+    fn paths(root: &Path, start: &str, options: &Options) -> Vec<String> {
+        walk(root, Path::new(start), options).map(|item| item.unwrap().path.display().to_string()).collect()
+    }
+
+    fn excluding(patterns: &[&str]) -> Options {
+        let mut options = Options::default();
+        for pattern in patterns {
+            options.excludes.add(pattern).unwrap();
+        }
+        options
+    }
+
+    #[test]
+    fn the_order_is_by_component_and_parents_come_first() {
+        let root = tree();
+        assert_eq!(
+            paths(root.path(), "", &Options::default()),
+            [
+                "a",
+                "a/deep",
+                "a/deep/y.tmp",
+                "a/x.md",
+                "a-z",
+                "b",
+                "b-folder",
+                "cache",
+                "cache/CACHEDIR.TAG",
+                "cache/big"
+            ]
+        );
+        assert_eq!(paths(root.path(), "a", &Options::default()), ["a", "a/deep", "a/deep/y.tmp", "a/x.md"]);
+    }
+
+    #[test]
+    fn excludes_follow_gitignore() {
+        let root = tree();
+        let rest = ["a", "a/deep", "a/x.md", "a-z", "b", "b-folder"];
+        assert_eq!(paths(root.path(), "", &excluding(&["*.tmp", "cache/"])), rest);
+        assert_eq!(paths(root.path(), "", &excluding(&["/cache", "a/**/*.tmp"])), rest);
+        assert_eq!(paths(root.path(), "", &excluding(&["*", "!a", "!x.md"])), ["a", "a/x.md"]);
+    }
+
+    #[test]
+    fn a_tagged_cache_gives_its_tag_alone() {
+        let root = tree();
+        let options = Options { skip_caches: true, ..Options::default() };
+        let found = paths(root.path(), "", &options);
+        assert!(found.contains(&"cache/CACHEDIR.TAG".to_owned()) && !found.contains(&"cache/big".to_owned()));
+    }
+
+    #[test]
+    fn a_missing_start_is_one_failure() {
+        let root = tree();
+        let options = Options::default();
+        let items: Vec<Item> = walk(root.path(), Path::new("nope"), &options).collect();
+        assert!(matches!(&items[..], [Err(failure)] if failure.error.kind() == io::ErrorKind::NotFound));
+    }
+}

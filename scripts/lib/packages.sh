@@ -1,0 +1,37 @@
+# shellcheck shell=bash
+# Which program comes from which Debian package, and how to get the missing ones.
+
+# PROGRAM=PACKAGE; a program with a slash is a path.
+# shellcheck disable=SC2034 # read by the scripts that source this file
+test_programs=(
+  bsdtar=libarchive-tools busybox=busybox unzip=unzip zip=zip setfattr=attr
+  python3=python3 sqlite3=sqlite3 shellcheck=shellcheck shfmt=shfmt time=time
+)
+# shellcheck disable=SC2034
+lint_programs=(shellcheck=shellcheck shfmt=shfmt)
+# shellcheck disable=SC2034
+bench_programs=(pigz=pigz restic=restic borg=borgbackup time=time python3=python3 openssl=openssl)
+
+# install_missing PROGRAM=PACKAGE...: installs what is not on PATH. Without apt-get or root it says what
+# is missing and goes on: tests that need it skip.
+install_missing() {
+  local pair missing=() sudo=()
+  for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null 2>&1 || missing+=("${pair#*=}")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  if ! command -v apt-get >/dev/null 2>&1; then
+    echo "not installed, and no apt-get here: ${missing[*]}" >&2
+    return 0
+  fi
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! sudo -n true 2>/dev/null; then
+      echo "not installed, and no root here: ${missing[*]} (apt-get install ${missing[*]})" >&2
+      return 0
+    fi
+    sudo=(sudo -n)
+  fi
+  echo "installing ${missing[*]}" >&2
+  "${sudo[@]}" apt-get update -qq >&2
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
