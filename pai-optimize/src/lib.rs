@@ -1,6 +1,7 @@
 //! TODO one sentence.
 
 pub mod cli;
+pub mod markdown;
 
 use pai_common::console::Console;
 use pai_common::exit::Exit;
