@@ -1,7 +1,10 @@
 //! TODO one sentence.
 
 pub mod cli;
+pub mod date;
 pub mod markdown;
+pub mod memory;
+pub mod summary;
 
 use pai_common::console::Console;
 use pai_common::exit::Exit;

@@ -36,8 +36,7 @@ pub struct Outline {
 
 /// Finds the top-level headings of `text`; a byte order mark and front matter are stepped over.
 pub fn outline(text: &[u8]) -> Outline {
-    let mut scanner =
-        Scanner { text, containers: Vec::new(), leaf: Leaf::None, found: Outline::default() };
+    let mut scanner = Scanner { text, containers: Vec::new(), leaf: Leaf::None, found: Outline::default() };
     let mut start = preface(text);
     while start < text.len() {
         let feed = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
@@ -75,7 +74,10 @@ pub fn preface(text: &[u8]) -> usize {
 enum Container {
     Quote,
     /// A list item whose content stands `width` columns in; `empty` until it has any.
-    Item { width: usize, empty: bool },
+    Item {
+        width: usize,
+        empty: bool,
+    },
 }
 
 /// The block that takes the next line if no other starts there.
@@ -253,7 +255,9 @@ impl Scanner<'_> {
 
     /// Whether this line underlines the open paragraph and so makes it a heading.
     fn setext(&mut self, line: &Line<'_>, start: usize) -> bool {
-        let (Some(level), Leaf::Paragraph { start: first }) = (line.underline(), self.leaf) else { return false };
+        let (Some(level), Leaf::Paragraph { start: first }) = (line.underline(), self.leaf) else {
+            return false;
+        };
         let paragraph = &self.text[first..start];
         let skipped = if self.containers.is_empty() { definitions::skip(paragraph) } else { 0 };
         self.leaf = Leaf::None;

@@ -19,7 +19,9 @@ impl HtmlEnd {
             Self::Blank => line.trim_ascii().is_empty(),
             Self::RawTag => memchr::memchr_iter(b'<', line).any(|at| {
                 line[at + 1..].strip_prefix(b"/").is_some_and(|rest| {
-                    RAW_TAGS.iter().any(|tag| rest.get(tag.len()) == Some(&b'>') && starts_with_tag(rest, tag))
+                    RAW_TAGS
+                        .iter()
+                        .any(|tag| rest.get(tag.len()) == Some(&b'>') && starts_with_tag(rest, tag))
                 })
             }),
         }

@@ -99,8 +99,12 @@ impl<'a> Line<'a> {
             b'-' | b'+' | b'*' => 1,
             b'0'..=b'9' => {
                 let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-                let number_is_one = rest[..digits].iter().rev().skip(1).all(|&b| b == b'0') && rest[digits - 1] == b'1';
-                if digits > 9 || !matches!(rest.get(digits), Some(b'.' | b')')) || (interrupting && !number_is_one) {
+                let number_is_one =
+                    rest[..digits].iter().rev().skip(1).all(|&b| b == b'0') && rest[digits - 1] == b'1';
+                if digits > 9
+                    || !matches!(rest.get(digits), Some(b'.' | b')'))
+                    || (interrupting && !number_is_one)
+                {
                     return None;
                 }
                 digits + 1
@@ -163,7 +167,8 @@ impl<'a> Line<'a> {
 /// `***`, `- - -`, `___`: three or more of one mark and nothing but white space.
 pub(super) fn is_thematic_break(rest: &[u8]) -> bool {
     let mark = rest[0];
-    rest.iter().all(|&b| b == mark || b == b' ' || b == b'\t') && rest.iter().filter(|&&b| b == mark).count() >= 3
+    rest.iter().all(|&b| b == mark || b == b' ' || b == b'\t')
+        && rest.iter().filter(|&&b| b == mark).count() >= 3
 }
 
 /// The mark and length of an opening fence; a fence of backticks has none in its info string.
