@@ -47,6 +47,8 @@ pub struct Document<'a> {
     pub bytes: &'a [u8],
     /// Its sections, in order and without gaps.
     pub sections: Vec<Section>,
+    /// Whether a date may have a title behind it.
+    pub titles: bool,
     /// A fence or comment runs to the end of the file: nothing may be put behind it.
     pub unclosed: bool,
 }
@@ -78,7 +80,7 @@ impl<'a> Document<'a> {
         if let Some(range) = &outline.unclosed {
             mark_doubt(bytes, range, &mut sections);
         }
-        Self { bytes, sections, unclosed: outline.unclosed.is_some() }
+        Self { bytes, sections, titles, unclosed: outline.unclosed.is_some() }
     }
 
     /// The bytes of a section.
