@@ -115,6 +115,8 @@ impl Drop for AtomicFile {
 pub struct Batch {
     folder: PathBuf,
     pending: Vec<(PathBuf, PathBuf)>,
+    /// Permission bits that the umask is known to leave alone.
+    granted: Option<u32>,
 }
 
 /// Permission bits and, where it should not be the process's own, user and group of a new file.
@@ -129,7 +131,7 @@ pub struct Ownership {
 impl Batch {
     /// Nothing yet, in `folder`.
     pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), pending: Vec::new() }
+        Self { folder: folder.to_owned(), pending: Vec::new(), granted: None }
     }
 
     /// Writes `parts` beside `target`, a file of the batch's folder.
@@ -150,9 +152,13 @@ impl Batch {
         for part in parts {
             file.write_all(part).with_context(context)?;
         }
-        // The umask leaves the owner's bits alone; a file only its owner may use needs no second call.
-        if like.mode & 0o077 != 0 {
-            file.set_permissions(Permissions::from_mode(like.mode)).with_context(context)?;
+        if self.granted != Some(like.mode) {
+            let given = file.metadata().with_context(context)?.mode() & 0o7777;
+            if given == like.mode {
+                self.granted = Some(given);
+            } else {
+                file.set_permissions(Permissions::from_mode(like.mode)).with_context(context)?;
+            }
         }
         if let Some((user, group)) = like.owner {
             let _ = std::os::unix::fs::fchown(&file, Some(user), Some(group));

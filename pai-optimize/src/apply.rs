@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use anyhow::{Context, bail};
 use pai_common::atomic::{self, AtomicFile, Batch, Ownership};
@@ -56,7 +57,8 @@ pub fn resolve(memory: &Path) -> anyhow::Result<(PathBuf, Ownership)> {
     Ok((real, Ownership { mode: found.mode() & 0o7777, owner }))
 }
 
-/// Writes the archive files and the new memory file under temporary names, each checked first.
+/// Writes the archive files and the new memory file under temporary names, and syncs them, while a second thread
+/// makes sure that nothing is missing from them.
 pub fn stage(
     real: &Path,
     like: Ownership,
@@ -65,28 +67,47 @@ pub fn stage(
     plan: &Plan,
     listing: &Listing,
 ) -> anyhow::Result<Staged> {
-    let text = plan.text(document);
-    conserve::memory(document, plan, &Document::parse(&text, plan.titles))?;
-    let mut memory = AtomicFile::replace(real, like.mode)?;
-    memory.write_all(&text).with_context(|| format!("could not write {}", real.display()))?;
-    drop(text);
-    archive.create()?;
-    let mut batch = Batch::new(archive.folder());
-    let mut days = Vec::new();
-    for (date, sections) in plan.departures(document) {
-        signal::check()?;
-        let path = archive.path(date);
-        let before = if listing.dates.contains(&date) { archive.read(date)? } else { Vec::new() };
-        let parts = append(&before, &sections);
-        conserve::archive(&parts, &sections)?;
-        if parts.len() > 1 {
-            batch.write(&path, like, &parts)?;
+    thread::scope(|scope| {
+        let verdict = scope.spawn(|| {
+            let text = plan.text(document);
+            conserve::memory(document, plan, &Document::parse(&text, plan.titles))
+        });
+        let context = || format!("could not write {}", real.display());
+        let mut memory = AtomicFile::replace(real, like.mode)?;
+        for part in &plan.parts {
+            memory.write_all(part.bytes(document)).with_context(context)?;
         }
-        days.push((date, sections.len()));
+        archive.create()?;
+        let departures: Vec<_> = plan.departures(document).into_iter().collect();
+        let mut batch = write_days(archive, like, &departures, listing)?;
+        retire(archive, like, plan, &mut batch)?;
+        batch.sync()?;
+        memory.file().sync_all().with_context(context)?;
+        verdict.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let days = departures.iter().map(|(date, sections)| (*date, sections.len())).collect();
+        Ok(Staged { batch, memory, days })
+    })
+}
+
+/// The archive files of `departures`. One thread: a folder takes one new name at a time, and two threads wait for each
+/// other longer than for the disk.
+fn write_days(
+    archive: &Archive,
+    like: Ownership,
+    departures: &[(Date, Vec<&[u8]>)],
+    listing: &Listing,
+) -> anyhow::Result<Batch> {
+    let mut batch = Batch::new(archive.folder());
+    for (date, sections) in departures {
+        signal::check()?;
+        let before = if listing.dates.contains(date) { archive.read(*date)? } else { Vec::new() };
+        let parts = append(&before, sections);
+        conserve::archive(&parts, sections)?;
+        if parts.len() > 1 {
+            batch.write(&archive.path(*date), like, &parts)?;
+        }
     }
-    retire(archive, like, plan, &mut batch)?;
-    batch.sync()?;
-    Ok(Staged { batch, memory, days })
+    Ok(batch)
 }
 
 /// An archive file that was `before`, with those of `sections` behind it that do not end it already (a killed run
@@ -134,10 +155,10 @@ fn retire(archive: &Archive, like: Ownership, plan: &Plan, batch: &mut Batch) ->
     batch.write(&path, like, &[&before, &text])
 }
 
-/// Gives everything its name. `old` is what the plan was made from.
-pub fn commit(staged: Staged, real: &Path, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
+/// Gives everything its name. `old` is what the plan was made from, `seen` what its file looked like before it was read.
+pub fn commit(staged: Staged, real: &Path, seen: &Seen, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
     let Staged { batch, memory, .. } = staged;
-    if !holds(real, old)? {
+    if Seen::of(real)? != *seen {
         return Ok(Commit::Changed);
     }
     if !batch.is_empty() {
@@ -146,28 +167,45 @@ pub fn commit(staged: Staged, real: &Path, old: &[u8], before: &Path) -> anyhow:
     swap(memory, real, old, before)
 }
 
-/// Swaps `memory` with the file at `real`, which becomes `before`.
+/// Swaps `memory` with the file at `real`, which becomes `before`; only then is it read once more, when nobody can
+/// reach it by its name any longer. Whatever was written to it since `old` was read is found and not lost.
 pub fn swap(memory: AtomicFile, real: &Path, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
     signal::check()?;
-    if !holds(real, old)? {
-        return Ok(Commit::Changed);
-    }
     keep_version(real, before, old)?;
     let length = memory.file().metadata().context("could not look at a temporary file")?.len();
     let Some(displaced) = memory.exchange()? else { return Ok(Commit::Done) };
-    if !starts_with(&displaced, old)? {
-        // Not what we read: somebody put another file there in the last moment. Theirs goes back.
-        renameat_with(CWD, &displaced, CWD, real, RenameFlags::EXCHANGE)
-            .map_err(io::Error::from)
-            .with_context(|| format!("could not put {} back", real.display()))?;
-        carry(&displaced, length, real)?;
+    if starts_with(&displaced, old)? {
+        carry(&displaced, old.len() as u64, real)?;
         remove(&displaced)?;
-        remove(before)?;
-        return Ok(Commit::Changed);
+        return Ok(Commit::Done);
     }
-    carry(&displaced, old.len() as u64, real)?;
+    // Not what we read: somebody put another file there in the last moment. Theirs goes back.
+    renameat_with(CWD, &displaced, CWD, real, RenameFlags::EXCHANGE)
+        .map_err(io::Error::from)
+        .with_context(|| format!("could not put {} back", real.display()))?;
+    carry(&displaced, length, real)?;
     remove(&displaced)?;
-    Ok(Commit::Done)
+    remove(before)?;
+    Ok(Commit::Changed)
+}
+
+/// What a file's metadata said: any write since shows, unless it fell into the same tick of the file system's clock;
+/// [`swap`] reads the bytes themselves.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen([i64; 5]);
+
+impl Seen {
+    /// What the file at `path` looks like now.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        let found = fs::metadata(path).with_context(|| format!("could not read {}", path.display()))?;
+        Ok(Self([
+            found.dev() as i64,
+            found.ino() as i64,
+            found.size() as i64,
+            found.mtime(),
+            found.mtime_nsec(),
+        ]))
+    }
 }
 
 /// Appends to `real` what was written to `from` past `length`: somebody had it open while names changed. Returns the
@@ -245,11 +283,6 @@ fn remove(path: &Path) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn holds(path: &Path, old: &[u8]) -> anyhow::Result<bool> {
-    let same_length = fs::metadata(path).is_ok_and(|found| found.len() == old.len() as u64);
-    Ok(same_length && starts_with(path, old)?)
 }
 
 /// Whether a file starts with `old`; read piece by piece, a second copy of it is never in memory.

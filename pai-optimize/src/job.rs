@@ -10,7 +10,7 @@ use pai_common::lock::{Busy, DirLock};
 use pai_common::output::Output;
 use pai_common::{signal, stamp};
 
-use crate::apply::{self, Commit};
+use crate::apply::{self, Commit, Seen};
 use crate::archive::{Archive, Listing};
 use crate::date::Date;
 use crate::diff;
@@ -86,6 +86,7 @@ impl Job {
             listing = self.archive.list()?;
         }
         for number in 1..=ATTEMPTS {
+            let seen = Seen::of(&real)?;
             let bytes = read(&real)?;
             let document = Document::parse(&bytes, self.titles);
             if number == 1 {
@@ -97,19 +98,18 @@ impl Job {
             }
             let plan = self.plan(&document, &listing, journal)?;
             if !plan.changes {
-                return self.conclude(&plan, 0, journal);
+                return self.conclude(&document, &plan, 0, journal);
             }
             let staged = apply::stage(&real, like, &self.archive, &document, &plan, &listing)?;
             let days = staged.days.clone();
             let stamp = stamp::compact(self.clock.now(), Zone::Local);
             let before = apply::version_path(&self.archive, &real, &stamp, bytes.len());
-            if apply::commit(staged, &real, &bytes, &before)? == Commit::Done {
-                for (date, _) in &days {
-                    journal.info(format_args!("Archived memory section for {date}"))?;
-                }
+            if apply::commit(staged, &real, &seen, &bytes, &before)? == Commit::Done {
+                journal.infos(days.iter().map(|(date, _)| format!("Archived memory section for {date}")))?;
                 let listing = apply::tidy(&self.archive, &real)?;
                 apply::carry_late(&listing, &real)?;
-                return self.conclude(&plan, days.iter().map(|(_, sections)| sections).sum(), journal);
+                let archived = days.iter().map(|(_, sections)| sections).sum();
+                return self.conclude(&document, &plan, archived, journal);
             }
             listing = self.archive.list()?;
         }
@@ -145,7 +145,7 @@ impl Job {
             out.bytes(&diff::unified(&name, &document, &plan))?;
         }
         out.finish()?;
-        Ok(Report { archived, exit: self.fit(plan.size(), plan.fits, journal)? })
+        Ok(Report { archived, exit: self.fit(plan.size(&document), plan.fits, journal)? })
     }
 
     fn plan(
@@ -237,8 +237,14 @@ impl Job {
         journal.warn(format_args!("Keeping sections dated in the future: {}", future.join(", ")))
     }
 
-    fn conclude(&self, plan: &Plan, archived: usize, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
-        let exit = self.fit(plan.size(), plan.fits, journal)?;
+    fn conclude(
+        &self,
+        document: &Document<'_>,
+        plan: &Plan,
+        archived: usize,
+        journal: &mut Journal<'_>,
+    ) -> anyhow::Result<Report> {
+        let exit = self.fit(plan.size(document), plan.fits, journal)?;
         journal.info("Memory optimization complete")?;
         Ok(Report { archived, exit })
     }

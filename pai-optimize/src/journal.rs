@@ -6,13 +6,14 @@ use std::path::Path;
 use pai_common::clock::Clock;
 use pai_common::console::Console;
 use pai_common::home::{Home, ensure_private_folder};
-use pai_common::joblog::{JobLog, Level, Style};
+use pai_common::joblog::{self, JobLog, Level, Style};
 
 /// Where the story of a run goes.
 #[derive(Debug)]
 pub struct Journal<'a> {
     log: Option<JobLog>,
     console: &'a Console,
+    clock: Clock,
     /// Whether stderr gets every line too.
     pub echo: bool,
 }
@@ -24,12 +25,12 @@ impl<'a> Journal<'a> {
             Some(home) => Some(Self::log(&home.logs(), clock)?),
             None => None,
         };
-        Ok(Self { log, console, echo })
+        Ok(Self { log, console, clock, echo })
     }
 
     /// Stderr alone.
     pub fn console(console: &'a Console) -> Self {
-        Self { log: None, console, echo: true }
+        Self { log: None, console, clock: Clock::default(), echo: true }
     }
 
     fn log(folder: &Path, clock: Clock) -> anyhow::Result<JobLog> {
@@ -43,6 +44,22 @@ impl<'a> Journal<'a> {
             self.console.note(&message);
         }
         self.write(Level::Info, &message)
+    }
+
+    /// Many ordinary steps that were one: a single write.
+    pub fn infos(&mut self, messages: impl Iterator<Item = String>) -> anyhow::Result<()> {
+        let lines: Vec<String> = messages
+            .map(|message| {
+                if self.echo {
+                    self.console.note(&message);
+                }
+                joblog::render(Style::Python, self.clock, Level::Info, &message)
+            })
+            .collect();
+        match &mut self.log {
+            Some(log) if !lines.is_empty() => log.raw(lines.join("\n").as_bytes()),
+            _ => Ok(()),
+        }
     }
 
     /// Something to look at.

@@ -105,19 +105,20 @@ impl Scanner<'_> {
         }
     }
 
-    /// Most lines of a memory file are prose or code at top level: their first byte decides.
+    /// Most lines of a memory file are prose that starts with a letter: such a line is in no container but by lazy
+    /// continuation, and starts nothing but a paragraph.
     fn plain(&mut self, bytes: &[u8], start: usize) -> bool {
         let Some(&first) = bytes.first() else { return false };
-        if !self.containers.is_empty() {
-            return false;
-        }
+        let letter = first.is_ascii_alphabetic() || first >= 0x80;
         match self.leaf {
-            Leaf::None if first.is_ascii_alphabetic() || first >= 0x80 => {
+            Leaf::Paragraph { .. } => letter,
+            Leaf::Fence { mark, .. } if self.containers.is_empty() => first != mark && first != b' ',
+            Leaf::Html { .. } if self.containers.is_empty() => false,
+            _ if letter => {
+                self.containers.clear();
                 self.leaf = Leaf::Paragraph { start };
                 true
             }
-            Leaf::Paragraph { .. } => first.is_ascii_alphabetic() || first >= 0x80,
-            Leaf::Fence { mark, .. } => first != mark && first != b' ',
             _ => false,
         }
     }

@@ -54,6 +54,16 @@ pub enum Part {
     New(Vec<u8>),
 }
 
+impl Part {
+    /// Its bytes; `document` is the one the plan was made for.
+    pub fn bytes<'a>(&'a self, document: &Document<'a>) -> &'a [u8] {
+        match self {
+            Self::Keep(range) => &document.bytes[range.clone()],
+            Self::New(text) => text,
+        }
+    }
+}
+
 /// What a run would change.
 #[derive(Debug)]
 pub struct Plan {
@@ -74,23 +84,16 @@ pub struct Plan {
 impl Plan {
     /// The new memory file.
     pub fn text(&self, document: &Document<'_>) -> Vec<u8> {
-        let mut text = Vec::with_capacity(self.size() as usize);
+        let mut text = Vec::with_capacity(self.size(document) as usize);
         for part in &self.parts {
-            match part {
-                Part::Keep(range) => text.extend_from_slice(&document.bytes[range.clone()]),
-                Part::New(new) => text.extend_from_slice(new),
-            }
+            text.extend_from_slice(part.bytes(document));
         }
         text
     }
 
     /// How many bytes the new memory file has.
-    pub fn size(&self) -> u64 {
-        let length = |part: &Part| match part {
-            Part::Keep(range) => range.len(),
-            Part::New(new) => new.len(),
-        };
-        self.parts.iter().map(length).sum::<usize>() as u64
+    pub fn size(&self, document: &Document<'_>) -> u64 {
+        self.parts.iter().map(|part| part.bytes(document).len() as u64).sum()
     }
 
     /// The sections that go, by day, in the file's order.
@@ -135,14 +138,14 @@ pub fn make(
     };
     let cutoff = policy.today.minus(policy.window);
     let plan = build(cutoff)?;
-    let Some(max) = policy.max_size.filter(|&max| plan.size() > max) else { return Ok(plan) };
+    let Some(max) = policy.max_size.filter(|&max| plan.size(document) > max) else { return Ok(plan) };
     let cutoffs = later_cutoffs(document, cutoff, policy.today);
     let (mut low, mut high) = (0, cutoffs.len());
     let mut best = None;
     while low < high {
         let middle = usize::midpoint(low, high);
         let plan = build(cutoffs[middle])?;
-        if plan.size() <= max {
+        if plan.size(document) <= max {
             high = middle;
             best = Some(plan);
         } else {
