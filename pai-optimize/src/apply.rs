@@ -2,6 +2,7 @@
 //! names, memory.md is looked at once more, and only then do old and new memory.md swap names. Whatever moment a run
 //! is killed at, a section is in one place or in both; the next run recognises it in both.
 
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -16,7 +17,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use crate::archive::{Archive, Listing, read_if_there};
 use crate::conserve;
 use crate::date::Date;
-use crate::memory::{Document, line_ending};
+use crate::memory::{Document, completion, joint};
 use crate::plan::Plan;
 
 /// How many earlier versions of the memory file are kept.
@@ -101,41 +102,52 @@ fn write_days(
     for (date, sections) in departures {
         signal::check()?;
         let before = if listing.dates.contains(date) { archive.read(*date)? } else { Vec::new() };
-        let parts = append(&before, sections);
-        conserve::archive(&parts, sections)?;
-        if parts.len() > 1 {
+        let added = append(&before, sections);
+        conserve::archive(&before, &added, sections)?;
+        if !added.is_empty() {
+            let parts: Vec<&[u8]> =
+                std::iter::once(before.as_slice()).chain(added.iter().map(AsRef::as_ref)).collect();
             batch.write(&archive.path(*date), like, &parts)?;
         }
     }
     Ok(batch)
 }
 
-/// An archive file that was `before`, with those of `sections` behind it that do not end it already (a killed run
-/// or a restore left them in both places).
-fn append<'a>(before: &'a [u8], sections: &[&'a [u8]]) -> Vec<&'a [u8]> {
-    let mut length: usize = sections.iter().map(|section| section.len()).sum();
-    let mut there = sections.len();
-    while there > 0 && !ends_with(before, length, &sections[..there]) {
-        there -= 1;
-        length -= sections[there].len();
+/// What is added to an archive file that was `before` so that it holds `sections`: those that do not end it already
+/// (a killed run or a restore left them in both places), and what must stand between them.
+fn append<'a>(before: &'a [u8], sections: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
+    let dangling = !before.is_empty() && Document::parse(before, true).dangling;
+    let mut parts: Vec<Cow<'a, [u8]>> = Vec::new();
+    let mut there = already_there(before, sections);
+    let ending = completion(before, sections.first().copied().unwrap_or_default());
+    if there == 0 && !ending.is_empty() {
+        // Restored in the middle of a file, a last line without an ending was given one.
+        there = already_there(&[before, ending].concat(), sections);
+        parts.extend((there > 0).then_some(Cow::Borrowed(ending)));
     }
-    let mut parts = vec![before];
     for &section in &sections[there..] {
-        let last = parts.iter().rev().find(|part| !part.is_empty());
-        if last.is_some_and(|last| !last.ends_with(b"\n")) {
-            parts.push(line_ending(before));
-        }
-        parts.push(section);
+        let above = parts.last().map_or(before, |part| part.as_ref());
+        let between = joint(above, section, dangling && parts.is_empty());
+        parts.extend((!between.is_empty()).then_some(Cow::Owned(between)));
+        parts.push(Cow::Borrowed(section));
     }
     parts
 }
 
-fn ends_with(text: &[u8], length: usize, sections: &[&[u8]]) -> bool {
-    let Some(mut at) = text.len().checked_sub(length) else { return false };
-    sections.iter().all(|section| {
-        at += section.len();
-        &text[at - section.len()..at] == *section
-    })
+/// How many of `sections`, from the first, the end of `before` consists of.
+fn already_there(before: &[u8], sections: &[&[u8]]) -> usize {
+    if before.is_empty() {
+        return 0;
+    }
+    let mut joined = Vec::new();
+    let mut ends = vec![0];
+    for section in sections {
+        let between = joint(&joined, section, false);
+        joined.extend(between);
+        joined.extend_from_slice(section);
+        ends.push(joined.len());
+    }
+    (1..=sections.len()).rev().find(|&count| before.ends_with(&joined[..ends[count]])).unwrap_or(0)
 }
 
 fn retire(archive: &Archive, like: Ownership, plan: &Plan, batch: &mut Batch) -> anyhow::Result<()> {
@@ -311,18 +323,24 @@ mod tests {
     fn a_section_that_ends_its_archive_file_is_not_doubled() {
         let joined = |before: &str, sections: &[&str]| {
             let sections: Vec<&[u8]> = sections.iter().map(|section| section.as_bytes()).collect();
-            String::from_utf8(append(before.as_bytes(), &sections).concat()).unwrap()
+            String::from_utf8([before.as_bytes(), &append(before.as_bytes(), &sections).concat()].concat())
+                .unwrap()
         };
         for (before, sections, after) in [
-            ("", vec!["a\n", "b\n"], "a\nb\n"),
-            ("x\n", vec!["a\n"], "x\na\n"),
-            ("x\na\nb\n", vec!["a\n", "b\n"], "x\na\nb\n"),
-            ("x\na\n", vec!["a\n", "b\n"], "x\na\nb\n"),
-            ("a\nb\n", vec!["a\n", "b\n", "c"], "a\nb\nc"),
-            ("a\n", vec!["a\n", "a\n"], "a\na\n"),
-            ("no end", vec!["a\n"], "no end\na\n"),
-            ("x\r\nno end", vec!["a\n"], "x\r\nno end\r\na\n"),
-            ("a", vec!["a"], "a"),
+            ("", vec!["#a\n", "#b\n"], "#a\n#b\n"),
+            ("#x\n", vec!["#a\n"], "#x\n#a\n"),
+            ("#x\n#a\n#b\n", vec!["#a\n", "#b\n"], "#x\n#a\n#b\n"),
+            ("#x\n#a\n", vec!["#a\n", "#b\n"], "#x\n#a\n#b\n"),
+            ("#a\n#b\n", vec!["#a\n", "#b\n", "#c"], "#a\n#b\n#c"),
+            ("#a\n", vec!["#a\n", "#a\n"], "#a\n#a\n"),
+            ("no end", vec!["#a\n"], "no end\n#a\n"),
+            ("x\r\nno end", vec!["#a\r\n"], "x\r\nno end\r\n#a\r\n"),
+            ("half an end\r", vec!["half an end\r\n"], "half an end\r\n"),
+            ("#a", vec!["#a"], "#a"),
+            ("#a", vec!["#a\n"], "#a\n"),
+            ("#a", vec!["#a\n", "#b\n"], "#a\n#b\n"),
+            ("#a\n<p>\n", vec!["#b\n"], "#a\n<p>\n\n<!-- pai-optimize -->\n#b\n"),
+            ("#a\nx\n", vec!["b\n--\n"], "#a\nx\n\n<!-- pai-optimize -->\nb\n--\n"),
         ] {
             assert_eq!(joined(before, &sections), after, "{before:?} {sections:?}");
         }

@@ -276,3 +276,6 @@ pub fn folder_of(path: &Path) -> &Path {
 fn has_dated(document: &Document<'_>) -> bool {
     document.sections.iter().any(|section| matches!(section.kind, Kind::Dated(_)))
 }
+
+#[cfg(test)]
+mod tests;

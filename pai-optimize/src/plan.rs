@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
 use crate::date::Date;
-use crate::memory::{Document, Kind};
+use crate::memory::{Document, Kind, without_separator};
 use crate::summaries::{self, Block, Links, Period, Span};
 
 /// When a section goes, and what memory.md may weigh.
@@ -101,7 +101,7 @@ impl Plan {
         let mut days: BTreeMap<Date, Vec<&[u8]>> = BTreeMap::new();
         for (section, _) in document.sections.iter().zip(&self.gone).filter(|(_, gone)| **gone) {
             if let Kind::Dated(date) = section.kind {
-                days.entry(date).or_default().push(document.text(section));
+                days.entry(date).or_default().push(without_separator(document.text(section)));
             }
         }
         days
