@@ -2,7 +2,6 @@
 //! names, memory.md is looked at once more, and only then do old and new memory.md swap names. Whatever moment a run
 //! is killed at, a section is in one place or in both; the next run recognises it in both.
 
-use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -14,10 +13,10 @@ use pai_common::atomic::{self, AtomicFile, Batch, Ownership};
 use pai_common::signal;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::archive::{Archive, Listing, read_if_there};
+use crate::archive::{self, Archive, Listing, read_if_there};
 use crate::conserve;
 use crate::date::Date;
-use crate::memory::{Document, completion, joint};
+use crate::memory::Document;
 use crate::plan::Plan;
 
 /// How many earlier versions of the memory file are kept.
@@ -93,61 +92,24 @@ pub fn stage(
 /// The archive files of `departures`. One thread: a folder takes one new name at a time, and two threads wait for each
 /// other longer than for the disk.
 fn write_days(
-    archive: &Archive,
+    folder: &Archive,
     like: Ownership,
     departures: &[(Date, Vec<&[u8]>)],
     listing: &Listing,
 ) -> anyhow::Result<Batch> {
-    let mut batch = Batch::new(archive.folder());
+    let mut batch = Batch::new(folder.folder());
     for (date, sections) in departures {
         signal::check()?;
-        let before = if listing.dates.contains(date) { archive.read(*date)? } else { Vec::new() };
-        let added = append(&before, sections);
+        let before = if listing.dates.contains(date) { folder.read(*date)? } else { Vec::new() };
+        let added = archive::append(&before, sections);
         conserve::archive(&before, &added, sections)?;
         if !added.is_empty() {
             let parts: Vec<&[u8]> =
                 std::iter::once(before.as_slice()).chain(added.iter().map(AsRef::as_ref)).collect();
-            batch.write(&archive.path(*date), like, &parts)?;
+            batch.write(&folder.path(*date), like, &parts)?;
         }
     }
     Ok(batch)
-}
-
-/// What is added to an archive file that was `before` so that it holds `sections`: those that do not end it already
-/// (a killed run or a restore left them in both places), and what must stand between them.
-fn append<'a>(before: &'a [u8], sections: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
-    let dangling = !before.is_empty() && Document::parse(before, true).dangling;
-    let mut parts: Vec<Cow<'a, [u8]>> = Vec::new();
-    let mut there = already_there(before, sections);
-    let ending = completion(before, sections.first().copied().unwrap_or_default());
-    if there == 0 && !ending.is_empty() {
-        // Restored in the middle of a file, a last line without an ending was given one.
-        there = already_there(&[before, ending].concat(), sections);
-        parts.extend((there > 0).then_some(Cow::Borrowed(ending)));
-    }
-    for &section in &sections[there..] {
-        let above = parts.last().map_or(before, |part| part.as_ref());
-        let between = joint(above, section, dangling && parts.is_empty());
-        parts.extend((!between.is_empty()).then_some(Cow::Owned(between)));
-        parts.push(Cow::Borrowed(section));
-    }
-    parts
-}
-
-/// How many of `sections`, from the first, the end of `before` consists of.
-fn already_there(before: &[u8], sections: &[&[u8]]) -> usize {
-    if before.is_empty() {
-        return 0;
-    }
-    let mut joined = Vec::new();
-    let mut ends = vec![0];
-    for section in sections {
-        let between = joint(&joined, section, false);
-        joined.extend(between);
-        joined.extend_from_slice(section);
-        ends.push(joined.len());
-    }
-    (1..=sections.len()).rev().find(|&count| before.ends_with(&joined[..ends[count]])).unwrap_or(0)
 }
 
 fn retire(archive: &Archive, like: Ownership, plan: &Plan, batch: &mut Batch) -> anyhow::Result<()> {
@@ -187,7 +149,8 @@ pub fn swap(memory: AtomicFile, real: &Path, old: &[u8], before: &Path) -> anyho
     let length = memory.file().metadata().context("could not look at a temporary file")?.len();
     let Some(displaced) = memory.exchange()? else { return Ok(Commit::Done) };
     if starts_with(&displaced, old)? {
-        carry(&displaced, old.len() as u64, real)?;
+        let carried = carry(&displaced, old.len() as u64, real)?;
+        mark_carried(before, old.len() as u64, carried)?;
         remove(&displaced)?;
         return Ok(Commit::Done);
     }
@@ -270,9 +233,17 @@ pub fn carry_late(listing: &Listing, real: &Path) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let carried = carry(newest, length, real)?;
-    let renamed = newest.with_extension(carried.to_string());
-    fs::rename(newest, &renamed).with_context(|| format!("could not rename {}", newest.display()))?;
+    mark_carried(newest, length, carried)?;
     Ok(true)
+}
+
+/// Puts into an earlier version's name how much of it is in the memory file.
+fn mark_carried(version: &Path, length: u64, carried: u64) -> anyhow::Result<()> {
+    if carried == length {
+        return Ok(());
+    }
+    let renamed = version.with_extension(carried.to_string());
+    fs::rename(version, &renamed).with_context(|| format!("could not rename {}", version.display()))
 }
 
 /// Removes what a killed run left, and all but the last versions. The caller holds the lock.
@@ -318,33 +289,6 @@ fn starts_with(path: &Path, old: &[u8]) -> anyhow::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_section_that_ends_its_archive_file_is_not_doubled() {
-        let joined = |before: &str, sections: &[&str]| {
-            let sections: Vec<&[u8]> = sections.iter().map(|section| section.as_bytes()).collect();
-            String::from_utf8([before.as_bytes(), &append(before.as_bytes(), &sections).concat()].concat())
-                .unwrap()
-        };
-        for (before, sections, after) in [
-            ("", vec!["#a\n", "#b\n"], "#a\n#b\n"),
-            ("#x\n", vec!["#a\n"], "#x\n#a\n"),
-            ("#x\n#a\n#b\n", vec!["#a\n", "#b\n"], "#x\n#a\n#b\n"),
-            ("#x\n#a\n", vec!["#a\n", "#b\n"], "#x\n#a\n#b\n"),
-            ("#a\n#b\n", vec!["#a\n", "#b\n", "#c"], "#a\n#b\n#c"),
-            ("#a\n", vec!["#a\n", "#a\n"], "#a\n#a\n"),
-            ("no end", vec!["#a\n"], "no end\n#a\n"),
-            ("x\r\nno end", vec!["#a\r\n"], "x\r\nno end\r\n#a\r\n"),
-            ("half an end\r", vec!["half an end\r\n"], "half an end\r\n"),
-            ("#a", vec!["#a"], "#a"),
-            ("#a", vec!["#a\n"], "#a\n"),
-            ("#a", vec!["#a\n", "#b\n"], "#a\n#b\n"),
-            ("#a\n<p>\n", vec!["#b\n"], "#a\n<p>\n\n<!-- pai-optimize -->\n#b\n"),
-            ("#a\nx\n", vec!["b\n--\n"], "#a\nx\n\n<!-- pai-optimize -->\nb\n--\n"),
-        ] {
-            assert_eq!(joined(before, &sections), after, "{before:?} {sections:?}");
-        }
-    }
 
     #[test]
     fn what_is_written_to_the_old_file_is_carried_over() {

@@ -82,7 +82,7 @@ fn summaries(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), 
     let retired: HashSet<&[u8]> = plan.retired.iter().map(Vec::as_slice).collect();
     for (period, line) in &before.lines {
         let stays = stays.get(period).is_some_and(|lines| lines.iter().any(|new| new.starts_with(line)));
-        let derived = crate::summaries::days(line).is_some();
+        let derived = crate::summaries::is_derived(line);
         if !stays && !derived && !retired.contains(line.as_slice()) {
             return Err(Loss(format!("the summary of {period}")));
         }

@@ -136,7 +136,8 @@ fn place(document: &Document<'_>, date: Date) -> usize {
     if let Some(later) = later {
         return later.range.start;
     }
-    let after = entries().last().or(document.sections.iter().find(|section| section.kind == Kind::Recent));
+    let after =
+        entries().next_back().or(document.sections.iter().find(|section| section.kind == Kind::Recent));
     let end = after.map_or(document.bytes.len(), |section| section.range.end);
     match document.sections.last() {
         Some(last) if document.unclosed && end == document.bytes.len() => last.range.start,

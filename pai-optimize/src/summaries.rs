@@ -124,8 +124,8 @@ impl Block {
             let period = period_of(bare);
             match (period, self.lines.last_mut()) {
                 (Some(period), _) => self.lines.push((period, bare.to_vec())),
-                // What follows a line of ours without a blank line in between belongs to it.
-                (None, Some((_, last))) if open && !bare.is_empty() => {
+                // What follows a line of ours without a blank line or a new item belongs to it.
+                (None, Some((_, last))) if open && continues(bare) => {
                     last.push(b'\n');
                     last.extend_from_slice(bare);
                 }
@@ -133,7 +133,7 @@ impl Block {
                 (None, _) if bare.is_empty() && foreign.is_empty() => {}
                 (None, _) => foreign.extend_from_slice(line),
             }
-            open = period.is_some() || (open && !bare.is_empty());
+            open = period.is_some() || (open && continues(bare));
         }
         let end = foreign.trim_ascii_end().len();
         if end > 0 {
@@ -155,6 +155,16 @@ impl Block {
         }
         periods
     }
+}
+
+/// Whether a line below a list item is still the item's.
+fn continues(bare: &[u8]) -> bool {
+    !bare.is_empty() && ![b"- ".as_slice(), b"* ", b"+ "].iter().any(|mark| bare.starts_with(mark))
+}
+
+/// Whether a line can be made again from the archive: it is a month's or a year's, and nothing was added to it.
+pub fn is_derived(line: &[u8]) -> bool {
+    days(line).is_some() && !line.contains(&b'\n')
 }
 
 /// What a line stands for, if it is one of ours or of the published script's. A line of a month or year is ours only

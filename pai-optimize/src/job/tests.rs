@@ -94,6 +94,11 @@ fn document() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// In memory where there is such a place: a thousand cases sync a hundred thousand times.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn job(folder: &Path, now: &str) -> Job {
     let memory = folder.join("memory.md");
     Job {
@@ -174,11 +179,11 @@ fn once(files: &BTreeMap<PathBuf, (Vec<u8>, i64, i64)>, heading: &[u8]) -> bool 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(400), failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(1000), failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn every_section_is_found_exactly_once_after_one_two_and_five_runs_and_comes_back(original in document()) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let memory = folder.path().join("memory.md");
         std::fs::write(&memory, &original).unwrap();
         let sections = written(&original);
