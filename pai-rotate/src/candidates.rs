@@ -2,14 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata};
+use std::fs::{self, DirEntry, Metadata};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::console::Console;
+use rustix::fs::FileType;
 
 use crate::cli::By;
 use crate::listing::stamped;
@@ -51,8 +54,8 @@ pub struct Identity {
     pub ino: u64,
     /// When its content last changed.
     pub mtime: Timestamp,
-    /// Whether it is a folder.
-    pub is_folder: bool,
+    /// What it is.
+    pub kind: FileType,
 }
 
 impl Identity {
@@ -62,8 +65,26 @@ impl Identity {
             dev: metadata.dev(),
             ino: metadata.ino(),
             mtime: Timestamp::new(metadata.mtime(), metadata.mtime_nsec() as u32),
-            is_folder: metadata.is_dir(),
+            kind: FileType::from_raw_mode(metadata.mode()),
         }
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.kind == FileType::Directory
+    }
+}
+
+/// What a look at a name tells.
+struct Seen {
+    name: OsString,
+    identity: Identity,
+    size: u64,
+}
+
+impl Seen {
+    fn new(name: OsString, metadata: &Metadata) -> Self {
+        Self { name, identity: Identity::of(metadata), size: metadata.len() }
     }
 }
 
@@ -73,9 +94,17 @@ impl Candidates {
         self.folders[file.folder as usize].join(&file.name)
     }
 
+    /// What stands before a name, for each folder.
+    pub fn prefixes(&self) -> Vec<Vec<u8>> {
+        self.folders.iter().map(|folder| folder.join("").into_os_string().into_vec()).collect()
+    }
+
     /// A sidecar goes with its file: one whose file is there but was not named, or was left out, stays.
     fn set_aside_lone_sidecars(&mut self) {
         let Self { folders, files, skipped } = self;
+        if !files.iter().any(|file| sidecar_of(file.name.as_bytes()).is_some()) {
+            return;
+        }
         let names: HashSet<(u32, OsString)> =
             files.iter().map(|file| (file.folder, file.name.clone())).collect();
         files.retain(|file| {
@@ -139,7 +168,9 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     fn take(&mut self, named: &Named) {
-        let is_item = self.dirs && !paths::ends_with_slash(&named.path) && is_stamped(&named.path);
+        let is_item = self.dirs
+            && !paths::ends_with_slash(&named.path)
+            && named.path.file_name().is_some_and(is_stamped);
         if named.metadata.is_dir() && named.may_scan && !is_item {
             if let Err(error) = self.scan(&named.path) {
                 self.console
@@ -154,7 +185,7 @@ impl Finder<'_> {
         };
         match self.folder(paths::folder_of(&named.path)) {
             Ok(folder) => {
-                self.consider(folder, name.to_owned(), &named.metadata);
+                self.consider(folder, Seen::new(name.to_owned(), &named.metadata));
                 self.consider_sidecars(folder, name);
             }
             Err(error) => {
@@ -166,14 +197,11 @@ impl Finder<'_> {
     /// The files in a folder, not below; names that start with a dot are hidden, as from a shell's `*`.
     fn scan(&mut self, path: &Path) -> io::Result<()> {
         let folder = self.folder(path)?;
-        for entry in fs::read_dir(path)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name.as_bytes().starts_with(b".") {
-                continue;
-            }
-            match entry.metadata() {
-                Ok(metadata) => self.consider(folder, name, &metadata),
+        let mut entries = fs::read_dir(path)?.collect::<io::Result<Vec<DirEntry>>>()?;
+        entries.retain(|entry| !entry.file_name().as_bytes().starts_with(b"."));
+        for (name, seen) in look_at(&entries) {
+            match seen {
+                Ok(seen) => self.consider(folder, seen),
                 // Gone since the folder was read: nothing to decide.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
@@ -195,15 +223,18 @@ impl Finder<'_> {
         Ok(id)
     }
 
-    fn consider(&mut self, folder: u32, name: OsString, metadata: &Metadata) {
-        let identity = Identity::of(metadata);
-        let path = self.found.folders[folder as usize].join(&name);
-        if let Some(why) = self.out_of_question(&path, metadata, identity) {
+    fn consider(&mut self, folder: u32, seen: Seen) {
+        let Seen { name, identity, size } = seen;
+        if let Some(why) = self.out_of_question(&name, &identity) {
+            let path = self.found.folders[folder as usize].join(name);
             self.found.skipped.push((path, why));
             return;
         }
-        let good = if metadata.is_dir() { holds_something(&path) } else { !is_hollow(&name, metadata.len()) };
-        let size = if metadata.is_dir() { 0 } else { metadata.len() };
+        let good = match identity.kind {
+            FileType::Directory => holds_something(&self.found.folders[folder as usize].join(&name)),
+            _ => !is_hollow(&name, size),
+        };
+        let size = if identity.is_folder() { 0 } else { size };
         self.found.files.push(Candidate { folder, name, identity, size, good });
     }
 
@@ -214,29 +245,48 @@ impl Finder<'_> {
             name.push(ending);
             let path = self.found.folders[folder as usize].join(&name);
             if let Ok(metadata) = path.symlink_metadata() {
-                self.consider(folder, name, &metadata);
+                self.consider(folder, Seen::new(name, &metadata));
             }
         }
     }
 
-    fn out_of_question(&self, path: &Path, metadata: &Metadata, identity: Identity) -> Option<&'static str> {
-        let kind = metadata.file_type();
-        if kind.is_symlink() {
-            Some("symbolic link")
-        } else if kind.is_dir() && !(self.dirs && is_stamped(path)) {
-            Some(if self.dirs { "folder without a stamp in its name" } else { "folder" })
-        } else if !kind.is_dir() && !kind.is_file() {
-            Some("not a regular file")
-        } else if self.except == Some(identity) {
-            Some("the list of checksums")
-        } else {
-            None
+    fn out_of_question(&self, name: &OsStr, identity: &Identity) -> Option<&'static str> {
+        match identity.kind {
+            FileType::Symlink => Some("symbolic link"),
+            FileType::Directory if !self.dirs => Some("folder"),
+            FileType::Directory if !is_stamped(name) => Some("folder without a stamp in its name"),
+            FileType::RegularFile if self.except == Some(*identity) => Some("the list of checksums"),
+            FileType::RegularFile | FileType::Directory => None,
+            _ => Some("not a regular file"),
         }
     }
 }
 
-fn is_stamped(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| stamped(name.as_bytes(), Zone::Utc).0.is_some())
+/// Looks at each entry, in several threads if they are many: the kernel's part takes nearly all the time.
+fn look_at(entries: &[DirEntry]) -> Vec<(OsString, io::Result<Seen>)> {
+    const WORTH_A_THREAD: usize = 4096;
+    let look = |entry: &DirEntry| {
+        let name = entry.file_name();
+        let seen = entry.metadata().map(|metadata| Seen::new(name.clone(), &metadata));
+        (name, seen)
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+    let share = entries.len().div_ceil(threads).max(WORTH_A_THREAD);
+    thread::scope(|scope| {
+        let shares: Vec<_> = entries
+            .chunks(share)
+            .map(|share| scope.spawn(move || share.iter().map(look).collect::<Vec<_>>()))
+            .collect();
+        // A thread that panicked passes its panic on.
+        shares
+            .into_iter()
+            .flat_map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn is_stamped(name: &OsStr) -> bool {
+    stamped(name.as_bytes(), Zone::Utc).0.is_some()
 }
 
 /// An empty file, or the 20 bytes that gzip makes of nothing (`pg_dump ... | gzip` when `pg_dump` failed).

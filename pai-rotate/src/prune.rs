@@ -21,7 +21,7 @@ pub fn run(args: &Prune, now: Timestamp, console: &Console) -> anyhow::Result<Ex
         let text = listing::read()?;
         let entries = listing::entries(&text, args.null, args.by, policy.zone, console);
         let plan = plan::plan(&entries, &policy, now);
-        let view = View { entries: &entries, plan: &plan, folders: &[], zone: policy.zone };
+        let view = View::new(&entries, &plan, Vec::new(), policy.zone, args.json);
         return filter(args, &view, now, console);
     }
     refuse_bare_logs(&args.paths)?;
@@ -29,7 +29,7 @@ pub fn run(args: &Prune, now: Timestamp, console: &Console) -> anyhow::Result<Ex
     let found = candidates::find(&named, args.dirs, args.checksums.as_deref(), console);
     let entries = found.entries(args.by, policy.zone);
     let plan = plan::plan(&entries, &policy, now);
-    let view = View { entries: &entries, plan: &plan, folders: &found.folders, zone: policy.zone };
+    let view = View::new(&entries, &plan, found.prefixes(), policy.zone, args.json);
     if args.dry_run || args.calendar {
         return show(args, &view, &found.skipped, now, console);
     }

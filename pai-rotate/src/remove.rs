@@ -61,7 +61,7 @@ fn remove_from(folder: BorrowedFd<'_>, name: &OsStr, identity: &Identity) -> rus
     if identity_at(folder, name)? != *identity {
         return Ok(replaced());
     }
-    if !identity.is_folder {
+    if !identity.is_folder() {
         fs::unlinkat(folder, name, AtFlags::empty())?;
     } else if holds_mount(file.as_fd(), identity.dev)? {
         return Ok(Outcome::Left("another file system is mounted in it".to_owned()));
@@ -82,7 +82,7 @@ fn identity_at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Ident
         dev: stat.st_dev,
         ino: stat.st_ino,
         mtime: Timestamp::new(stat.st_mtime, stat.st_mtime_nsec as u32),
-        is_folder: FileType::from_raw_mode(stat.st_mode) == FileType::Directory,
+        kind: FileType::from_raw_mode(stat.st_mode),
     })
 }
 

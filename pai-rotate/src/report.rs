@@ -1,8 +1,9 @@
 //! What a run prints: names for the next tool, a line an item for a person, JSON for a program.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::console::escape_control;
@@ -10,7 +11,7 @@ use pai_common::output::Output;
 use serde::Serialize;
 
 use crate::calendar;
-use crate::plan::{Entry, Plan};
+use crate::plan::{Entry, Plan, Verdict};
 
 /// The items of a plan, as they are shown.
 #[derive(Debug)]
@@ -19,10 +20,28 @@ pub struct View<'a> {
     pub entries: &'a [Entry<'a>],
     /// The verdicts.
     pub plan: &'a Plan,
-    /// The folders that [`Entry::folder`] counts; none for a listing.
-    pub folders: &'a [PathBuf],
+    /// What stands before the names of each folder that [`Entry::folder`] counts; nothing for a listing.
+    prefixes: Vec<Vec<u8>>,
     /// The clock that shows instants.
     pub zone: Zone,
+    json: bool,
+    reasons: LastReasons,
+}
+
+/// The end of a text line. Most items share their reasons with the one before, and writing an instant is slow.
+#[derive(Debug, Default)]
+struct LastReasons(RefCell<(Option<Verdict>, String)>);
+
+impl LastReasons {
+    fn with<R>(&self, view: &View<'_>, entry: usize, print: impl FnOnce(&[u8]) -> R) -> R {
+        let mut last = self.0.borrow_mut();
+        let verdict = &view.plan.verdicts[entry];
+        if last.0.as_ref() != Some(verdict) {
+            let text = format!("  ({})\n", view.plan.reasons(entry, view.zone).join(", "));
+            *last = (Some(verdict.clone()), text);
+        }
+        print(last.1.as_bytes())
+    }
 }
 
 #[derive(Serialize)]
@@ -60,17 +79,26 @@ pub struct Summary {
     pub dry_run: bool,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    /// A view of `plan` over `entries`, as JSON lines if `json`.
+    pub fn new(
+        entries: &'a [Entry<'a>],
+        plan: &'a Plan,
+        prefixes: Vec<Vec<u8>>,
+        zone: Zone,
+        json: bool,
+    ) -> Self {
+        Self { entries, plan, prefixes, zone, json, reasons: LastReasons::default() }
+    }
+
     /// The path of an entry.
     pub fn path(&self, entry: usize) -> Cow<'_, [u8]> {
         self.located(self.entries[entry].folder, Cow::Borrowed(self.entries[entry].name))
     }
 
     fn located<'n>(&self, folder: u32, name: Cow<'n, [u8]>) -> Cow<'n, [u8]> {
-        use std::ffi::OsStr;
-        use std::os::unix::ffi::{OsStrExt, OsStringExt};
-        match self.folders.get(folder as usize) {
-            Some(folder) => Cow::Owned(folder.join(OsStr::from_bytes(&name)).into_os_string().into_vec()),
+        match self.prefixes.get(folder as usize) {
+            Some(prefix) => Cow::Owned([prefix, name.as_ref()].concat()),
             None => name,
         }
     }
@@ -85,9 +113,12 @@ impl View<'_> {
     ) -> anyhow::Result<()> {
         let path = self.path(entry);
         let keep = self.plan.keeps(entry);
+        if !self.json {
+            out.bytes(if keep { b"keep    " } else { b"delete  " })?;
+            out.bytes(shown(&path).as_bytes())?;
+            return self.reasons.with(self, entry, |reasons| out.bytes(reasons));
+        }
         let reasons = self.plan.reasons(entry, self.zone);
-        let verb = if keep { "keep" } else { "delete" };
-        let text = format!("{verb:<6}  {}  ({})\n", shown(&path), reasons.join(", "));
         let item = &self.entries[entry];
         let record = Record {
             r#type: "item",
@@ -100,11 +131,11 @@ impl View<'_> {
             result,
             error,
         };
-        out.record(&record, |out| out.write_all(text.as_bytes()))
+        out.record(&record, |_| Ok(()))
     }
 
     /// A path that the policy did not decide on.
-    pub fn skipped(out: &mut Output, path: &std::path::Path, why: &str) -> anyhow::Result<()> {
+    pub fn skipped(out: &mut Output, path: &Path, why: &str) -> anyhow::Result<()> {
         use std::os::unix::ffi::OsStrExt;
         let bytes = path.as_os_str().as_bytes();
         let record = Record {
@@ -128,7 +159,8 @@ impl View<'_> {
                 members.iter().filter_map(|&i| Some((self.entries[i].time?, self.plan.keeps(i)))).collect();
             let Some(&first) = members.first() else { continue };
             let kept = items.iter().filter(|(_, keep)| *keep).count();
-            let title = escape_control(&self.series(first)).replace('\n', "\\n");
+            let title = self.series(first);
+            let title = shown(title.as_bytes());
             out.line(format!("{title}: {kept} kept, {} deleted", items.len() - kept).as_bytes())?;
             out.line(calendar::render(&items, now, self.zone).as_bytes())?;
         }
@@ -149,6 +181,9 @@ impl Summary {
 }
 
 /// A path on one line, whatever is in it.
-pub fn shown(path: &[u8]) -> String {
-    escape_control(&String::from_utf8_lossy(path)).replace('\n', "\\n")
+pub fn shown(path: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(path) {
+        Ok(text) if !path.contains(&b'\n') => escape_control(text),
+        _ => Cow::Owned(escape_control(&String::from_utf8_lossy(path)).replace('\n', "\\n")),
+    }
 }
