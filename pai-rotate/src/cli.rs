@@ -189,7 +189,7 @@ pub struct Logs {
     pub age: Option<Duration>,
 
     /// Keep at most so many copies of each log
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep: Option<u32>,
 
     /// Delete copies older than N days

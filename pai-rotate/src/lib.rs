@@ -6,6 +6,7 @@ pub mod candidates;
 pub mod checksums;
 pub mod cli;
 pub mod listing;
+pub mod logs;
 pub mod paths;
 pub mod plan;
 pub mod policy;
@@ -23,6 +24,6 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
     let clock = args.now.clock();
     match &args.command {
         None => prune::run(&args.prune, clock.now(), console),
-        Some(Command::Logs(_)) => anyhow::bail!("not built yet"),
+        Some(Command::Logs(args)) => logs::run(args, clock, console),
     }
 }
