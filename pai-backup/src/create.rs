@@ -243,6 +243,32 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// Archives `names` below `root` into `file`, whole and without a parent: the copy a restore keeps.
+pub fn archive_paths(
+    root: &Path,
+    names: Vec<PathBuf>,
+    file: AtomicFile,
+    run: &Run<'_>,
+) -> anyhow::Result<()> {
+    let args = Create { full: true, ..Create::default() };
+    let plan = Plan {
+        selection: Selection {
+            paths: names.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            ..Selection::default()
+        },
+        args: &args,
+        root: root.to_owned(),
+        shelf: run.shelf(None)?,
+        names,
+        options: walk::Options::default(),
+        retention_days: None,
+        level: DEFAULT_LEVEL,
+        threads: run.threads(),
+    };
+    let written = plan.write(BufWriter::with_capacity(1 << 20, file), None, run)?;
+    written.out.into_inner().map_err(std::io::IntoInnerError::into_error)?.commit()
+}
+
 fn retention_days(args: &Create) -> anyhow::Result<u32> {
     let (name, value) = match &args.retention_days {
         Some(value) => ("--retention-days", value.clone()),

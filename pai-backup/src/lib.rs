@@ -8,17 +8,25 @@
 //! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
 pub mod archive;
+pub mod cat;
 pub mod chunk;
 pub mod cli;
 pub mod content;
+pub mod contents;
 pub mod create;
+pub mod diff;
 pub mod entry;
+pub mod list;
 pub mod pack;
 pub mod pipeline;
+pub mod restore;
 pub mod reuse;
 pub mod shelf;
 pub mod shell;
 pub mod source;
+pub mod verify;
+
+use std::path::Path;
 
 use anyhow::bail;
 use pai_common::clock::Clock;
@@ -26,6 +34,7 @@ use pai_common::console::Console;
 use pai_common::exit::Exit;
 use pai_common::home::Home;
 
+use crate::archive::open::Archive;
 use crate::cli::{Args, Command, Create, Place};
 use crate::shelf::Shelf;
 
@@ -51,7 +60,11 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
             )
         }
         Some(Command::Create(args)) => create::run(args, &context),
-        Some(_) => bail!("not built yet"),
+        Some(Command::List(args)) => list::run(args, &context),
+        Some(Command::Verify(args)) => verify::run(args, &context),
+        Some(Command::Restore(args)) => restore::run(args, &context),
+        Some(Command::Diff(args)) => diff::run(args, &context),
+        Some(Command::Cat(args)) => cat::run(args, &context),
     }
 }
 
@@ -64,6 +77,15 @@ impl Context<'_> {
             (None, None) => Home::resolve(self.place.home.as_deref())?.archive(),
         };
         Ok(Shelf::new(folder, &self.place.prefix))
+    }
+
+    /// Opens the archive that `named` means: a path, a name in the archive folder, or `latest`.
+    pub fn open(&self, named: &Path) -> anyhow::Result<Archive> {
+        // A path that is there needs no workspace.
+        if named.as_os_str() != "latest" && named.exists() {
+            return Archive::open(named);
+        }
+        Archive::open(&self.shelf(None)?.resolve(named, self.console)?)
     }
 
     /// Worker threads.
