@@ -127,8 +127,14 @@ impl Shelf {
     }
 
     /// Which archives a retention of `days` lets go at `now`, newest first. The newest good archive stays.
-    pub fn expired(&self, days: u32, now: Timestamp) -> anyhow::Result<Vec<Stored>> {
-        let stored = self.list()?;
+    /// `coming` is an archive that a run of the same moment would make: it counts as there, and as good.
+    pub fn expired(&self, days: u32, now: Timestamp, coming: Option<&Path>) -> anyhow::Result<Vec<Stored>> {
+        let mut stored = self.list()?;
+        if let Some((path, time)) = coming.and_then(|path| Some((path, self.time_of(path.file_name()?)?))) {
+            let place = stored.partition_point(|stored| stored.time > time);
+            stored.insert(place, Stored { path: path.to_owned(), time });
+        }
+        let is_good = |path: &Path| coming == Some(path) || is_good(path);
         let times: Vec<Timestamp> = stored.iter().map(|stored| stored.time).collect();
         let age = Duration::from_secs(u64::from(days) * 86_400);
         let policy = Policy { older_than: Some(age), min_keep: 1, ..Policy::default() };
