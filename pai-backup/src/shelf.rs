@@ -88,8 +88,7 @@ impl Shelf {
             return Ok(self.newest_good(console)?.file().path().to_owned());
         }
         let on_shelf = self.folder.join(named);
-        let is_name = named.components().count() == 1;
-        Ok(if is_name && !named.exists() && on_shelf.exists() { on_shelf } else { named.to_owned() })
+        Ok(if is_name(named) && !named.exists() && on_shelf.exists() { on_shelf } else { named.to_owned() })
     }
 
     /// The newest archive whose footer and index hold. Newer ones that are passed over are named.
@@ -160,6 +159,11 @@ impl Shelf {
         let found = stamp::find(middle, Zone::Local)?;
         (found.range == (0..middle.len())).then_some(found.time)
     }
+}
+
+/// Whether a path is a mere name, which may be that of an archive on the shelf.
+pub fn is_name(path: &Path) -> bool {
+    path.components().count() == 1
 }
 
 /// The sidecar that belongs to an archive.
