@@ -191,11 +191,11 @@ fn bytes_after_the_end_are_found() {
 }
 
 /// How an index may be made to lie: of its only member, of its records.
-type Lie = (&'static str, fn(&mut MemberInfo, &mut Vec<Record>));
+type IndexLie = (&'static str, fn(&mut MemberInfo, &mut Vec<Record>));
 
 #[test]
 fn an_index_that_disagrees_with_the_tar_is_found() {
-    const LIES: [Lie; 17] = [
+    const LIES: [IndexLie; 17] = [
         ("path", |_, records| records[0].entry.path = "other".into()),
         ("mode", |_, records| records[0].entry.mode = 0o600),
         ("uid", |_, records| records[0].entry.uid = 1),
@@ -225,6 +225,9 @@ fn an_index_that_disagrees_with_the_tar_is_found() {
     }
 }
 
+/// How a footer may be made to lie.
+type FooterLie = (&'static str, fn(&mut Footer));
+
 #[test]
 fn a_footer_that_disagrees_with_the_archive_is_found() {
     let folder = pai_tests::scratch();
@@ -240,7 +243,7 @@ fn a_footer_that_disagrees_with_the_archive_is_found() {
     };
     with(|_| ());
     assert_good(&path);
-    let lies: [(&str, fn(&mut Footer)); 5] = [
+    let lies: [FooterLie; 5] = [
         ("index offset", |footer| footer.index_offset += 1),
         ("number of members", |footer| footer.members += 1),
         ("deflated size", |footer| footer.index_deflated -= 1),
