@@ -9,14 +9,14 @@ use pai_common::console::Console;
 use pai_common::exit::Exit;
 use pai_common::output::Output;
 
-use crate::cli::{MaxDelete, Prune};
+use crate::cli::{MaxDelete, PolicyArgs, Prune};
 use crate::plan::{self, Plan};
 use crate::report::{Summary, View, shown};
 use crate::{apply, candidates, listing, paths, policy};
 
 /// Runs `pai-rotate` without a subcommand.
-pub fn run(args: &Prune, now: Timestamp, console: &Console) -> anyhow::Result<Exit> {
-    let policy = policy::of(args, std::env::var_os("RETENTION_DAYS").as_deref())?;
+pub fn run(args: &Prune, stays: &PolicyArgs, now: Timestamp, console: &Console) -> anyhow::Result<Exit> {
+    let policy = policy::of(stays, args, std::env::var_os("RETENTION_DAYS").as_deref())?;
     if args.stdin {
         let text = listing::read()?;
         let entries = listing::entries(&text, args.null, args.by, policy.zone, console);
