@@ -67,8 +67,15 @@ pub(super) fn apply(
     } else {
         let mut reader = contents::scan(archive, run.threads())?;
         let wants = |path: &Path| target_of(plan, path);
-        apply_scanned(&mut reader, wants, applier)
-            .with_context(|| format!("could not read {} to its end", super::name_of(archive).display()))?;
+        match apply_scanned(&mut reader, wants, applier) {
+            Err(error) if plan.broken().is_none() => {
+                return Err(error).with_context(|| {
+                    format!("could not read {} to its end", super::name_of(archive).display())
+                });
+            }
+            // It ends where the plan has found it to end, and that has been said.
+            _ => pai_common::signal::check()?,
+        }
     }
     applier.finish();
     Ok(())
@@ -192,7 +199,13 @@ fn apply_group(
             .with_context(|| lost(&job.group.records))?;
         for record in &job.group.records {
             let mut reader = TarReader::new(payload.get(record.offset as usize..).unwrap_or_default());
-            let found = reader.next_entry()?.context("the index names an entry that is not there")?;
+            let found = match reader.next_entry() {
+                Ok(found) => found.context("the index names an entry that is not there")?,
+                Err(error) => {
+                    applier.refuse(&record.entry.path, &error.to_string());
+                    continue;
+                }
+            };
             place_record(&found, record, plan, applier, &mut reader.data(), last)?;
         }
         return Ok(());

@@ -75,6 +75,8 @@ pub(super) struct Plan {
     /// Files to be written under other names: those of hard links that were wanted without their file.
     stand_ins: HashMap<PathBuf, PathBuf>,
     missing: Vec<String>,
+    /// Why the archive could not be read to its end; what comes before that is in the plan.
+    broken: Option<anyhow::Error>,
 }
 
 impl Plan {
@@ -87,13 +89,22 @@ impl Plan {
         run: &Context<'_>,
     ) -> anyhow::Result<Self> {
         let beneath = target.exists().then(|| Beneath::open(target)).transpose()?;
-        let mut plan = Self { verdicts: BTreeMap::new(), stand_ins: HashMap::new(), missing: Vec::new() };
+        let mut plan =
+            Self { verdicts: BTreeMap::new(), stand_ins: HashMap::new(), missing: Vec::new(), broken: None };
         let mut hits = HashSet::new();
         // Comparing with existing files needs digests; into an empty folder nothing is compared.
-        contents::visit(archive, beneath.is_some(), run.threads(), run.console, |listed| {
+        let read = contents::visit(archive, beneath.is_some(), run.threads(), run.console, |listed| {
             plan.decide(&listed, &selector, beneath.as_ref(), privileged, &mut hits);
             Ok(())
-        })?;
+        });
+        if let Err(error) = read {
+            pai_common::signal::check()?;
+            if plan.verdicts.is_empty() {
+                return Err(error);
+            }
+            // What comes before the damage is still worth having.
+            plan.broken = Some(error);
+        }
         let patterns = selector.patterns.into_iter().enumerate();
         plan.missing =
             patterns.filter(|(number, _)| !hits.contains(number)).map(|(_, (text, _))| text).collect();
@@ -188,6 +199,11 @@ impl Plan {
             .filter(|(_, verdict)| **verdict == Verdict::Replace)
             .map(|(path, _)| path.clone())
             .collect()
+    }
+
+    /// Why the archive could not be read to its end, if that is so.
+    pub(super) fn broken(&self) -> Option<&anyhow::Error> {
+        self.broken.as_ref()
     }
 
     /// Wanted patterns that nothing matched.
