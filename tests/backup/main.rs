@@ -3,5 +3,6 @@
 
 mod craft;
 mod fixtures;
+mod hostile;
 mod rows;
 mod verify;
