@@ -362,9 +362,7 @@ impl<'a> Applier<'a> {
             if self.is_root {
                 beneath::own(&folder, temp, entry)?;
             }
-            if entry.kind == Kind::Fifo {
-                beneath::set_mode(&folder, temp, entry.mode)?;
-            }
+            beneath::set_node_mode(&folder, temp, entry.mode)?;
             beneath::set_time(&folder, temp, entry.mtime)
         })
     }
