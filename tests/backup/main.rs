@@ -4,5 +4,6 @@
 mod craft;
 mod fixtures;
 mod hostile;
+mod readers;
 mod rows;
 mod verify;
