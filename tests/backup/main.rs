@@ -5,5 +5,7 @@ mod craft;
 mod fixtures;
 mod hostile;
 mod readers;
+mod roundtrip;
 mod rows;
+mod trouble;
 mod verify;
