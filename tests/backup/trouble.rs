@@ -179,7 +179,7 @@ fn a_file_that_shrinks_is_padded_and_named() {
 fn a_small_file_that_never_rests_is_named() {
     // Just small enough to be read as one of many, so that reading it takes a while.
     disturbed(
-        &[b'x'; 900_000],
+        &vec![b'x'; 900_000],
         |path, round| {
             let mut file = OpenOptions::new().append(true).open(path).unwrap();
             if round % 5000 == 0 {
