@@ -42,7 +42,7 @@ pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
     }
     let archive = run.open(&args.archive)?;
     let (target, workspace) = target(args, run)?;
-    let plan = Plan::make(&archive, &target, selector, args.privileged, run)?;
+    let plan = Plan::make(&archive, &target, &selector, args.privileged, run)?;
     if let Some(error) = plan.broken() {
         run.console.complain(format_args!("{error:#}"));
     }

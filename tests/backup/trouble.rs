@@ -367,6 +367,54 @@ fn a_damaged_member_costs_its_own_entries_and_no_others() {
 }
 
 #[test]
+fn a_plain_archive_cut_in_a_file_gives_what_comes_before_and_names_it() {
+    use crate::craft::{Item, write_plain};
+    let folder = pai_tests::scratch();
+    let path = folder.path().join("plain.tar.gz");
+    let long = noise(600_000, 2);
+    write_plain(
+        &path,
+        &[Item::file("first", b"whole"), Item::file("second", &long), Item::file("third", b"")],
+    );
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    for from_pipe in [false, true] {
+        let back = folder.path().join(format!("back-{from_pipe}"));
+        let mut restore = command(pai_tests::tool("pai-backup"));
+        restore.args(["restore", "--target"]).arg(&back);
+        let part = if from_pipe {
+            pai_tests::run_with_input(restore.arg("-"), &fs::read(&path).unwrap())
+        } else {
+            run(restore.arg(&path))
+        };
+        let part = part.expect(1);
+        assert!(part.stderr.contains("could not restore second"), "{}", part.stderr);
+        assert_eq!(names_in(&back), ["first"], "no half file");
+    }
+}
+
+#[test]
+fn a_path_that_the_archive_lacks_is_named() {
+    let workspace = Workspace::demo();
+    let made = workspace.back_up(["-q"]);
+    let back = workspace.beside("back");
+    let restore = |archive: &str| {
+        let mut command = workspace.pai(["restore", archive, "--target"]);
+        command.arg(&back).args(["memory.md", "no-such-file"]);
+        command
+    };
+    let bytes = fs::read(&made).unwrap();
+    for outcome in
+        [run(&mut restore("latest")), pai_tests::run_with_input(restore("-").arg("--force"), &bytes)]
+    {
+        let outcome = outcome.expect(1);
+        assert!(outcome.stderr.contains("could not find no-such-file in "), "{}", outcome.stderr);
+        assert_eq!(names_in(&back), ["memory.md"]);
+    }
+    run(workspace.pai(["cat", "latest", "no-such-file"]).arg("-q")).expect(2);
+}
+
+#[test]
 fn latest_passes_over_an_archive_that_is_cut() {
     let workspace = Workspace::demo();
     let good = workspace.back_up(["-q", "--now", "2026-01-01T00:00:00Z"]);

@@ -18,7 +18,7 @@ use crate::archive::header::Xattr;
 use crate::archive::index::{Group, Record};
 use crate::archive::member::Opener;
 use crate::archive::open::Archive;
-use crate::archive::reader::{TarEntry, TarReader};
+use crate::archive::reader::{TarEntry, TarError, TarReader};
 use crate::archive::stream::TarBytes;
 use crate::contents;
 use crate::entry::{Entry, Kind};
@@ -73,8 +73,14 @@ pub(super) fn apply(
                     format!("could not read {} to its end", super::name_of(archive).display())
                 });
             }
-            // It ends where the plan has found it to end, and that has been said.
-            _ => pai_common::signal::check()?,
+            // It ends where the plan has found it to end, and that has been said; but not inside which file.
+            Err(error) => {
+                pai_common::signal::check()?;
+                if !error.is::<TarError>() {
+                    applier.console.complain(format_args!("{error:#}"));
+                }
+            }
+            Ok(()) => {}
         }
     }
     applier.finish();
@@ -106,7 +112,11 @@ pub(super) fn apply_stream(
         applier,
     );
     applier.finish();
-    outcome
+    outcome?;
+    for pattern in selector.missing(&hits) {
+        run.console.complain(format_args!("could not find {pattern} in the archive from stdin"));
+    }
+    Ok(())
 }
 
 /// Where a path of the archive goes: to itself, to the name of a hard link it stands in for, or nowhere.
@@ -157,8 +167,9 @@ fn apply_indexed(
     pipeline::ordered(
         run.threads(),
         |submit| {
-            for group in index.groups() {
-                let (offset, mut group) = group?;
+            let places = index.members()?.into_iter().enumerate();
+            for (_, place) in places.filter(|(number, _)| plan.needs_group(*number)) {
+                let (offset, mut group) = (place.offset, index.group_at(place.at)?);
                 group.records.retain(|record| {
                     safe_path(&record.entry.path).is_ok_and(|path| target_of(plan, &path).is_some())
                 });
