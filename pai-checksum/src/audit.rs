@@ -80,9 +80,8 @@ pub fn survey(
     inputs.extend(unlisted(args, path, manifest, &root, talk)?);
 
     let progress = Progress::bytes(talk.console(), "auditing", None);
-    let jobs = args.jobs.map_or_else(hash::cores, usize::from);
     let mut outcomes = Outcomes(Vec::with_capacity(inputs.len()));
-    hash::in_order(&inputs, jobs, &progress, &mut outcomes)?;
+    hash::in_order(&inputs, args.jobs, &progress, &mut outcomes)?;
 
     let mut survey = Survey { now: Vec::new(), unlisted: Vec::new() };
     for (n, (input, outcome)) in inputs.into_iter().zip(outcomes.0).enumerate() {

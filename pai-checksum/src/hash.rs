@@ -4,18 +4,19 @@
 //! may block or depends on its neighbours (pipes, terminals, standard input) is hashed by the calling thread
 //! when its turn comes, as sha256sum would.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, Read};
+use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::{Duration, SystemTime};
 
 use pai_common::progress::Progress;
-use pai_common::sha256::{self, Digest};
+use pai_common::sha256::{self, Digest, Sha256};
 use rustix::process::{Resource, getrlimit};
 
 use crate::input::Input;
@@ -53,6 +54,13 @@ impl Stamp {
         }
     }
 
+    /// Whether the last write is so long ago that one more would leave another stamp.
+    fn settled(&self) -> bool {
+        let (seconds, nanoseconds) = self.mtime;
+        let since_epoch = Duration::new(seconds.max(0).unsigned_abs(), nanoseconds as u32);
+        SystemTime::UNIX_EPOCH + since_epoch + TICK < SystemTime::now()
+    }
+
     /// Whether the content was not written to between the two, as far as the file system tells.
     pub fn same_content(&self, other: &Self) -> bool {
         self.size == other.size && self.mtime == other.mtime
@@ -84,15 +92,17 @@ pub trait Sink {
     }
 }
 
-/// Hashes `inputs` with at most `jobs` threads.
+/// Hashes `inputs` with at most `jobs` threads, by default one a core.
 pub fn in_order(
     inputs: &[Input],
-    jobs: usize,
+    jobs: Option<NonZeroUsize>,
     progress: &Progress<'_>,
     sink: &mut impl Sink,
 ) -> anyhow::Result<()> {
     let plan = Plan::new(inputs, jobs);
-    progress.set_total(plan.bytes);
+    if plan.bytes > 0 {
+        progress.set_total(plan.bytes);
+    }
     let desk = Desk { inputs, progress, stopped: AtomicBool::new(false) };
     if plan.threads == 0 {
         return inputs.iter().enumerate().try_for_each(|(n, input)| {
@@ -102,8 +112,7 @@ pub fn in_order(
     }
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        // A worker that is far ahead waits here, so that outcomes do not pile up behind a pipe that is slow.
-        let (sender, outcomes) = sync_channel(64 * WINDOW);
+        let (sender, outcomes) = channel();
         for _ in 0..plan.threads {
             let (sender, plan, desk, next) = (sender.clone(), &plan, &desk, &next);
             scope.spawn(move || desk.work(plan, next, &sender));
@@ -117,17 +126,12 @@ pub fn in_order(
     })
 }
 
-/// The number of threads without `--jobs`.
-pub fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// Who hashes what.
 struct Plan {
     /// The inputs for the workers, in the order in which they start.
     order: Vec<usize>,
-    /// For each input whether a worker hashes it.
-    parallel: Vec<bool>,
+    /// The stamp of each regular file: those the workers hash.
+    stamps: Vec<Option<Stamp>>,
     bytes: u64,
     threads: usize,
     /// How many files a thread holds open.
@@ -135,22 +139,30 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(inputs: &[Input], jobs: usize) -> Self {
-        let size = |input: &Input| {
+    fn new(inputs: &[Input], jobs: Option<NonZeroUsize>) -> Self {
+        let stamp = |input: &Input| {
             let metadata = std::fs::metadata(input.path.as_deref()?).ok()?;
-            metadata.is_file().then_some(metadata.size())
+            metadata.is_file().then(|| Stamp::of(&metadata))
         };
-        let sizes: Vec<Option<u64>> = inputs.iter().map(size).collect();
-        let bytes = sizes.iter().flatten().sum();
-        let mut order: Vec<usize> = (0..inputs.len()).filter(|&n| sizes[n].is_some()).collect();
+        if let [_] = inputs {
+            // Nothing to plan, and to ask for cores and limits takes longer than to hash a small file.
+            return Self { order: Vec::new(), stamps: vec![None], bytes: 0, threads: 0, width: 1 };
+        }
+        let stamps: Vec<Option<Stamp>> = inputs.iter().map(stamp).collect();
+        let bytes = stamps.iter().flatten().map(|stamp| stamp.size).sum();
+        let mut order: Vec<usize> = (0..inputs.len()).filter(|&n| stamps[n].is_some()).collect();
         for window in order.chunks_mut(WINDOW) {
-            window.sort_by_key(|&n| Reverse(sizes[n]));
+            window.sort_by_key(|&n| Reverse(stamps[n].map(|stamp| stamp.size)));
         }
         let files = open_files();
-        let jobs = if bytes < WORTH_A_THREAD { 1 } else { jobs.min(files) };
+        let jobs = match jobs {
+            _ if bytes < WORTH_A_THREAD => 1,
+            Some(jobs) => usize::from(jobs).min(files),
+            None => std::thread::available_parallelism().map_or(1, usize::from).min(files),
+        };
         let width = sha256::width(order.len(), jobs).min(files / jobs);
         let threads = if order.len() < 2 { 0 } else { jobs.min(order.len().div_ceil(width)) };
-        Self { order, parallel: sizes.iter().map(Option::is_some).collect(), bytes, threads, width }
+        Self { order, stamps, bytes, threads, width }
     }
 }
 
@@ -160,7 +172,43 @@ fn open_files() -> usize {
     usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(10).max(1)
 }
 
-type Outcome = (usize, io::Result<Hashed>);
+/// The number of an input and what became of it; nothing if it is left to the caller's thread.
+type Outcome = (usize, Option<io::Result<Hashed>>);
+
+/// Outcomes on their way to the thread that waits for them.
+#[derive(Default)]
+struct Batch {
+    outcomes: Vec<Outcome>,
+    bytes: u64,
+}
+
+impl Batch {
+    /// Adds one; the whole batch once it is worth a delivery.
+    fn add(&mut self, outcome: Outcome) -> Option<Vec<Outcome>> {
+        if let Some(Ok(hashed)) = &outcome.1 {
+            self.bytes += hashed.bytes;
+        }
+        self.outcomes.push(outcome);
+        let full = self.outcomes.len() >= 64 || self.bytes >= 1 << 20;
+        full.then(|| std::mem::take(self).outcomes)
+    }
+}
+
+/// What the workers have sent so far.
+struct Arrivals {
+    outcomes: Vec<Option<io::Result<Hashed>>>,
+    /// Whether a worker will still send something about an input.
+    awaited: Vec<bool>,
+}
+
+impl Arrivals {
+    fn add(&mut self, batch: Vec<Outcome>) {
+        for (n, outcome) in batch {
+            self.outcomes[n] = outcome;
+            self.awaited[n] = false;
+        }
+    }
+}
 
 struct Desk<'a> {
     inputs: &'a [Input],
@@ -170,42 +218,69 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     /// A worker: takes files in the order of the plan until none is left.
-    fn work(&self, plan: &Plan, next: &AtomicUsize, outcomes: &SyncSender<Outcome>) {
+    fn work(&self, plan: &Plan, next: &AtomicUsize, outcomes: &Sender<Vec<Outcome>>) {
+        // Both closures below add outcomes; those of small files are sent together, as waking the receiver
+        // costs as much as hashing one.
+        let batch = RefCell::new(Batch::default());
+        let send = |outcome| match batch.borrow_mut().add(outcome) {
+            Some(full) => outcomes.send(full),
+            None => Ok(()),
+        };
         let take = || loop {
             let n = *plan.order.get(next.fetch_add(1, Ordering::Relaxed))?;
-            match self.open(self.inputs[n].path.as_deref()?) {
-                Ok(reader) => return Some((n, reader)),
-                // This thread ends what it has begun; the file is left to the caller's thread.
-                Err(error) if error.raw_os_error() == Some(TOO_MANY_OPEN) => return None,
-                Err(error) => outcomes.send((n, Err(error))).ok()?,
+            match File::open(self.inputs[n].path.as_deref()?) {
+                Ok(file) => return Some((n, Reader::new(file, plan.stamps[n], self))),
+                Err(error) if too_many_open(&error) => {
+                    send((n, None)).ok()?;
+                    return None;
+                }
+                Err(error) => send((n, Some(Err(error)))).ok()?,
             }
         };
         // An error means that nobody listens any more.
         let _ = sha256::digest_streams(plan.width, take, |n, reader, digest| {
-            outcomes.send((n, digest.and_then(|digest| reader.conclude(digest))))
+            let outcome = digest.and_then(|digest| reader.conclude(digest));
+            // Changed since the plan was made, perhaps before it was opened: it gets a second chance.
+            send((n, Some(outcome).filter(|outcome| !matches!(outcome, Ok(hashed) if hashed.changed))))
         });
+        let _ = outcomes.send(batch.into_inner().outcomes);
     }
 
     /// Puts the outcomes in order, and hashes here what the workers did not.
-    fn deliver(&self, plan: &Plan, outcomes: &Receiver<Outcome>, sink: &mut impl Sink) -> anyhow::Result<()> {
-        let mut arrived: Vec<Option<io::Result<Hashed>>> = (0..self.inputs.len()).map(|_| None).collect();
+    fn deliver(
+        &self,
+        plan: &Plan,
+        outcomes: &Receiver<Vec<Outcome>>,
+        sink: &mut impl Sink,
+    ) -> anyhow::Result<()> {
+        let mut arrivals = Arrivals {
+            outcomes: self.inputs.iter().map(|_| None).collect(),
+            awaited: plan.stamps.iter().map(Option::is_some).collect(),
+        };
         for (n, input) in self.inputs.iter().enumerate() {
-            while plan.parallel[n] && arrived[n].is_none() {
-                let outcome = match outcomes.try_recv() {
+            while arrivals.awaited[n] {
+                let batch = match outcomes.try_recv() {
                     Err(TryRecvError::Empty) => {
                         sink.wait()?;
                         outcomes.recv().ok()
                     }
                     other => other.ok(),
                 };
-                let Some((n, outcome)) = outcome else { break };
-                arrived[n] = Some(outcome);
+                let Some(batch) = batch else { break };
+                arrivals.add(batch);
             }
-            let outcome = if let Some(outcome) = arrived[n].take() {
+            let outcome = if let Some(outcome) = arrivals.outcomes[n].take() {
                 outcome
             } else {
                 sink.wait()?;
-                self.hash(input)
+                let first = self.hash(input);
+                if first.as_ref().is_err_and(too_many_open) {
+                    // The workers have them all. Once they are done, one will do.
+                    outcomes.iter().for_each(|batch| arrivals.add(batch));
+                    self.hash(input)
+                } else {
+                    first
+                }
             };
             sink.take(n, outcome)?;
         }
@@ -214,30 +289,21 @@ impl Desk<'_> {
 
     /// One input, on this thread.
     fn hash(&self, input: &Input) -> io::Result<Hashed> {
-        let reader = match &input.path {
-            Some(path) => self.open(path)?,
+        let file = match &input.path {
+            Some(path) => File::open(path)?,
             // A duplicate shares the offset: we start where the shell left it, and leave it at the end.
-            None => Reader::new(File::from(io::stdin().as_fd().try_clone_to_owned()?), self)?,
+            None => File::from(io::stdin().as_fd().try_clone_to_owned()?),
         };
-        let mut reader = Some(reader);
-        let mut hashed = Err(io::ErrorKind::UnexpectedEof.into());
-        let _ = sha256::digest_streams(
-            1,
-            || reader.take().map(|reader| ((), reader)),
-            |(), reader, digest| {
-                hashed = digest.and_then(|digest| reader.conclude(digest));
-                Ok::<(), std::convert::Infallible>(())
-            },
-        );
-        hashed
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Reader<'_>> {
-        Reader::new(File::open(path)?, self)
+        let metadata = file.metadata()?;
+        let before = metadata.is_file().then(|| Stamp::of(&metadata));
+        let reader = Reader::new(file, before, self);
+        reader.digest()
     }
 }
 
-const TOO_MANY_OPEN: i32 = rustix::io::Errno::MFILE.raw_os_error();
+fn too_many_open(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error())
+}
 
 /// An open file that counts what it reads and stops when the run is over.
 struct Reader<'a> {
@@ -249,11 +315,26 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(file: File, desk: &'a Desk<'a>) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        let before = metadata.is_file().then(|| Stamp::of(&metadata));
-        let settled = metadata.modified().is_ok_and(|mtime| mtime + TICK < SystemTime::now());
-        Ok(Self { file: BufReader::with_capacity(BUFFER, file), before, settled, bytes: 0, desk })
+    fn new(file: File, before: Option<Stamp>, desk: &'a Desk<'a>) -> Self {
+        let settled = before.is_some_and(|before| before.settled());
+        Self { file: BufReader::with_capacity(BUFFER, file), before, settled, bytes: 0, desk }
+    }
+
+    /// Reads to the end, alone.
+    fn digest(mut self) -> io::Result<Hashed> {
+        let mut hasher = Sha256::new();
+        loop {
+            let chunk = match self.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            if chunk.is_empty() {
+                return self.conclude(hasher.finish());
+            }
+            hasher.update(chunk);
+            let taken = chunk.len();
+            self.consume(taken);
+        }
     }
 
     fn conclude(self, digest: Digest) -> io::Result<Hashed> {
