@@ -11,10 +11,11 @@ use pai_common::progress::Progress;
 
 use crate::cli::Args;
 use crate::compare::{Comparison, Now, Unlisted, Verdict, compare};
-use crate::hash::{self, Hashed, Sink, Stamp};
+use crate::hash::{self, Hashed, Sink};
 use crate::input::{self, Id, Input};
 use crate::manifest::{Malformed, Manifest};
 use crate::record::Record;
+use crate::stamp::Stamp;
 use crate::talk::Talk;
 
 /// Prints how the folder differs from `path`; true if it does not.
