@@ -1,9 +1,10 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as Group, Parser, Subcommand};
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use pai_common::cli::{Common, Now};
 use pai_common::{exit, units};
 
@@ -57,6 +58,8 @@ pub struct Place {
 pub enum Command {
     /// Make an archive of the workspace, then remove archives past their retention
     Create(Create),
+    /// Keep what a command prints: database dumps and the like
+    Capture(Capture),
     /// List the archives, or what is in one
     List(List),
     /// Check archives down to the last bit
@@ -104,6 +107,10 @@ pub struct Create {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     pub level: Option<u8>,
 
+    /// What to make
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+
     /// Reuse nothing of the previous archive: read and compress every file
     #[arg(long)]
     pub full: bool,
@@ -132,6 +139,51 @@ pub struct Create {
     /// Wait so long for another run to end, instead of exit 75 at once
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     pub wait: Option<Duration>,
+}
+
+/// What an archive is made as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A tar.gz with an index
+    #[default]
+    #[value(name = "tar.gz")]
+    TarGz,
+    /// A zip, for readers that know nothing else; nothing is reused or rotated
+    Zip,
+}
+
+/// How a capture's name tells its time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum StampForm {
+    /// YYYYMMDD-HHMMSS: every capture is kept
+    #[default]
+    Second,
+    /// YYYY-MM-DD: a later capture of the day replaces an earlier one
+    Date,
+}
+
+/// `capture`
+#[derive(Debug, Group)]
+pub struct Capture {
+    /// Last part of the file's name; a final .gz compresses
+    #[arg(long, value_name = "EXT", default_value = "")]
+    pub ext: String,
+
+    /// How the name tells the time
+    #[arg(long, value_enum, default_value_t)]
+    pub stamp: StampForm,
+
+    /// Refuse what the command printed unless its last 4 KiB hold this
+    #[arg(long, value_name = "TEXT")]
+    pub expect_tail: Option<String>,
+
+    /// Compression level, 1 (fast) to 9 (small) [default: 6]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub level: Option<u8>,
+
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// `list`

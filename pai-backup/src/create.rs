@@ -1,6 +1,7 @@
 //! `create`: a new archive of the workspace; then, and only then, old ones go.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -19,15 +20,16 @@ use pai_common::walk::{self, Excludes};
 
 use crate::archive::index::{About, Selection, Totals};
 use crate::archive::writer::{ArchiveWriter, Written};
-use crate::cli::Create;
+use crate::cli::{Create, Format};
 use crate::pack::{self, Tally};
-use crate::reuse::Parent;
+use crate::reuse::{Known, Parent};
 use crate::shelf::{self, Shelf};
 use crate::source::{self, Sources};
+use crate::zip::ZipArchive;
 use crate::{Context as Run, shell};
 
 /// Compression level unless told: `docs/archive-format.md` has the figures.
-const DEFAULT_LEVEL: u8 = 6;
+pub(crate) const DEFAULT_LEVEL: u8 = 6;
 const DEFAULT_RETENTION_DAYS: u32 = 30;
 const IGNORE_FILE: &str = ".paiignore";
 
@@ -82,6 +84,7 @@ impl<'a> Plan<'a> {
             no_caches: args.exclude_caches,
             one_file_system: args.one_file_system,
         };
+        let rotates = !args.no_rotate && args.output.is_none() && args.format == Format::TarGz;
         let options = walk::Options {
             excludes,
             skip_caches: args.exclude_caches,
@@ -93,7 +96,7 @@ impl<'a> Plan<'a> {
             root,
             options,
             selection,
-            retention_days: if args.no_rotate || args.output.is_some() { None } else { Some(retention_days) },
+            retention_days: rotates.then_some(retention_days),
             level: args.level.unwrap_or(DEFAULT_LEVEL),
             threads: run.threads(),
             args,
@@ -102,7 +105,7 @@ impl<'a> Plan<'a> {
 
     /// What would be done, from the same walk that a real run makes.
     fn show(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
-        let target = self.args.output.clone().unwrap_or_else(|| self.shelf.free_name(run.clock.now()));
+        let target = self.args.output.clone().unwrap_or_else(|| self.free_name(run));
         log.raw(&self.tar_line(&target))?;
         let mut totals = Totals::default();
         self.sources(None, run.console).visit(&self.names, |source| {
@@ -126,12 +129,15 @@ impl<'a> Plan<'a> {
 
     fn carry_out(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
         let _lock = DirLock::acquire(self.shelf.folder(), self.args.wait)?;
-        self.shelf.remove_stale(run.console)?;
+        self.shelf.remove_abandoned(run.console)?;
         match &self.args.output {
-            Some(output) if output.as_os_str() == "-" => self.stream(run),
+            Some(output) if output.as_os_str() == "-" => match self.args.format {
+                Format::TarGz => self.stream(run),
+                Format::Zip => bail!("a zip cannot be streamed: its sizes are written after its data"),
+            },
             Some(output) => self.archive_to(output, log, run),
             None => {
-                self.archive_to(&self.shelf.free_name(run.clock.now()), log, run)?;
+                self.archive_to(&self.free_name(run), log, run)?;
                 self.rotate(log, run)
             }
         }
@@ -140,13 +146,16 @@ impl<'a> Plan<'a> {
     fn archive_to(&self, target: &Path, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
         let file = AtomicFile::create(target, 0o600)?;
         let own = file.temp().canonicalize().ok();
-        let written = self.write(BufWriter::with_capacity(1 << 20, file), own.as_deref(), run)?;
-        let file = written.out.into_inner().map_err(std::io::IntoInnerError::into_error);
-        file.with_context(|| format!("could not write {}", target.display()))?.commit()?;
-        if let Some(digest) = written.digest {
-            let name = target.file_name().unwrap_or_default().to_string_lossy();
-            let line = format!("{}  {name}\n", sha256::to_hex(&digest));
-            atomic::write(&shelf::sidecar(target), 0o600, line.as_bytes())?;
+        match self.args.format {
+            Format::Zip => self.write_zip(file, own.as_deref(), run)?.commit()?,
+            Format::TarGz => {
+                let reader = file.file().try_clone().context("could not read back what is written")?;
+                let written = self.write(file, Some(reader), own.as_deref(), run)?;
+                written.out.commit()?;
+                if let Some(digest) = written.digest {
+                    write_sidecar(target, &digest)?;
+                }
+            }
         }
         log.info(format_args!("Created archive {}", target.display()))?;
         let mut out = Output::stdout(false);
@@ -157,11 +166,18 @@ impl<'a> Plan<'a> {
     /// An archive on stdout. A reader that goes away is a failed backup, not a reader that had enough.
     fn stream(&self, run: &Run<'_>) -> anyhow::Result<()> {
         let out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-        let mut written = self.write(out, None, run)?;
+        let mut written = self.write(out, None, None, run)?;
         written.out.flush().context("could not write the archive to stdout")
     }
 
-    fn write<W: Write>(&self, out: W, own: Option<&Path>, run: &Run<'_>) -> anyhow::Result<Written<W>> {
+    /// Writes the archive to `out`. `reader` reads it back, so that what it holds already can be copied.
+    fn write<W: Write>(
+        &self,
+        out: W,
+        reader: Option<File>,
+        own: Option<&Path>,
+        run: &Run<'_>,
+    ) -> anyhow::Result<Written<W>> {
         let about = self.about(run.clock);
         let parent = if self.args.full { None } else { self.parent(&about, run.console) };
         let job = pack::Job {
@@ -172,7 +188,7 @@ impl<'a> Plan<'a> {
             xattrs: about.xattrs,
             level: self.level,
             threads: self.threads,
-            parent: parent.as_ref(),
+            known: Known::new(parent.as_ref(), reader),
             reread: self.args.reread.unwrap_or(0.0),
         };
         let mut writer = ArchiveWriter::new(out, &about, self.args.sha256)?;
@@ -180,6 +196,23 @@ impl<'a> Plan<'a> {
         let written = writer.finish().context("could not write the archive")?;
         report(run.console, &written.totals, written.size, tally);
         Ok(written)
+    }
+
+    fn write_zip(&self, file: AtomicFile, own: Option<&Path>, run: &Run<'_>) -> anyhow::Result<AtomicFile> {
+        let mut zip = ZipArchive::new(file, &self.root, self.level, run.console);
+        self.sources(own, run.console).visit(&self.names, |source| zip.add(&source))?;
+        let (file, totals) = zip.finish()?;
+        if totals.files == 0 {
+            bail!("no file to archive: no empty zip is made");
+        }
+        Ok(file)
+    }
+
+    fn free_name(&self, run: &Run<'_>) -> PathBuf {
+        match self.args.format {
+            Format::TarGz => self.shelf.free_name(run.clock.now()),
+            Format::Zip => self.shelf.free_name_with(run.clock.now(), ".zip"),
+        }
     }
 
     fn about(&self, clock: Clock) -> About {
@@ -265,8 +298,13 @@ pub fn archive_paths(
         level: DEFAULT_LEVEL,
         threads: run.threads(),
     };
-    let written = plan.write(BufWriter::with_capacity(1 << 20, file), None, run)?;
-    written.out.into_inner().map_err(std::io::IntoInnerError::into_error)?.commit()
+    plan.write(file, None, None, run)?.out.commit()
+}
+
+fn write_sidecar(archive: &Path, digest: &sha256::Digest) -> anyhow::Result<()> {
+    let name = archive.file_name().unwrap_or_default().to_string_lossy();
+    let line = format!("{}  {name}\n", sha256::to_hex(digest));
+    atomic::write(&shelf::sidecar(archive), 0o600, line.as_bytes())
 }
 
 fn retention_days(args: &Create) -> anyhow::Result<u32> {

@@ -5,9 +5,11 @@
 //! | how a backup is made | `create`, then `source`, `chunk`, `pack`, `reuse` |
 //! | what an archive is | `archive` |
 //! | where archives are | `shelf` |
+//! | how a command's output or a zip is made | `capture`, `zip` |
 //! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
 pub mod archive;
+pub mod capture;
 pub mod cat;
 pub mod chunk;
 pub mod cli;
@@ -25,6 +27,7 @@ pub mod shelf;
 pub mod shell;
 pub mod source;
 pub mod verify;
+pub mod zip;
 
 use std::path::Path;
 
@@ -60,6 +63,7 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
             )
         }
         Some(Command::Create(args)) => create::run(args, &context),
+        Some(Command::Capture(args)) => capture::run(args, &context),
         Some(Command::List(args)) => list::run(args, &context),
         Some(Command::Verify(args)) => verify::run(args, &context),
         Some(Command::Restore(args)) => restore::run(args, &context),

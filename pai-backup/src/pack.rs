@@ -21,7 +21,7 @@ use crate::archive::writer::ArchiveWriter;
 use crate::pack::plan::Planner;
 use crate::pack::seal::{Sealed, Worker};
 use crate::pipeline;
-use crate::reuse::Parent;
+use crate::reuse::Known;
 use crate::source::Sources;
 
 /// What is packed, and how.
@@ -41,8 +41,8 @@ pub struct Job<'a> {
     pub level: u8,
     /// Worker threads.
     pub threads: usize,
-    /// The archive to take unchanged chunks from.
-    pub parent: Option<&'a Parent>,
+    /// Where chunks can be copied from.
+    pub known: Known<'a>,
     /// Share of the unchanged chunks to read anyway, 0 to 1.
     pub reread: f64,
 }
@@ -50,7 +50,7 @@ pub struct Job<'a> {
 /// Bytes of compressed members, by where they came from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Copied from the parent archive.
+    /// Copied, from the parent or from this archive.
     pub reused: u64,
     /// Compressed now.
     pub fresh: u64,
@@ -62,7 +62,8 @@ pub fn pack<W: Write>(
     writer: &mut ArchiveWriter<W>,
     console: &Console,
 ) -> anyhow::Result<Tally> {
-    let progress = Progress::bytes(console, "archiving", job.parent.map(|parent| parent.totals().bytes));
+    let progress =
+        Progress::bytes(console, "archiving", job.known.parent.map(|parent| parent.totals().bytes));
     let mut tally = Tally::default();
     let mut open_group: Vec<MemberInfo> = Vec::new();
     pipeline::ordered(
@@ -78,7 +79,7 @@ pub fn pack<W: Write>(
         |sealed| {
             pai_common::signal::check()?;
             for sealed in sealed {
-                write_sealed(writer, sealed, &mut open_group, &mut tally)
+                write_sealed(job, writer, sealed, &mut open_group, &mut tally)
                     .context("could not write the archive")?;
             }
             Ok(())
@@ -88,6 +89,7 @@ pub fn pack<W: Write>(
 }
 
 fn write_sealed<W: Write>(
+    job: &Job<'_>,
     writer: &mut ArchiveWriter<W>,
     sealed: Sealed,
     open_group: &mut Vec<MemberInfo>,
@@ -95,7 +97,9 @@ fn write_sealed<W: Write>(
 ) -> std::io::Result<()> {
     match sealed {
         Sealed::Member { bytes, info, reused } => {
+            let offset = writer.offset();
             writer.member(&bytes)?;
+            job.known.written(offset, info);
             open_group.push(info);
             *(if reused { &mut tally.reused } else { &mut tally.fresh }) += bytes.len() as u64;
             Ok(())

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
+use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use pai_common::clock::Timestamp;
 use pai_common::sha256::Digest;
 
 use crate::archive::index::{About, BadIndex, Group, GroupPlace, Index, Record, Totals};
 use crate::archive::member::MemberInfo;
-use crate::archive::open::{Archive, ArchiveFile};
+use crate::archive::open::{Archive, ArchiveFile, read_member_at};
 use crate::source::Source;
 
 /// File systems keep times in steps of up to two seconds (FAT); within one step a change does not show.
@@ -26,6 +28,49 @@ pub struct Parent {
     by_first: HashMap<u64, Vec<usize>>,
     /// Members by digest: `(group, member)`.
     by_digest: HashMap<Digest, (u32, u32)>,
+}
+
+/// Where members that need not be compressed again can be copied from: the parent, and the archive being
+/// written itself.
+#[derive(Debug)]
+pub struct Known<'a> {
+    /// The archive to take unchanged chunks from.
+    pub parent: Option<&'a Parent>,
+    own: Option<Own>,
+}
+
+/// What the archive being written holds already.
+#[derive(Debug)]
+struct Own {
+    file: File,
+    members: Mutex<HashMap<Digest, (u64, MemberInfo)>>,
+}
+
+impl<'a> Known<'a> {
+    /// `own` reads the archive that is being written; a pipe cannot be read back.
+    pub fn new(parent: Option<&'a Parent>, own: Option<File>) -> Self {
+        Self { parent, own: own.map(|file| Own { file, members: Mutex::default() }) }
+    }
+
+    /// A member with this payload, if one can be copied.
+    pub fn member(&self, digest: &Digest) -> Option<(Vec<u8>, MemberInfo)> {
+        if let Some(parent) = self.parent
+            && let Some((offset, info)) = parent.known(digest)
+            && let Ok(bytes) = parent.member(offset, &info)
+        {
+            return Some((bytes, info));
+        }
+        let own = self.own.as_ref()?;
+        let (offset, info) = *own.members.lock().unwrap_or_else(PoisonError::into_inner).get(digest)?;
+        read_member_at(&own.file, offset, &info).ok().map(|bytes| (bytes, info))
+    }
+
+    /// A member was written at `offset` of the archive.
+    pub fn written(&self, offset: u64, info: MemberInfo) {
+        if let Some(own) = &self.own {
+            own.members.lock().unwrap_or_else(PoisonError::into_inner).insert(info.digest, (offset, info));
+        }
+    }
 }
 
 /// A chunk that need not be read.

@@ -71,15 +71,13 @@ impl Shelf {
 
     /// The name a new archive gets: that of `now`, or of the next second that is free.
     pub fn free_name(&self, now: Timestamp) -> PathBuf {
-        let mut time = Timestamp::new(now.secs(), 0);
-        loop {
-            let name = format!("{}-{}{EXTENSION}", self.prefix, stamp::compact(time, Zone::Local));
-            let path = self.folder.join(name);
-            if path.symlink_metadata().is_err() {
-                return path;
-            }
-            time = Timestamp::new(time.secs() + 1, 0);
-        }
+        self.free_name_with(now, EXTENSION)
+    }
+
+    /// The same with another extension.
+    pub fn free_name_with(&self, now: Timestamp, extension: &str) -> PathBuf {
+        let name = |time| format!("{}-{}{extension}", self.prefix, stamp::compact(time, Zone::Local));
+        first_free(now, |time| self.folder.join(name(time)))
     }
 
     /// The path that `named` means: `latest`, a path, or a name on the shelf.
@@ -106,22 +104,12 @@ impl Shelf {
         bail!("no good archive {} in {}", self.pattern(), self.folder.display())
     }
 
-    /// Temporary files that a crashed run left: whoever holds the folder's lock may remove them.
-    pub fn remove_stale(&self, console: &Console) -> anyhow::Result<()> {
-        let Ok(entries) = std::fs::read_dir(&self.folder) else { return Ok(()) };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let ours = name
-                .as_bytes()
-                .strip_prefix(b".")
-                .and_then(|name| name.strip_suffix(b".partial"))
-                .is_some_and(|name| self.time_of(OsStr::from_bytes(name)).is_some());
-            if ours {
-                std::fs::remove_file(entry.path())
-                    .with_context(|| format!("could not remove stale {}", entry.path().display()))?;
-                console
-                    .note(format_args!("removed {}, left by a run that did not end", entry.path().display()));
-            }
+    /// Removes what runs that did not end have left.
+    pub fn remove_abandoned(&self, console: &Console) -> anyhow::Result<()> {
+        for path in
+            atomic::remove_abandoned(&self.folder, |name| self.time_of(OsStr::from_bytes(name)).is_some())?
+        {
+            console.note(format_args!("removed {}, left by a run that did not end", path.display()));
         }
         Ok(())
     }
@@ -153,6 +141,18 @@ impl Shelf {
             .strip_suffix(EXTENSION.as_bytes())?;
         let found = stamp::find(middle, Zone::Local)?;
         (found.range == (0..middle.len())).then_some(found.time)
+    }
+}
+
+/// The first path, second by second from `now` on, that nothing has yet.
+pub fn first_free(now: Timestamp, path: impl Fn(Timestamp) -> PathBuf) -> PathBuf {
+    let mut time = Timestamp::new(now.secs(), 0);
+    loop {
+        let path = path(time);
+        if path.symlink_metadata().is_err() {
+            return path;
+        }
+        time = Timestamp::new(time.secs() + 1, 0);
     }
 }
 

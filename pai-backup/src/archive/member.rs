@@ -147,6 +147,27 @@ impl Sealer {
     }
 }
 
+/// Length of a gzip header without extra fields.
+const PLAIN_START: usize = 10;
+
+impl Sealer {
+    /// A gzip member of its own around `bytes`, for files that are no archives.
+    pub fn gzip(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let bound = self.compressor.deflate_compress_bound(bytes.len());
+        let mut member = vec![0; PLAIN_START + bound];
+        member[..PLAIN_START].copy_from_slice(&START);
+        member[3] = 0; // no extra field
+        let deflated = self
+            .compressor
+            .deflate_compress(bytes, &mut member[PLAIN_START..])
+            .unwrap_or_else(|_| unreachable!("a buffer of the compressor's own bound is large enough"));
+        member.truncate(PLAIN_START + deflated);
+        member.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
+        member.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        member
+    }
+}
+
 /// Inflates members. Digests are the caller's to check: it may have many at once.
 pub struct Opener {
     decompressor: Decompressor,
@@ -362,6 +383,15 @@ mod tests {
         assert!(matches!(next(), Some(NextMember::Ours(Announced::Footer(read), _)) if read == footer));
         assert!(matches!(next(), Some(NextMember::Foreign(bytes)) if bytes == b"junk"));
         assert!(next().is_none());
+    }
+
+    #[test]
+    fn a_plain_member_is_gzip() {
+        let mut sealer = Sealer::new(6);
+        let joined = [sealer.gzip(b"first "), sealer.gzip(b""), sealer.gzip(&vec![7; 100_000])].concat();
+        let mut out = Vec::new();
+        flate2::read::MultiGzDecoder::new(&joined[..]).read_to_end(&mut out).unwrap();
+        assert_eq!(out, [b"first ".to_vec(), vec![7; 100_000]].concat());
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl<'a> Planner<'a> {
     }
 
     fn unchanged(&self, sources: &[Source]) -> anyhow::Result<Option<Unchanged>> {
-        Ok(match self.job.parent {
+        Ok(match self.job.known.parent {
             Some(parent) => parent.unchanged(sources)?,
             None => None,
         })
@@ -109,7 +109,7 @@ impl<'a> Planner<'a> {
 
     /// Whether this unchanged chunk is among those read anyway.
     fn reread(&self, first: &Source) -> bool {
-        self.job.parent.is_some_and(|parent| parent.reread(&first.entry.path, self.job.reread))
+        self.job.known.parent.is_some_and(|parent| parent.reread(&first.entry.path, self.job.reread))
     }
 
     fn large(&mut self, source: Source) -> anyhow::Result<()> {

@@ -99,7 +99,7 @@ impl<'a> Worker<'a> {
 
     /// A member's bytes from the parent, if they are still good.
     fn copy(&self, offset: u64, info: MemberInfo) -> Option<Vec<u8>> {
-        let parent = self.job.parent?;
+        let parent = self.job.known.parent?;
         match parent.member(offset, &info) {
             Ok(bytes) => {
                 self.progress.add(u64::from(info.payload));
@@ -190,12 +190,9 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// The member for a payload: copied if the parent has the same one, compressed otherwise.
+    /// The member for a payload: copied if there is one already, compressed otherwise.
     fn member(&mut self, payload: &[u8], digest: Digest) -> Sealed {
-        if let Some(parent) = self.job.parent
-            && let Some((offset, info)) = parent.known(&digest)
-            && let Ok(bytes) = parent.member(offset, &info)
-        {
+        if let Some((bytes, info)) = self.job.known.member(&digest) {
             return Sealed::Member { bytes, info, reused: true };
         }
         let (bytes, info) = self.sealer.seal(payload, digest);
