@@ -1,3 +1,4 @@
 //! End-to-end tests of scripts.
 
+mod lint_cron;
 mod rigs;
