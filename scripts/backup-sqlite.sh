@@ -106,7 +106,7 @@ main() {
     )
     status=$?
     set -e
-    if [ "$status" -eq 0 ]; then done=yes; else complaints=1; fi
+    if [ "$status" -eq 0 ]; then done=yes; else complain "could not back up $source"; fi
   done
   [ "$done" = yes ] || return 2
   return "$complaints"
