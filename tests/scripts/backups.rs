@@ -27,7 +27,10 @@ impl Codex {
 
     fn backup(&self, folder: &Path) -> Command {
         let mut backup = script("backup-database.sh");
-        backup.env("DOCKER_HOST", self.engine.host()).env("BACKUP_DIR", folder).env("PAI_NOW", "2026-11-22T02:00:00Z");
+        backup
+            .env("DOCKER_HOST", self.engine.host())
+            .env("BACKUP_DIR", folder)
+            .env("PAI_NOW", "2026-11-22T02:00:00Z");
         backup
     }
 }
@@ -44,7 +47,8 @@ fn row_2_4_the_dump_appears_under_todays_date_private_and_restores() {
     assert!(outcome.stderr.contains("2000 rows, all there"), "{}", outcome.stderr);
     assert_eq!((mode(&dump), mode(&dir)), (0o600, 0o700));
     assert_eq!(names(&dir), ["codexdb_2026-11-22.sql"]);
-    let scratch_databases = codex.postgres.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'pai_%'");
+    let scratch_databases =
+        codex.postgres.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'pai_%'");
     assert_eq!(scratch_databases, "0");
 }
 
@@ -69,9 +73,17 @@ fn row_2_3_a_stopped_container_is_a_failure_with_a_hint_and_an_absent_one_a_fail
     let folder = scratch();
     codex.engine.set_running("codex_postgres", false);
     let stopped = run(&mut codex.backup(folder.path())).expect(1);
-    assert!(stopped.stderr.contains("hint: the container is stopped: docker start codex_postgres"), "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("hint: the container is stopped: docker start codex_postgres"),
+        "{}",
+        stopped.stderr
+    );
     let absent = run(codex.backup(folder.path()).args(["--container", "nobody"])).expect(1);
-    assert!(absent.stderr.contains("No such container") && !absent.stderr.contains("hint"), "{}", absent.stderr);
+    assert!(
+        absent.stderr.contains("No such container") && !absent.stderr.contains("hint"),
+        "{}",
+        absent.stderr
+    );
     assert_eq!(names(folder.path()), [""; 0]);
 }
 
@@ -88,7 +100,9 @@ fn row_2_4_a_dump_killed_half_way_or_without_its_footer_is_refused() {
         run(Command::new("chmod").arg("755").arg(stub.path().join("pg_dump"))).expect(0);
         let path = ("PATH", path_with(&[stub.path()]).to_string_lossy().into_owned());
         let environment = codex.postgres.environment().into_iter().chain([path]);
-        let Some(engine) = Engine::start([Container::running("codex_postgres").with_environment(environment)]) else {
+        let Some(engine) =
+            Engine::start([Container::running("codex_postgres").with_environment(environment)])
+        else {
             return;
         };
         let refused = run(codex.backup(folder.path()).env("DOCKER_HOST", engine.host()));
@@ -108,7 +122,13 @@ fn a_dump_cut_in_the_middle_of_a_copy_is_caught_by_the_restore_test_even_with_a_
     for (name, text) in [
         ("cut", whole[..=start].to_owned()),
         ("closed", format!("{}\\.\n\n-- PostgreSQL database dump complete\n", &whole[..=start])),
-        ("short", whole.replace("\n1000\tentry", "\n-1\tentry").replacen("\n999\t", "\n1999999\t", 1).replacen("\n5\t", "\n\\.\n", 1)),
+        (
+            "short",
+            whole
+                .replace("\n1000\tentry", "\n-1\tentry")
+                .replacen("\n999\t", "\n1999999\t", 1)
+                .replacen("\n5\t", "\n\\.\n", 1),
+        ),
     ] {
         let file = folder.path().join(name);
         fs::write(&file, text).expect("written");
@@ -130,11 +150,17 @@ fn row_2_16_a_disk_with_too_little_room_is_refused_before_the_dump_and_a_full_on
             path_with(&[]).display()
         ))
     };
-    let refused = disk("head -c 150K /dev/zero >/backups/codexdb_2026-11-21.sql; backup-database.sh").expect(2);
+    let refused =
+        disk("head -c 150K /dev/zero >/backups/codexdb_2026-11-21.sql; backup-database.sh").expect(2);
     assert!(refused.stderr.contains("MiB free in /backups"), "{}", refused.stderr);
 
-    codex.postgres.sql("codexdb", "INSERT INTO ledger SELECT n, repeat(md5(n::text), 9) FROM generate_series(5000, 9000) n");
-    let full = disk("echo good >/backups/codexdb_2026-11-21.sql; backup-database.sh; s=$?; ls -A /backups; exit $s").expect(2);
+    codex.postgres.sql(
+        "codexdb",
+        "INSERT INTO ledger SELECT n, repeat(md5(n::text), 9) FROM generate_series(5000, 9000) n",
+    );
+    let full =
+        disk("echo good >/backups/codexdb_2026-11-21.sql; backup-database.sh; s=$?; ls -A /backups; exit $s")
+            .expect(2);
     assert!(full.stderr.contains("No space left on device"), "{}", full.stderr);
     assert_eq!(full.stdout, "codexdb_2026-11-21.sql\n");
 }
@@ -152,14 +178,28 @@ fn row_2_14_a_password_comes_from_a_private_file_and_is_in_no_argument_log_or_ou
     let spy = scratch();
     for program in ["pg_dump", "psql", "createdb", "dropdb"] {
         let real = programs().expect("a server runs").join(program);
-        let text = format!("#!/bin/sh\necho \"$0 $*\" >>{}/arguments\nexec {} \"$@\"\n", spy.path().display(), real.display());
+        let text = format!(
+            "#!/bin/sh\necho \"$0 $*\" >>{}/arguments\nexec {} \"$@\"\n",
+            spy.path().display(),
+            real.display()
+        );
         fs::write(spy.path().join(program), text).expect("written");
         run(Command::new("chmod").arg("755").arg(spy.path().join(program))).expect(0);
     }
     let dir = folder.path().join("backups");
     let mut job = script("run-job.sh");
-    job.arg("--log").arg(dir.join("backup.log")).args(["dump", "--", "backup-database.sh", "--direct", "--restore-test", "--dir"]);
-    job.arg(&dir).env("PGHOST", postgres.host()).env("PGPASSFILE", &pass).env("PATH", path_with(&[spy.path()]));
+    job.arg("--log").arg(dir.join("backup.log")).args([
+        "dump",
+        "--",
+        "backup-database.sh",
+        "--direct",
+        "--restore-test",
+        "--dir",
+    ]);
+    job.arg(&dir)
+        .env("PGHOST", postgres.host())
+        .env("PGPASSFILE", &pass)
+        .env("PATH", path_with(&[spy.path()]));
     let outcome = run(&mut job).expect(0);
 
     let arguments = fs::read_to_string(spy.path().join("arguments")).expect("they were started");
@@ -181,7 +221,8 @@ fn row_2_17a_the_age_of_the_newest_whole_dump_is_checked() {
     let dir = folder.path().join("backups");
     run(codex.backup(&dir).env("STATE_DIR", &state)).expect(0);
     run(codex.backup(&dir).arg("--check")).expect(0);
-    let note = fs::read_to_string(state.join("backup-verified")).expect("the dump is noted for the health check");
+    let note =
+        fs::read_to_string(state.join("backup-verified")).expect("the dump is noted for the health check");
     assert!(note.ends_with(&format!("{}\n", dir.join("codexdb_2026-11-22.sql").display())), "{note}");
 
     run(Command::new("touch").args(["-d", "40 hours ago"]).arg(dir.join("codexdb_2026-11-22.sql"))).expect(0);
@@ -211,7 +252,11 @@ fn a_dry_run_of_a_dump_says_what_would_run_and_asks_no_engine() {
     let folder = scratch();
     let mut backup = script("backup-database.sh");
     let outcome = run(backup.args(["-n", "--dir"]).arg(folder.path().join("new"))).expect(0);
-    assert!(outcome.stdout.contains("-- docker exec codex_postgres pg_dump -U codex codexdb"), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("-- docker exec codex_postgres pg_dump -U codex codexdb"),
+        "{}",
+        outcome.stdout
+    );
     assert!(!folder.path().join("new").exists());
 }
 
@@ -222,13 +267,24 @@ fn an_sqlite_backup_taken_beside_a_writer_has_every_row_that_was_committed_befor
     }
     let folder = scratch();
     let database = folder.path().join("memo's.db");
-    let sql = |file: &Path, text: &str| run(Command::new("sqlite3").arg("-batch").arg(file).arg(text)).expect(0).stdout;
-    sql(&database, "PRAGMA journal_mode=wal; CREATE TABLE notes (id INTEGER PRIMARY KEY, text); CREATE TABLE \"odd \"\"name\" (a);");
+    let sql = |file: &Path, text: &str| {
+        run(Command::new("sqlite3").arg("-batch").arg(file).arg(text)).expect(0).stdout
+    };
+    sql(
+        &database,
+        "PRAGMA journal_mode=wal; CREATE TABLE notes (id INTEGER PRIMARY KEY, text); CREATE TABLE \"odd \"\"name\" (a);",
+    );
     let writer = "for i in $(seq 1 400); do echo \"INSERT INTO notes (text) VALUES (hex(randomblob(400)));\"; done | sqlite3 -cmd '.timeout 5000' \"$0\" >&2; \
                   echo begun; for i in $(seq 1 5000); do echo 'INSERT INTO notes (text) VALUES (1);'; done | sqlite3 -cmd '.timeout 5000' \"$0\"";
-    let mut writing = Command::new("bash").args(["-c", writer]).arg(&database).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut writing = Command::new("bash")
+        .args(["-c", writer])
+        .arg(&database)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let mut begun = [0; 5];
-    std::io::Read::read_exact(writing.stdout.as_mut().expect("piped"), &mut begun).expect("the writer begins");
+    std::io::Read::read_exact(writing.stdout.as_mut().expect("piped"), &mut begun)
+        .expect("the writer begins");
     let outcome = run(script("backup-sqlite.sh").arg(&database)).expect(0);
     let copy = Path::new(outcome.stdout.trim_end());
 
@@ -259,7 +315,16 @@ fn a_missing_empty_or_damaged_sqlite_database_is_an_error_and_the_others_are_sti
     fs::write(folder.path().join("damaged.db"), damaged).expect("written");
 
     let mut backup = script("backup-sqlite.sh");
-    backup.current_dir(folder.path()).args(["--dir", "out", "--gzip", "missing.db", "empty.db", "junk.db", "damaged.db", "good.db"]);
+    backup.current_dir(folder.path()).args([
+        "--dir",
+        "out",
+        "--gzip",
+        "missing.db",
+        "empty.db",
+        "junk.db",
+        "damaged.db",
+        "good.db",
+    ]);
     let outcome = run(&mut backup).expect(1);
     for name in ["missing.db", "empty.db", "junk.db", "damaged.db"] {
         assert!(outcome.stderr.contains(&format!("could not back up {name}")), "{name}: {}", outcome.stderr);

@@ -49,7 +49,11 @@ fn row_2_17b_a_failed_job_keeps_its_status_and_mail_webhook_and_ping_get_the_end
         .args(["nightly", "--", "sh", "-c", "echo 'disk is \"full\"' >&2; exit 3"]))
     .expect(3);
 
-    assert!(outcome.stderr.contains("nightly: failed: exit 3") && outcome.stderr.contains("disk is"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("nightly: failed: exit 3") && outcome.stderr.contains("disk is"),
+        "{}",
+        outcome.stderr
+    );
     let letters = mail.letters();
     assert_eq!(letters.len(), 1);
     assert!(letters[0].arguments[1].contains("nightly failed on"), "{:?}", letters[0]);
@@ -58,7 +62,10 @@ fn row_2_17b_a_failed_job_keeps_its_status_and_mail_webhook_and_ping_get_the_end
     let requests = http.requests();
     let sent = requests.iter().find(|request| request.path == "/hook").expect("the webhook is called");
     let sent: serde_json::Value = serde_json::from_slice(&sent.body).expect("the webhook gets JSON");
-    assert_eq!((&sent["job"], &sent["event"], &sent["status"]), (&"nightly".into(), &"fail".into(), &3.into()));
+    assert_eq!(
+        (&sent["job"], &sent["event"], &sent["status"]),
+        (&"nightly".into(), &"fail".into(), &3.into())
+    );
     assert!(sent["output"].as_str().is_some_and(|text| text.contains("disk is \"full\"")));
     assert_eq!(http.count("/ping/nightly/3"), 1);
 }
@@ -112,7 +119,9 @@ fn a_ping_that_hangs_holds_up_neither_the_start_of_the_job_nor_the_next_run() {
         .expect("the job starts");
     // The job's work is done while its first ping hangs, and its lock is free again.
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while !folder.path().join("ran").exists() || run(job(folder.path()).args(["again", "--", "true"])).status != Some(0) {
+    while !folder.path().join("ran").exists()
+        || run(job(folder.path()).args(["again", "--", "true"])).status != Some(0)
+    {
         assert!(std::time::Instant::now() < deadline, "the ping held up the job:\n{}", log(folder.path()));
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -167,7 +176,8 @@ fn configuration_is_read_from_a_private_file_never_run_and_addresses_stay_secret
     let (folder, http) = (scratch(), Http::start());
     http.answer("/secret-path/7", Answer::new(200, ""));
     let file = folder.path().join("notify.env");
-    fs::write(&file, format!("NOTIFY_PING_URL={}\nX=$(touch {0}/canary)\n", http.url("/secret-path"))).expect("written");
+    fs::write(&file, format!("NOTIFY_PING_URL={}\nX=$(touch {0}/canary)\n", http.url("/secret-path")))
+        .expect("written");
     let mut notify = script("notify.sh");
     notify.env("NOTIFY_CONFIG", &file).args(["--status", "7", "fail", "nightly"]);
     let body = b"could not reach postgres://codex:hunter2@db\nPGPASSWORD=hunter2 token: hunter2\n";
@@ -175,10 +185,17 @@ fn configuration_is_read_from_a_private_file_never_run_and_addresses_stay_secret
 
     let requests = http.requests();
     assert_eq!(requests.len(), 1);
-    assert!(requests[0].text().contains("could not reach postgres://codex:***@db") && !requests[0].text().contains("hunter2"));
+    assert!(
+        requests[0].text().contains("could not reach postgres://codex:***@db")
+            && !requests[0].text().contains("hunter2")
+    );
     assert!(!folder.path().join("canary").exists());
 
     http.answer("/secret-path/7", Answer::new(500, ""));
     let failed = run_with_input(&mut notify, body).expect(1);
-    assert!(failed.stderr.contains("could not send the ping") && !failed.stderr.contains("secret-path"), "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("could not send the ping") && !failed.stderr.contains("secret-path"),
+        "{}",
+        failed.stderr
+    );
 }

@@ -38,7 +38,8 @@ fn row_2_5b_a_capsule_keeps_relative_paths_and_unzip_and_python_read_it() {
     let path = Path::new(outcome.stdout.trim_end());
 
     let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-    let stamp = name.strip_prefix("codex_replay_").and_then(|name| name.strip_suffix(".zip")).expect("its name");
+    let stamp =
+        name.strip_prefix("codex_replay_").and_then(|name| name.strip_suffix(".zip")).expect("its name");
     assert!(stamp.len() == 14 && stamp.bytes().all(|byte| byte.is_ascii_digit()), "{name}");
     assert_eq!((mode(path), mode(path.parent().expect("a folder"))), (0o600, 0o700));
     run(Command::new("unzip").arg("-tq").arg(path)).expect(0);
@@ -60,15 +61,21 @@ fn row_2_5c_each_variable_is_honoured_and_without_any_input_there_is_no_zip() {
     fs::rename(folder.path().join("storage/ledger"), &moved).expect("moved");
     let mut elsewhere = capsule(Path::new("/nonexistent"));
     elsewhere.env("AUDIT_LOG_PATH", folder.path().join("data/audit.log")).env("LEDGER_PATH", &moved);
-    elsewhere.env("ANNALS_PATH", folder.path().join("storage/annals")).env("REPLAYS_PATH", folder.path().join("replays"));
+    elsewhere
+        .env("ANNALS_PATH", folder.path().join("storage/annals"))
+        .env("REPLAYS_PATH", folder.path().join("replays"));
     let outcome = run(&mut elsewhere).expect(0);
     assert!(outcome.stdout.starts_with(&folder.path().join("replays/codex_replay_").display().to_string()));
 
-    let part = run(elsewhere.env("LEDGER_PATH", "/nonexistent/ledger").env("REPLAYS_PATH", folder.path().join("part"))).expect(1);
+    let part = run(elsewhere
+        .env("LEDGER_PATH", "/nonexistent/ledger")
+        .env("REPLAYS_PATH", folder.path().join("part")))
+    .expect(1);
     assert!(part.stderr.contains("could not find /nonexistent/ledger"), "{}", part.stderr);
     assert_eq!(names(&folder.path().join("part")).len(), 1);
 
-    let none = run(capsule(&folder.path().join("nowhere")).env("REPLAYS_PATH", folder.path().join("none"))).expect(2);
+    let none = run(capsule(&folder.path().join("nowhere")).env("REPLAYS_PATH", folder.path().join("none")))
+        .expect(2);
     assert!(none.stderr.contains("nothing to put into a capsule"), "{}", none.stderr);
     assert_eq!(names(&folder.path().join("none")), [""; 0]);
 }
@@ -86,7 +93,11 @@ fn row_2_5a_unchanged_input_is_said_and_a_dry_run_writes_nothing() {
     let stamped = folder.path().join("storage/replays/codex_replay_20250101000000.zip");
     fs::rename(first.trim_end(), stamped).expect("renamed");
     let again = run(&mut capsule(folder.path())).expect(0);
-    assert!(again.stderr.contains("nothing has changed since codex_replay_20250101000000.zip"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("nothing has changed since codex_replay_20250101000000.zip"),
+        "{}",
+        again.stderr
+    );
 }
 
 /// Ten capsules of ten months.
@@ -156,7 +167,10 @@ fn row_2_7_new_missing_and_uncovered_files_are_named() {
 
     let outcome = checksums(folder.path(), &[]).expect(1);
     assert_eq!(outcome.stdout, "new: codex_replay_20261101021500.zip\nnot covered: stranger.tar\n");
-    assert_eq!(outcome.stderr, "checksum-replays: error: codex_replay_20260101021500.zip is listed and gone\n");
+    assert_eq!(
+        outcome.stderr,
+        "checksum-replays: error: codex_replay_20260101021500.zip is listed and gone\n"
+    );
     // Told once; then the list is right again.
     checksums(folder.path(), &[]).expect(0);
     sha256sum(folder.path()).expect(0);
