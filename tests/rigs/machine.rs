@@ -39,6 +39,9 @@ for device in null zero full random urandom tty; do
   mount --bind "/dev/$device" "/mnt/dev/$device"
 done
 ln -s /proc/self/fd /mnt/dev/fd
+for number in 0:stdin 1:stdout 2:stderr; do
+  ln -s "/proc/self/fd/${number%:*}" "/mnt/dev/${number#*:}"
+done
 mkdir -m 1777 /mnt/dev/shm
 ln -s "$own/log.sock" /mnt/dev/log
 if [ -d /var/spool/cron/crontabs ]; then
