@@ -31,6 +31,11 @@ for folder in etc opt home backups run; do
   mkdir "/mnt/$folder"
   mount --bind "$own/$folder" "/mnt/$folder"
 done
+# A container engine, if this machine has one.
+if [ -S /run/docker.sock ]; then
+  touch /mnt/run/docker.sock
+  mount --bind /run/docker.sock /mnt/run/docker.sock
+fi
 mkdir /mnt/proc /mnt/dev
 mount -t proc proc /mnt/proc 2>/dev/null || mount --rbind /proc /mnt/proc
 mount -t tmpfs -o mode=755 dev /mnt/dev

@@ -2,6 +2,7 @@
 
 mod backups;
 mod lint_cron;
+mod nights;
 mod notify;
 mod quickstart;
 mod replays;
