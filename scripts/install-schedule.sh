@@ -93,19 +93,6 @@ need_tools() {
   done
 }
 
-# make_folder FOLDER: for its user only; one that is there must let its user in.
-make_folder() {
-  if [ ! -d "$1" ]; then
-    printf 'mkdir %s (0700, %s)\n' "$1" "$run_as"
-    [ "$dry_run" = yes ] || install -d -m 0700 -o "$run_as" -- "$1"
-    return 0
-  fi
-  if [ "$(id -u)" -eq 0 ] && ! runuser -u "$run_as" -- test -w "$1"; then
-    die "$run_as cannot write $1: chown $run_as: $1"
-  fi
-  [ $((8#$(stat -c %a -- "$1") & 8#007)) -eq 0 ] || warn "anybody can look into $1: chmod 700 $1"
-}
-
 schedule_cron_d() {
   local file=$scratch/$name
   if [ "$remove" = yes ]; then

@@ -81,7 +81,7 @@ impl Machine {
         run(Command::new("cp").args(["-a", "/etc"]).arg(own)).expect(0);
         // As Debian installs it; jobs in /etc/cron.d and /etc/crontab of this machine have no place in tests.
         let tidy = "chmod 755 . && chmod 1777 run/lock && chmod 1730 crontabs && (chgrp crontab crontabs || true) \
-                    && mkdir -p etc/cron.d && rm -rf etc/cron.d/* && : >etc/crontab && chmod 644 etc/crontab";
+                    && rm -rf etc/cron.d && mkdir etc/cron.d && : >etc/crontab && chmod 644 etc/crontab";
         run(Command::new("sh").args(["-c", tidy]).current_dir(own)).expect(0);
         Some(Self { folder })
     }

@@ -1,6 +1,7 @@
 //! End-to-end tests of scripts.
 
 mod backups;
+mod install;
 mod lint_cron;
 mod nights;
 mod notify;
@@ -8,3 +9,4 @@ mod quickstart;
 mod replays;
 mod rigs;
 mod support;
+mod systemd;
