@@ -1,7 +1,9 @@
 //! End-to-end tests of pai-backup.
 #![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
 
+mod capture;
 mod craft;
+mod exchange;
 mod fixtures;
 mod rows;
 mod verify;

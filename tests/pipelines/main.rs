@@ -1,1 +1,3 @@
 //! End-to-end tests of pipelines.
+
+mod archive_format;

@@ -19,9 +19,12 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
 /// All batches in flight together hold about this much.
-const IN_FLIGHT: u64 = 48 << 20;
+const IN_FLIGHT: u64 = 24 << 20;
 /// A batch is no larger, so that work spreads; wide enough that many digests run side by side.
-const BATCH: u64 = 8 << 20;
+const BATCH: u64 = 4 << 20;
+
+/// What an entry's metadata takes in memory, roughly.
+const HELD_PER_ENTRY: u64 = 1 << 10;
 
 /// Collects chunks and submits them in batches.
 pub(super) struct Planner<'a> {
@@ -89,10 +92,10 @@ impl<'a> Planner<'a> {
         let chunk = match unchanged {
             Some(Unchanged { offset, group }) if !self.reread(&sources[0]) => {
                 let info = group.members[0];
-                return self.push(
-                    Chunk::Copy { offset, info, origin: Origin::Small { sources, records: group.records } },
-                    u64::from(info.size),
-                );
+                // A thousand tiny files compress to little, but what is known of them takes room too.
+                let held = u64::from(info.size) + sources.len() as u64 * HELD_PER_ENTRY;
+                let origin = Origin::Small { sources, records: group.records };
+                return self.push(Chunk::Copy { offset, info, origin }, held);
             }
             Some(Unchanged { group, .. }) => Chunk::Small { sources, expected: Some(group) },
             None => Chunk::Small { sources, expected: None },
