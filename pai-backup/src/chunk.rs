@@ -7,7 +7,7 @@
 /// A file of this size or more is cut by content.
 pub const LARGE: u64 = 1 << 20;
 /// Expected size of a chunk of small entries.
-const TARGET: u64 = 1 << 20;
+const TARGET: u64 = 512 << 10;
 /// A chunk of small entries never grows beyond this.
 const FORCED: u64 = 4 << 20;
 

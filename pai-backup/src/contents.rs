@@ -25,6 +25,8 @@ pub struct Listed {
     pub identity: Option<Identity>,
     /// SHA-256 of a file's content.
     pub digest: Option<Digest>,
+    /// Which of the index's groups it is in; 0 throughout where there is no index.
+    pub group: usize,
 }
 
 /// Calls `visit` for every entry in order. `digests` asks for content digests even where that means
@@ -38,9 +40,10 @@ pub fn visit(
 ) -> anyhow::Result<()> {
     match archive.index() {
         Ok(index) => {
-            for record in index.records() {
-                let Record { entry, identity, digest, .. } = record?;
-                visit(Listed { entry, identity: Some(identity), digest })?;
+            for (number, group) in index.groups().enumerate() {
+                for Record { entry, identity, digest, .. } in group?.1.records {
+                    visit(Listed { entry, identity: Some(identity), digest, group: number })?;
+                }
             }
             Ok(())
         }
@@ -81,7 +84,7 @@ fn visit_scanned(
         let is_file = found.entry.kind == crate::entry::Kind::File;
         let digest =
             if digests && is_file { Some(content_digest(&found, &mut reader.data())?) } else { None };
-        visit(Listed { entry: found.entry, identity: None, digest })?;
+        visit(Listed { entry: found.entry, identity: None, digest, group: 0 })?;
     }
     Ok(())
 }

@@ -36,13 +36,10 @@ const IGNORE_FILE: &str = ".paiignore";
 /// Runs `create`.
 pub fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
     let home = Home::resolve(run.place.home.as_deref())?;
-    let plan = Plan::new(args, &home, run)?;
-    ensure_private_folder(plan.shelf.folder())?;
     ensure_private_folder(&home.logs())?;
     let mut log = JobLog::open(&home.logs().join("backup.log"), Style::Bracketed, run.clock)?;
     log.info(format_args!("Starting backup (dry_run={})", args.dry_run))?;
-    let outcome = if args.dry_run { plan.show(&mut log, run) } else { plan.carry_out(&mut log, run) };
-    match outcome {
+    match back_up(args, &home, &mut log, run) {
         Ok(()) => {
             log.info("Backup finished")?;
             Ok(Exit::partial_if(run.console.complaints() > 0))
@@ -53,6 +50,13 @@ pub fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
             Err(error)
         }
     }
+}
+
+/// Plans, then shows or does it. Whatever fails, the log has to tell: cron's mail may go nowhere.
+fn back_up(args: &Create, home: &Home, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+    let plan = Plan::new(args, home, run)?;
+    ensure_private_folder(plan.shelf.folder())?;
+    if args.dry_run { plan.show(log, run) } else { plan.carry_out(log, run) }
 }
 
 /// Everything a run has decided before it touches anything.
@@ -120,7 +124,7 @@ impl<'a> Plan<'a> {
             target.display()
         ));
         if let Some(days) = self.retention_days {
-            for stored in self.shelf.expired(days, run.clock.now())? {
+            for stored in self.shelf.expired(days, run.clock.now(), Some(&target))? {
                 run.console.note(format_args!("would remove {}", stored.path.display()));
             }
         }
@@ -248,7 +252,7 @@ impl<'a> Plan<'a> {
         let pattern = self.shelf.pattern();
         find.extend(shell::line(["-maxdepth", "1", "-name", &pattern, "-mmin", &minutes, "-delete"]));
         log.raw(&find)?;
-        for stored in self.shelf.expired(days, run.clock.now())? {
+        for stored in self.shelf.expired(days, run.clock.now(), None)? {
             match shelf::remove(&stored.path) {
                 Ok(()) => log.raw(stored.path.as_os_str().as_encoded_bytes())?,
                 Err(error) => run.console.complain(format_args!("{error:#}")),

@@ -264,7 +264,7 @@ mod tests {
             link: PathBuf::new(),
             device: (0, 0),
         };
-        Listed { entry, identity: None, digest: Some([1; 32]) }
+        Listed { entry, identity: None, digest: Some([1; 32]), group: 0 }
     }
 
     #[test]

@@ -85,8 +85,8 @@ impl Context<'_> {
 
     /// Opens the archive that `named` means: a path, a name in the archive folder, or `latest`.
     pub fn open(&self, named: &Path) -> anyhow::Result<Archive> {
-        // A path that is there needs no workspace.
-        if named.as_os_str() != "latest" && named.exists() {
+        // A path needs no workspace.
+        if named.as_os_str() != "latest" && (named.exists() || !shelf::is_name(named)) {
             return Archive::open(named);
         }
         Archive::open(&self.shelf(None)?.resolve(named, self.console)?)

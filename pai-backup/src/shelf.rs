@@ -86,8 +86,7 @@ impl Shelf {
             return Ok(self.newest_good(console)?.file().path().to_owned());
         }
         let on_shelf = self.folder.join(named);
-        let is_name = named.components().count() == 1;
-        Ok(if is_name && !named.exists() && on_shelf.exists() { on_shelf } else { named.to_owned() })
+        Ok(if is_name(named) && !named.exists() && on_shelf.exists() { on_shelf } else { named.to_owned() })
     }
 
     /// The newest archive whose footer and index hold. Newer ones that are passed over are named.
@@ -115,8 +114,14 @@ impl Shelf {
     }
 
     /// Which archives a retention of `days` lets go at `now`, newest first. The newest good archive stays.
-    pub fn expired(&self, days: u32, now: Timestamp) -> anyhow::Result<Vec<Stored>> {
-        let stored = self.list()?;
+    /// `coming` is an archive that a run of the same moment would make: it counts as there, and as good.
+    pub fn expired(&self, days: u32, now: Timestamp, coming: Option<&Path>) -> anyhow::Result<Vec<Stored>> {
+        let mut stored = self.list()?;
+        if let Some((path, time)) = coming.and_then(|path| Some((path, self.time_of(path.file_name()?)?))) {
+            let place = stored.partition_point(|stored| stored.time > time);
+            stored.insert(place, Stored { path: path.to_owned(), time });
+        }
+        let is_good = |path: &Path| coming == Some(path) || is_good(path);
         let times: Vec<Timestamp> = stored.iter().map(|stored| stored.time).collect();
         let age = Duration::from_secs(u64::from(days) * 86_400);
         let policy = Policy { older_than: Some(age), min_keep: 1, ..Policy::default() };
@@ -142,6 +147,11 @@ impl Shelf {
         let found = stamp::find(middle, Zone::Local)?;
         (found.range == (0..middle.len())).then_some(found.time)
     }
+}
+
+/// Whether a path is a mere name, which may be that of an archive on the shelf.
+pub fn is_name(path: &Path) -> bool {
+    path.components().count() == 1
 }
 
 /// The first path, second by second from `now` on, that nothing has yet.

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, bail};
 use pai_common::console::Console;
@@ -21,7 +22,8 @@ use serde::Serialize;
 
 use crate::archive::index::Index;
 use crate::archive::member::{
-    Announced, Footer, MemberError, MemberInfo, NextMember, Opener, read_full, read_member,
+    Announced, FOOTER_LENGTH, Footer, MemberError, MemberInfo, NextMember, Opener, announced, read_full,
+    read_member,
 };
 use crate::archive::open::parse_index;
 use crate::archive::reader::{TarEntry, TarError, TarReader};
@@ -30,6 +32,7 @@ use crate::cli::Verify;
 use crate::content::ContentHash;
 use crate::entry::{Entry, Kind};
 use crate::pipeline::{self, Stopped};
+use crate::shelf::is_name;
 use crate::{Context, diff, shelf};
 
 /// Runs `verify`.
@@ -69,7 +72,7 @@ fn which(args: &Verify, run: &Context<'_>) -> anyhow::Result<Vec<PathBuf>> {
         // An unusable newest archive must fail here, so `latest` is by name, not by health.
         let named = args.archives.iter().map(|named| match named.as_os_str() == "latest" {
             true => newest(run),
-            false if named.as_os_str() == "-" || named.exists() => Ok(named.clone()),
+            false if named.as_os_str() == "-" || named.exists() || !is_name(named) => Ok(named.clone()),
             false => shelf()?.resolve(named, run.console),
         });
         return named.collect();
@@ -148,33 +151,54 @@ pub fn verify_stream(
     let got = read_full(&mut input, &mut start)?;
     start.truncate(got);
     let is_ours = got == 16 && start[..4] == [0x1f, 0x8b, 8, 4] && &start[12..14] == b"PI";
-    let input =
-        Hashing { input: io::Cursor::new(start).chain(input), hasher: sidecar.map(|_| Sha256::new()) };
-    let whole = if is_ours {
-        verify_ours(input, threads, progress)?
+    let input = Watched { input: io::Cursor::new(start).chain(input), seen: Arc::default() };
+    lock(&input.seen).hasher = sidecar.map(|_| Sha256::new());
+    let seen = Arc::clone(&input.seen);
+    if is_ours {
+        verify_ours(input, threads, progress)?;
     } else {
         console.detail("made by another program: its gzip CRCs and tar structure are all there is to check");
         verify_foreign(input, threads)?;
-        None
-    };
-    match (sidecar, whole) {
+    }
+    let Seen { hasher, last } = std::mem::take(&mut *lock(&seen));
+    // One flipped bit at the start must not turn an archive of ours into one with less to check.
+    if !is_ours && matches!(announced(&last), Ok(Announced::Footer(_))) {
+        bail!("it ends with a footer but does not begin with a member of ours");
+    }
+    match (sidecar, hasher.map(Sha256::finish)) {
         (Some(expected), Some(found)) if expected != found => bail!("the SHA-256 of its sidecar is another"),
         _ => Ok(()),
     }
 }
 
-/// Hashes what passes through, if asked to.
-struct Hashing<R> {
+/// Looks at what passes through.
+struct Watched<R> {
     input: R,
-    hasher: Option<Sha256>,
+    seen: Arc<Mutex<Seen>>,
 }
 
-impl<R: Read> Read for Hashing<R> {
+/// What went by: its digest, if asked for, and as many of the last bytes as a footer has.
+#[derive(Default)]
+struct Seen {
+    hasher: Option<Sha256>,
+    last: Vec<u8>,
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let count = self.input.read(buf)?;
-        if let Some(hasher) = &mut self.hasher {
+        let mut seen = lock(&self.seen);
+        if let Some(hasher) = &mut seen.hasher {
             hasher.update(&buf[..count]);
         }
+        let tail = &buf[count.saturating_sub(FOOTER_LENGTH)..count];
+        let surplus = (seen.last.len() + tail.len()).saturating_sub(FOOTER_LENGTH);
+        seen.last.drain(..surplus);
+        seen.last.extend_from_slice(tail);
         Ok(count)
     }
 }
@@ -201,14 +225,9 @@ struct Tail {
     footer: Footer,
     index: Index,
     data_size: u64,
-    whole: Option<Digest>,
 }
 
-fn verify_ours(
-    input: Hashing<impl Read + Send>,
-    threads: usize,
-    progress: &Progress<'_>,
-) -> anyhow::Result<Option<Digest>> {
+fn verify_ours(input: impl Read + Send, threads: usize, progress: &Progress<'_>) -> anyhow::Result<()> {
     let mut found = Found::default();
     let tail = pipeline::ordered(
         threads,
@@ -225,16 +244,15 @@ fn verify_ours(
     if !found.ended {
         bail!("the tar stream has no end");
     }
-    let Tail { footer, index, data_size, whole } = tail;
+    let Tail { footer, index, data_size } = tail;
     if footer.index_offset != data_size {
         bail!("the footer puts the index at byte {}, it is at {data_size}", footer.index_offset);
     }
-    found.compare(&index)?;
-    Ok(whole)
+    found.compare(&index)
 }
 
 fn read_members(
-    mut input: Hashing<impl Read>,
+    mut input: impl Read,
     submit: &pipeline::Submit<Vec<u8>, Result<Opened, MemberError>>,
     progress: &Progress<'_>,
 ) -> anyhow::Result<Tail> {
@@ -271,8 +289,7 @@ fn read_members(
     }
     let Some(footer) = footer else { bail!("no footer: cut short") };
     let index = parse_index(&deflated, &footer).map_err(anyhow::Error::msg)?;
-    let whole = input.hasher.take().map(Sha256::finish);
-    Ok(Tail { footer, index, data_size, whole })
+    Ok(Tail { footer, index, data_size })
 }
 
 /// A member that inflated and whose digests held.

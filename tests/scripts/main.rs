@@ -1,4 +1,5 @@
 //! End-to-end tests of scripts.
 
 mod lint_cron;
+mod quickstart;
 mod rigs;

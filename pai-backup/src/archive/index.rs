@@ -310,14 +310,6 @@ impl Index {
         })
     }
 
-    /// Every entry, in the order of the archive.
-    pub fn records(&self) -> impl Iterator<Item = Result<Record, BadIndex>> + '_ {
-        self.groups().flat_map(|group| match group {
-            Ok((_, group)) => group.records.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(error) => vec![Err(error)],
-        })
-    }
-
     /// The members alone, without decoding entries: each group's offset in the archive, position in the
     /// index, and members.
     pub fn members(&self) -> Result<Vec<GroupPlace>, BadIndex> {

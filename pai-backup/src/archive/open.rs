@@ -160,6 +160,9 @@ fn join_index(mut bytes: &[u8], footer: &Footer) -> Result<Index, &'static str> 
 
 /// The index behind its footer's digest, if its figures agree with the footer's.
 pub fn parse_index(deflated: &[u8], footer: &Footer) -> Result<Index, &'static str> {
+    if deflated.len() as u64 != footer.index_deflated {
+        return Err("the index contradicts the footer: another length");
+    }
     if sha256::digest(deflated) != footer.index_digest {
         return Err("the index does not have the SHA-256 its footer gives");
     }

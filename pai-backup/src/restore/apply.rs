@@ -150,8 +150,9 @@ fn apply_indexed(
     pipeline::ordered(
         run.threads(),
         |submit| {
-            for group in index.groups() {
-                let (offset, mut group) = group?;
+            let places = index.members()?.into_iter().enumerate();
+            for (_, place) in places.filter(|(number, _)| plan.needs_group(*number)) {
+                let (offset, mut group) = (place.offset, index.group_at(place.at)?);
                 group.records.retain(|record| {
                     safe_path(&record.entry.path).is_ok_and(|path| target_of(plan, &path).is_some())
                 });

@@ -1,6 +1,6 @@
 //! What a restore would do to each path: decided before anything is touched.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -31,7 +31,8 @@ pub(super) enum Verdict {
 /// Which entries are wanted.
 #[derive(Debug)]
 pub(super) struct Selector {
-    patterns: Vec<(String, Pattern)>,
+    /// Each as written, and as a glob if it is one.
+    patterns: Vec<(String, Option<Pattern>)>,
 }
 
 impl Selector {
@@ -39,9 +40,9 @@ impl Selector {
     pub(super) fn new(paths: &[String]) -> anyhow::Result<Self> {
         let compile = |text: &String| {
             let trimmed = text.trim_start_matches("./").trim_end_matches('/');
-            let pattern =
-                Pattern::new(trimmed).with_context(|| format!("could not read pattern {text:?}"))?;
-            Ok((trimmed.to_owned(), pattern))
+            let is_glob = trimmed.contains(['*', '?', '[']);
+            let pattern = is_glob.then(|| Pattern::new(trimmed)).transpose();
+            Ok((trimmed.to_owned(), pattern.with_context(|| format!("could not read pattern {text:?}"))?))
         };
         Ok(Self { patterns: paths.iter().map(compile).collect::<anyhow::Result<_>>()? })
     }
@@ -56,9 +57,11 @@ impl Selector {
         let mut wanted = self.patterns.is_empty();
         for (number, (literal, pattern)) in self.patterns.iter().enumerate() {
             // A name with brackets in it is meant as it stands, if there is one.
-            let matches =
-                |path: &Path| path == Path::new(literal) || pattern.matches_path_with(path, OPTIONS);
-            if path.ancestors().any(|ancestor| !ancestor.as_os_str().is_empty() && matches(ancestor)) {
+            let matches = path.starts_with(literal)
+                || pattern.as_ref().is_some_and(|pattern| {
+                    path.ancestors().any(|ancestor| pattern.matches_path_with(ancestor, OPTIONS))
+                });
+            if matches {
                 hits.insert(number);
                 wanted = true;
             }
@@ -74,6 +77,8 @@ pub(super) struct Plan {
     verdicts: BTreeMap<PathBuf, Verdict>,
     /// Files to be written under other names: those of hard links that were wanted without their file.
     stand_ins: HashMap<PathBuf, PathBuf>,
+    /// The index's groups that wanted entries are in.
+    groups: BTreeSet<usize>,
     missing: Vec<String>,
 }
 
@@ -87,7 +92,12 @@ impl Plan {
         run: &Context<'_>,
     ) -> anyhow::Result<Self> {
         let beneath = target.exists().then(|| Beneath::open(target)).transpose()?;
-        let mut plan = Self { verdicts: BTreeMap::new(), stand_ins: HashMap::new(), missing: Vec::new() };
+        let mut plan = Self {
+            verdicts: BTreeMap::new(),
+            stand_ins: HashMap::new(),
+            groups: BTreeSet::new(),
+            missing: Vec::new(),
+        };
         let mut hits = HashSet::new();
         // Comparing with existing files needs digests; into an empty folder nothing is compared.
         contents::visit(archive, beneath.is_some(), run.threads(), run.console, |listed| {
@@ -127,6 +137,9 @@ impl Plan {
             Some(_) => Verdict::Refuse("the archive has this name twice".to_owned()),
             None => verdict,
         };
+        if matches!(verdict, Verdict::Write | Verdict::Replace) {
+            self.groups.insert(listed.group);
+        }
         self.verdicts.insert(path, verdict);
     }
 
@@ -166,6 +179,11 @@ impl Plan {
     /// The name under which a file must be written though it is not wanted itself.
     pub(super) fn stand_in(&self, path: &Path) -> Option<&PathBuf> {
         self.stand_ins.get(path)
+    }
+
+    /// Whether entries of this group may have to be written. A stand-in's file can be in any.
+    pub(super) fn needs_group(&self, number: usize) -> bool {
+        !self.stand_ins.is_empty() || self.groups.contains(&number)
     }
 
     /// Every wanted path, in order.
