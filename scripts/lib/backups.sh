@@ -48,15 +48,6 @@ list_artefacts() {
   (cd "$1" && find . -type f ! -path ./SHA256SUMS ! -path ./BACKUP_MANIFEST.md -printf '%P\n' | LC_ALL=C sort)
 }
 
-# copied_rows FILE: `TABLE ROWS` of every COPY block of a plain dump; exit 1 if it ends inside one.
-copied_rows() {
-  awk '
-    !inside && /^COPY .* FROM stdin;$/ { inside = 1; rows = 0; table = $2; next }
-    inside && /^\\\.$/ { print table, rows; inside = 0; next }
-    inside { rows++ }
-    END { exit inside }' "$1"
-}
-
 # helper MODE VOLUME COMMAND...: a command in a container that has the volume at /volume and no network.
 # HELPER_IMAGE needs sh, tar and find; HELPER_OPTIONS are further words for docker run.
 helper() {

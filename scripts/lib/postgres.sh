@@ -3,6 +3,9 @@
 # shellcheck disable=SC2310 # pg is one command; where its failure is caught, it is said
 # The stack's PostgreSQL: in a container of DATABASE_SERVICE, or, if that is "local", where psql finds it.
 
+# shellcheck source=scripts/lib/dump.sh
+. "$lib_folder/dump.sh"
+
 # find_postgres: pg then runs a client where the server is; $postgres_trouble says why that will not do.
 find_postgres() {
   setting DATABASE_SERVICE supabase-db
@@ -54,8 +57,9 @@ load_scratch() {
   local table rows there expected status=0
   load_trouble='' loaded_rows=0
   scratch_database=pa_scratch_$(date +%s)_$RANDOM
-  expected=$(copied_rows "$1") || load_trouble='the dump ends within a table'
-  tail -c 4096 "$1" | grep -q '^-- PostgreSQL database dump complete' || load_trouble='the end of the dump is missing'
+  expected=$(rows_of "$1")
+  [[ $expected != *' cut'* ]] || load_trouble='the dump ends within a table'
+  tail -c 4096 "$1" | grep -q "^-- $dump_footer" || load_trouble='the end of the dump is missing'
   [ -z "$load_trouble" ] || return 0
   pg createdb --template template0 "$scratch_database" </dev/null || load_trouble='could not make a scratch database'
   [ -z "$load_trouble" ] || return 0
