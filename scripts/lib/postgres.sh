@@ -3,6 +3,8 @@
 # shellcheck disable=SC2310 # pg is one command; where its failure is caught, it is said
 # The stack's PostgreSQL: in a container of DATABASE_SERVICE, or, if that is "local", where psql finds it.
 
+# A failure inside $( ) must end what stands there.
+shopt -s inherit_errexit
 # shellcheck source=scripts/lib/dump.sh
 . "$lib_folder/dump.sh"
 

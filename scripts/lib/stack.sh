@@ -69,7 +69,8 @@ stack_project() {
 
 # stack_path FOLDER: cron's PATH is /usr/bin:/bin; look for the tools where they get installed, last.
 stack_path() {
-  PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:${HOME:-/root}/.cargo/bin:$1/../target/release:$1/../../target/release
+  setting STACK_PATH "/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:${HOME:-/root}/.cargo/bin:$1/../target/release:$1/../../target/release"
+  PATH=$PATH${STACK_PATH:+:$STACK_PATH}
   export PATH
 }
 

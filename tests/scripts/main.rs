@@ -1,9 +1,13 @@
 //! End-to-end tests of scripts.
 
 mod backups;
+mod dotenv;
+mod health;
 mod lint_cron;
+mod maintenance;
 mod notify;
 mod quickstart;
 mod replays;
 mod rigs;
+mod stack;
 mod support;
