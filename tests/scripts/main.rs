@@ -1,6 +1,7 @@
 //! End-to-end tests of scripts.
 
 mod backups;
+mod docker_tasks;
 mod dotenv;
 mod health;
 mod lint_cron;
