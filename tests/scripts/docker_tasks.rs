@@ -14,7 +14,12 @@ fn engine() -> Option<Engine> {
     let engine = Engine::start([service("letta")])?;
     let volume = |name: &str| json!({"Name": name, "Driver": "local", "Mountpoint": "", "Scope": "local"});
     engine.answer("GET", "/volumes", 200, json!({"Volumes": [volume("shop_n8n_data"), volume(ANONYMOUS)]}));
-    engine.answer("GET", "/system/df", 200, json!({"Images": [], "Containers": [], "Volumes": [], "BuildCache": []}));
+    engine.answer(
+        "GET",
+        "/system/df",
+        200,
+        json!({"Images": [], "Containers": [], "Volumes": [], "BuildCache": []}),
+    );
     engine.answer("POST", "/images/prune", 200, json!({"ImagesDeleted": [], "SpaceReclaimed": 0}));
     engine.answer("POST", "/containers/prune", 200, json!({"ContainersDeleted": [], "SpaceReclaimed": 0}));
     engine.answer("POST", "/networks/prune", 200, json!({"NetworksDeleted": []}));
@@ -37,7 +42,11 @@ fn row_1_12_docker_cleanup_prunes_dangling_images_older_than_30_days_and_nothing
     let filters = prune.query.trim_start_matches("filters=").to_owned();
     let filters: serde_json::Value = serde_json::from_str(&filters).unwrap();
     assert_eq!(filters, json!({"dangling": {"true": true}, "until": {"720h": true}}));
-    assert!(outcome.stdout.contains("volume shop_n8n_data is unused, but it has a name"), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains("volume shop_n8n_data is unused, but it has a name"),
+        "{}",
+        outcome.stdout
+    );
 }
 
 #[test]
@@ -46,7 +55,11 @@ fn row_1_12_a_dry_run_prints_the_command_and_asks_for_no_change() {
     let outcome = task(&Stack::new(), &engine, "docker-cleanup", &["--dry-run", "volumes"]).expect(0);
     assert!(engine.changes().is_empty(), "{:?}", engine.changes());
     assert!(outcome.stdout.contains("would run: docker image prune --force --filter until=720h\n"));
-    assert!(outcome.stdout.contains(&format!("would run: docker volume rm {ANONYMOUS}\n")), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains(&format!("would run: docker volume rm {ANONYMOUS}\n")),
+        "{}",
+        outcome.stdout
+    );
 }
 
 #[test]
@@ -108,7 +121,10 @@ fn row_1_23_system_prune_needs_deep_and_yes_and_a_verified_backup_and_has_an_age
     task(&stack, &engine, "comprehensive-cleanup", &["--deep", "--yes"]).expect(0);
     let mut changes = engine.changes();
     changes.sort();
-    assert_eq!(changes, ["POST /build/prune", "POST /containers/prune", "POST /images/prune", "POST /networks/prune"]);
+    assert_eq!(
+        changes,
+        ["POST /build/prune", "POST /containers/prune", "POST /images/prune", "POST /networks/prune"]
+    );
     for request in engine.requests().iter().filter(|request| request.path.ends_with("/prune")) {
         assert!(request.query.contains("720h"), "{} {}", request.path, request.query);
     }
@@ -186,9 +202,15 @@ fn row_1_33a_and_b_every_database_is_analysed_and_vacuumed_each_by_a_command_of_
 
 #[test]
 fn row_1_33a_a_database_that_is_down_fails_the_task() {
-    let Some(engine) = Engine::start([Container { running: false, ..service("supabase-db") }]) else { return };
+    let Some(engine) = Engine::start([Container { running: false, ..service("supabase-db") }]) else {
+        return;
+    };
     let outcome = task(&Stack::new(), &engine, "database-maintenance", &[]).expect(2);
-    assert!(outcome.stderr.contains("no running container of supabase-db (project shop)"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("no running container of supabase-db (project shop)"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]

@@ -11,4 +11,5 @@ mod quickstart;
 mod replays;
 mod rigs;
 mod stack;
+mod stack_backup;
 mod support;
