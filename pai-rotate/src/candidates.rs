@@ -209,7 +209,9 @@ impl Finder<'_> {
     /// The files in a folder, not below; names that start with a dot are hidden, as from a shell's `*`.
     fn scan(&mut self, path: &Path) -> io::Result<()> {
         let folder = self.folder(path)?;
-        for (name, seen) in look_into(path)? {
+        let shares = look_into(path)?;
+        self.found.files.reserve(shares.iter().map(Vec::len).sum());
+        for (name, seen) in shares.into_iter().flatten() {
             match seen {
                 Ok((identity, size)) => self.consider(folder, Seen { name, identity, size }),
                 // Gone since the folder was read: nothing to decide.
@@ -276,8 +278,8 @@ impl Finder<'_> {
 type Look = (OsString, rustix::io::Result<(Identity, u64)>);
 
 /// Looks at each name in a folder, in several threads if they are many: the kernel's part takes nearly all
-/// the time.
-fn look_into(path: &Path) -> io::Result<Vec<Look>> {
+/// the time. One list a thread.
+fn look_into(path: &Path) -> io::Result<Vec<Vec<Look>>> {
     const WORTH_A_THREAD: usize = 4096;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = rustix::fs::open(path, flags, Mode::empty())?;
@@ -294,12 +296,12 @@ fn look_into(path: &Path) -> io::Result<Vec<Look>> {
             let names = names.split_off(names.len() - share);
             others.push(scope.spawn(move || names.into_iter().map(look).collect::<Vec<_>>()));
         }
-        let mut looks: Vec<Look> = names.into_iter().map(look).collect();
-        for other in others {
-            // A thread that panicked passes its panic on.
-            looks.append(&mut other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        }
-        Ok(looks)
+        let mut shares = vec![names.into_iter().map(look).collect()];
+        // A thread that panicked passes its panic on.
+        shares.extend(
+            others.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))),
+        );
+        Ok(shares)
     })
 }
 

@@ -51,19 +51,20 @@ fn refuse_bare_logs(paths: &[PathBuf]) -> anyhow::Result<()> {
 }
 
 fn guard(plan: &Plan, max_delete: Option<MaxDelete>) -> anyhow::Result<()> {
+    let Some(max_delete) = max_delete else { return Ok(()) };
     let (items, deleted) = plan.tally();
     match max_delete {
-        Some(MaxDelete::Count(most)) if deleted > most => {
+        MaxDelete::Count(most) if deleted > most => {
             bail!(
                 "refused to delete {deleted} of {items} items: --max-delete allows {most}; nothing was touched"
             )
         }
-        Some(MaxDelete::Percent(most)) if deleted * 100 > items * usize::from(most) => {
+        MaxDelete::Percent(most) if deleted * 100 > items * usize::from(most) => {
             bail!(
                 "refused to delete {deleted} of {items} items: --max-delete allows {most}%; nothing was touched"
             )
         }
-        _ => Ok(()),
+        MaxDelete::Count(_) | MaxDelete::Percent(_) => Ok(()),
     }
 }
 
