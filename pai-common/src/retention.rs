@@ -159,9 +159,13 @@ impl Decision {
 /// Decides on the items of one series; the answers come in the same order.
 pub fn decide<I: Copy + Into<Item>>(items: &[I], policy: &Policy, now: Timestamp) -> Vec<Decision> {
     let item = |i: usize| -> Item { items[i].into() };
-    let mut newest_first: Vec<usize> = (0..items.len()).filter(|&i| item(i).time <= now).collect();
+    let (mut newest_first, future): (Vec<usize>, Vec<usize>) =
+        (0..items.len()).partition(|&i| item(i).time <= now);
     newest_first.sort_by_key(|&i| Reverse(item(i).time));
-    let mut decisions = vec![Decision::keep(Reason::Future); items.len()];
+    let mut decisions = vec![Decision { keep: true, reasons: Vec::new() }; items.len()];
+    for i in future {
+        decisions[i] = Decision::keep(Reason::Future);
+    }
     let Some(&newest) = newest_first.first() else { return decisions };
     let age = policy.age(now);
     let mut slots: Vec<Slots> =

@@ -23,80 +23,61 @@ const K: [u32; 64] = [
     0x748f_82ee, 0x78a5_636f, 0x84c8_7814, 0x8cc7_0208, 0x90be_fffa, 0xa450_6ceb, 0xbef9_a3f7, 0xc671_78f2,
 ];
 
-/// One stream in plain Rust. The message schedule of eight blocks is computed side by side, which the
-/// compiler turns into vector code; the rounds, a chain, stay scalar.
+/// One stream on any CPU.
 #[inline(always)]
-#[allow(clippy::inline_always)] // so that it is compiled once more for each set of CPU features below
-fn one_stream(state: &mut State, blocks: &[Block]) {
-    let (groups, rest) = blocks.as_chunks::<8>();
-    for group in groups {
-        group_of_blocks(state, group);
-    }
-    for block in rest {
-        group_of_blocks(state, std::array::from_ref(block));
-    }
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always)] // as above
-#[allow(clippy::needless_range_loop)] // the index is the round number of the standard
-#[allow(clippy::many_single_char_names)] // a to h are the standard's names
-fn group_of_blocks<const N: usize>(state: &mut State, group: &[Block; N]) {
-    let mut w = [[0u32; N]; 64];
-    for (n, block) in group.iter().enumerate() {
-        for (t, word) in block.as_chunks::<4>().0.iter().enumerate() {
-            w[t][n] = u32::from_be_bytes(*word);
+#[allow(clippy::inline_always)] // it is compiled once more, for AVX2, below
+pub(super) fn portable(state: &mut State, blocks: &[Block]) {
+    for block in blocks {
+        let mut w = [0u32; 64];
+        for (word, bytes) in w.iter_mut().zip(block.as_chunks::<4>().0) {
+            *word = u32::from_be_bytes(*bytes);
         }
-    }
-    for t in 16..64 {
-        for n in 0..N {
-            let (x, y) = (w[t - 15][n], w[t - 2][n]);
+        for t in 16..64 {
+            let (x, y) = (w[t - 15], w[t - 2]);
             let s0 = x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3);
             let s1 = y.rotate_right(17) ^ y.rotate_right(19) ^ (y >> 10);
-            w[t][n] = w[t - 16][n].wrapping_add(s0).wrapping_add(w[t - 7][n]).wrapping_add(s1);
+            w[t] = w[t - 16].wrapping_add(s0).wrapping_add(w[t - 7]).wrapping_add(s1);
         }
-    }
-    for t in 0..64 {
-        for n in 0..N {
-            w[t][n] = w[t][n].wrapping_add(K[t]);
-        }
-    }
-    for n in 0..N {
-        let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = *state;
-        let mut bc = b ^ c;
-        // The names move instead of the values: eight rounds bring them back to where they began.
-        macro_rules! round {
-            ($a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident, $t:expr) => {
-                let s1 = $e.rotate_right(6) ^ $e.rotate_right(11) ^ $e.rotate_right(25);
-                let t1 = $h.wrapping_add(w[$t][n]).wrapping_add(($e & $f) ^ (!$e & $g)).wrapping_add(s1);
-                let s0 = $a.rotate_right(2) ^ $a.rotate_right(13) ^ $a.rotate_right(22);
-                // The majority of a, b, c; the next round's b ^ c is this round's a ^ b.
-                let ab = $a ^ $b;
-                let t2 = s0.wrapping_add($b ^ (ab & bc));
-                bc = ab;
-                $d = $d.wrapping_add(t1);
-                $h = t1.wrapping_add(t2);
-            };
-        }
-        for t in (0..64).step_by(8) {
-            round!(a b c d e f g h, t);
-            round!(h a b c d e f g, t + 1);
-            round!(g h a b c d e f, t + 2);
-            round!(f g h a b c d e, t + 3);
-            round!(e f g h a b c d, t + 4);
-            round!(d e f g h a b c, t + 5);
-            round!(c d e f g h a b, t + 6);
-            round!(b c d e f g h a, t + 7);
-        }
-        for (word, add) in state.iter_mut().zip([a, b, c, d, e, f, g, h]) {
-            *word = word.wrapping_add(add);
-        }
+        *state = rounds(*state, |t| w[t].wrapping_add(K[t]));
     }
 }
 
-/// One stream on any CPU.
-pub(super) fn portable(state: &mut State, blocks: &[Block]) {
-    one_stream(state, blocks);
+/// The 64 rounds of one block; `word` gives the message schedule with the round constant added.
+#[inline(always)]
+#[allow(clippy::inline_always)] // as above
+#[allow(clippy::many_single_char_names)] // a to h are the standard's names
+fn rounds(state: State, word: impl Fn(usize) -> u32) -> State {
+    let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = state;
+    let mut bc = b ^ c;
+    // The names move instead of the values: eight rounds bring them back to where they began.
+    macro_rules! round {
+        ($a:ident $b:ident $c:ident $d:ident $e:ident $f:ident $g:ident $h:ident, $t:expr) => {
+            let s1 = $e.rotate_right(6) ^ $e.rotate_right(11) ^ $e.rotate_right(25);
+            let t1 = $h.wrapping_add(word($t)).wrapping_add(($e & $f) ^ (!$e & $g)).wrapping_add(s1);
+            let s0 = $a.rotate_right(2) ^ $a.rotate_right(13) ^ $a.rotate_right(22);
+            // The majority of a, b, c; the next round's b ^ c is this round's a ^ b.
+            let ab = $a ^ $b;
+            let t2 = s0.wrapping_add($b ^ (ab & bc));
+            bc = ab;
+            $d = $d.wrapping_add(t1);
+            $h = t1.wrapping_add(t2);
+        };
+    }
+    for t in (0..64).step_by(8) {
+        round!(a b c d e f g h, t);
+        round!(h a b c d e f g, t + 1);
+        round!(g h a b c d e f, t + 2);
+        round!(f g h a b c d e, t + 3);
+        round!(e f g h a b c d, t + 4);
+        round!(d e f g h a b c, t + 5);
+        round!(c d e f g h a b, t + 6);
+        round!(b c d e f g h a, t + 7);
+    }
+    let mut sums = state;
+    for (sum, word) in sums.iter_mut().zip([a, b, c, d, e, f, g, h]) {
+        *sum = sum.wrapping_add(word);
+    }
+    sums
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -106,16 +87,12 @@ pub(super) use x86::{avx2, avx2_8, avx512_16};
 mod x86 {
     use std::arch::x86_64::{__m128i, _mm_set_epi64x};
 
-    use super::{Block, State, one_stream};
+    use super::{Block, State};
 
-    /// One stream on a CPU with AVX2, BMI1 and BMI2; [`super::super::engine`] checks for them.
+    /// One stream on a CPU with AVX2, BMI1 and BMI2.
     pub(in super::super) fn avx2(state: &mut State, blocks: &[Block]) {
-        #[target_feature(enable = "avx2,bmi1,bmi2")]
-        fn kernel(state: &mut State, blocks: &[Block]) {
-            one_stream(state, blocks);
-        }
         // SAFETY: an Engine with this entry exists only where the CPU has all three.
-        unsafe { kernel(state, blocks) }
+        unsafe { v256::one_stream(state, blocks) }
     }
 
     /// 16 streams on a CPU with AVX-512 F and BW; every slice of `blocks` has the same length.
@@ -308,7 +285,7 @@ mod x86 {
         };
         use std::array::from_fn;
 
-        use super::super::{Block, K, State};
+        use super::super::{Block, K, State, portable, rounds};
         use super::byte_order;
 
         type V = __m256i;
@@ -360,6 +337,39 @@ mod x86 {
             let mut words = [0; 8];
             // SAFETY: the 32 bytes that are written are the array's; the store needs no alignment.
             unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) };
+            words
+        }
+
+        /// The rounds of one stream are a chain, but the message schedules of its next eight blocks are not: they
+        /// are computed side by side.
+        #[target_feature(enable = "avx2,bmi1,bmi2")]
+        #[allow(clippy::needless_range_loop)] // n is a column: schedule[t][n]
+        pub(super) fn one_stream(state: &mut State, blocks: &[Block]) {
+            let (groups, rest) = blocks.as_chunks::<8>();
+            let mut sums = *state;
+            for group in groups {
+                let schedule = schedule(group);
+                for n in 0..8 {
+                    sums = rounds(sums, |t| schedule[t][n]);
+                }
+            }
+            *state = sums;
+            portable(state, rest);
+        }
+
+        /// Word t of each block's message schedule, with the constant of round t added.
+        #[target_feature(enable = "avx2")]
+        #[inline]
+        fn schedule(group: &[Block; 8]) -> [[u32; 8]; 64] {
+            let mut w = message(from_fn(|n| &group[n]));
+            let mut words = [[0; 8]; 64];
+            for t in 0..64 {
+                if t >= 16 {
+                    let (s0, s1) = (small_sigma0(w[(t + 1) % 16]), small_sigma1(w[(t + 14) % 16]));
+                    w[t % 16] = add(add(w[t % 16], s0), add(w[(t + 9) % 16], s1));
+                }
+                words[t] = to_words(add(w[t % 16], splat(K[t])));
+            }
             words
         }
 
