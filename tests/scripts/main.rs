@@ -1,17 +1,13 @@
 //! End-to-end tests of scripts.
 
 mod backups;
-<<<<<<< HEAD
-mod install;
-mod lint_cron;
-mod nights;
-=======
 mod docker_tasks;
 mod dotenv;
 mod health;
+mod install;
 mod lint_cron;
 mod maintenance;
->>>>>>> scripts-ecosystem
+mod nights;
 mod notify;
 mod quickstart;
 mod replays;
