@@ -115,7 +115,7 @@ alert() {
       word=fail
     fi
   elif [ "$before" != ok ]; then
-    word=success
+    word=recovery
   fi
   [ -n "$word" ] || return 0
   local after=ok

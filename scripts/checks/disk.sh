@@ -26,8 +26,7 @@ main() {
   check_options warn_free=10G fail_free=5G warn_used=90% fail_used=95% warn_inodes=90% fail_inodes=95% -- "$@"
   [[ $folder == /* ]] || folder=${STACK_HOME:-.}/$folder
   # Some file systems have no inodes to count: df then says -.
-  read -r free used inodes < <(df --block-size=1 --output=avail,pcent,ipcent -- "$folder" | tail -n 1 | tr -d %)
-  if [ -z "${free-}" ]; then
+  if ! read -r free used inodes < <(df --block-size=1 --output=avail,pcent,ipcent -- "$folder" 2>/dev/null | tail -n 1 | tr -d %); then
     finding error "could not look at $folder"
     verdict
   fi

@@ -21,7 +21,7 @@ no_answer() {
 check_json() {
   local path=${option[json]%%:*} values=${option[json]#*:} found
   need jq
-  if ! found=$(jq -er --arg path "$path" 'getpath($path | split(".")) | tostring' "$1" 2>/dev/null); then
+  if ! found=$(jq -er --arg path "$path" 'getpath($path | split(".")) | values | tostring' "$1" 2>/dev/null); then
     finding error "the body has no JSON member $path"
   elif [[ ,$values, != *",$found,"* ]]; then
     finding error "$path is ${found:0:60}, not ${values//,/ or }"

@@ -46,9 +46,9 @@ stack_open() {
   setting COMPOSE_FILE ''
   if [ -z "$COMPOSE_FILE" ]; then
     local name
-    for name in compose.yaml compose.yml docker-compose.yml docker-compose.yaml; do
-      COMPOSE_FILE=$STACK_HOME/$name
-      [ ! -e "$COMPOSE_FILE" ] || break
+    COMPOSE_FILE=$STACK_HOME/docker-compose.yml
+    for name in docker-compose.yaml docker-compose.yml compose.yml compose.yaml; do
+      [ ! -e "$STACK_HOME/$name" ] || COMPOSE_FILE=$STACK_HOME/$name
     done
   fi
   stack_project
@@ -69,7 +69,8 @@ stack_project() {
 
 # stack_path FOLDER: cron's PATH is /usr/bin:/bin; look for the tools where they get installed, last.
 stack_path() {
-  PATH=$PATH:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:${HOME:-/root}/.cargo/bin:$1/../target/release:$1/../../target/release
+  setting STACK_PATH "/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin:${HOME:-/root}/.cargo/bin:$1/../target/release:$1/../../target/release"
+  PATH=$PATH${STACK_PATH:+:$STACK_PATH}
   export PATH
 }
 

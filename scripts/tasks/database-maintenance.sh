@@ -25,8 +25,8 @@ maintain() {
   size_of "$1"
   before=$size
   # Each its own -c: VACUUM cannot run in a transaction block, and several statements of one -c are one.
-  change pg psql -X -q -v ON_ERROR_STOP=1 -d "$1" -c 'ANALYZE;'
-  change pg psql -X -q -v ON_ERROR_STOP=1 -d "$1" -c 'VACUUM;'
+  change "${pg_command[@]}" psql -X -q -v ON_ERROR_STOP=1 -d "$1" -c 'ANALYZE;'
+  change "${pg_command[@]}" psql -X -q -v ON_ERROR_STOP=1 -d "$1" -c 'VACUUM;'
   size_of "$1"
   after=$size
   echo "database $1: $before bytes before, $after after"
@@ -62,8 +62,7 @@ main() {
   task_begin "$@"
   no_words
   setting NEO4J_SERVICE neo4j
-  find_postgres
-  list_databases
+  need_postgres
   local database
   for database in "${databases[@]}"; do
     maintain "$database"

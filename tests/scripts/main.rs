@@ -1,12 +1,19 @@
 //! End-to-end tests of scripts.
 
 mod backups;
+mod docker_tasks;
+mod dotenv;
+mod health;
 mod install;
 mod lint_cron;
+mod maintenance;
 mod nights;
 mod notify;
 mod quickstart;
 mod replays;
 mod rigs;
+mod scheduling;
+mod stack;
+mod stack_backup;
 mod support;
 mod systemd;
