@@ -12,6 +12,7 @@ mod notify;
 mod quickstart;
 mod replays;
 mod rigs;
+mod rows;
 mod scheduling;
 mod stack;
 mod stack_backup;
