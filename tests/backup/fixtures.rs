@@ -111,7 +111,10 @@ impl Workspace {
     /// Lets user 65534 have all of it, and gives him a tool that he can reach.
     pub(crate) fn give_to_nobody(&self) -> PathBuf {
         let tool = self.beside("pai-backup");
-        fs::copy(pai_tests::tool("pai-backup"), &tool).unwrap();
+        // By a process of its own: what another thread starts meanwhile would inherit a handle for writing, and
+        // a program that is open for writing cannot be run.
+        let copied = Command::new("cp").arg(pai_tests::tool("pai-backup")).arg(&tool).status().unwrap();
+        assert!(copied.success());
         if rustix::process::geteuid().is_root() {
             let owner = "65534:65534";
             let given = Command::new("chown").args(["-hR", owner]).arg(self.folder.path()).status().unwrap();
@@ -142,7 +145,6 @@ pub(crate) fn set_time(path: &Path, secs: i64, nanos: i64) {
 }
 
 /// Sets an extended attribute; false where the file system has none.
-#[expect(dead_code)]
 pub(crate) fn set_xattr(path: &Path, name: &str, value: &[u8]) -> bool {
     rustix::fs::lsetxattr(path, name, value, rustix::fs::XattrFlags::empty()).is_ok()
 }

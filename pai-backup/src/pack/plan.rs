@@ -67,9 +67,7 @@ impl<'a> Planner<'a> {
             self.grouper.restart();
             return self.large(source);
         }
-        // The header's own pax records are left out: whether an entry has them may change with its times.
-        let size = (source.stored().next_multiple_of(BLOCK as u64)) + BLOCK as u64;
-        if self.grouper.border_before(source.entry.path.as_os_str().as_bytes(), size) {
+        if self.grouper.border_before(source.entry.path.as_os_str().as_bytes(), source.stored()) {
             self.end_group()?;
         }
         self.group.push(source);
@@ -87,7 +85,7 @@ impl<'a> Planner<'a> {
         if sources.is_empty() {
             return Ok(());
         }
-        let size = sources.iter().map(|source| source.stored() + BLOCK as u64).sum::<u64>();
+        let size = sources.iter().map(|source| chunk::counted(source.stored())).sum::<u64>();
         let unchanged = self.unchanged(&sources)?;
         let chunk = match unchanged {
             Some(Unchanged { offset, group }) if !self.reread(&sources[0]) => {
