@@ -12,6 +12,8 @@ mod notify;
 mod quickstart;
 mod replays;
 mod rigs;
+mod rows;
+mod scheduling;
 mod stack;
 mod stack_backup;
 mod support;
