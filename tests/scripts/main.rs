@@ -1,9 +1,11 @@
 //! End-to-end tests of scripts.
 
 mod backups;
+mod config;
 mod docker_tasks;
 mod dotenv;
 mod health;
+mod house;
 mod lint_cron;
 mod maintenance;
 mod notify;
@@ -13,3 +15,4 @@ mod rigs;
 mod stack;
 mod stack_backup;
 mod support;
+mod system_tasks;
