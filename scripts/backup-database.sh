@@ -63,7 +63,7 @@ check_space() {
   size=$(dumps | awk 'NR == 1 { print $2 }')
   free=$(df --output=avail -B1 -- "$dir" | tail -n 1)
   [ "$free" -ge $((${size:-0} * min_free)) ] ||
-    die "only $((free >> 20)) MiB free in $dir, and the newest dump takes $((size >> 20)) MiB (--min-free $min_free)"
+    die "only $(numfmt --to=iec "$free") free in $dir, and the newest dump takes $(numfmt --to=iec "$size") (--min-free $min_free)"
 }
 
 # check_size: is the newest dump about as big as the ones before it?

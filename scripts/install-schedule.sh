@@ -93,13 +93,6 @@ need_tools() {
   done
 }
 
-# make_folder FOLDER: for its user only.
-make_folder() {
-  [ ! -d "$1" ] || return 0
-  printf 'mkdir %s (0700, %s)\n' "$1" "$run_as"
-  [ "$dry_run" = yes ] || install -d -m 0700 -o "$run_as" -- "$1"
-}
-
 schedule_cron_d() {
   local file=$scratch/$name
   if [ "$remove" = yes ]; then
@@ -113,12 +106,11 @@ schedule_cron_d() {
   [ "$(id -u)" -eq 0 ] || as=(--template)
   "$here/lint-cron.sh" ${as:+"${as[@]}"} "$file" >&2 || die "the lint refuses $name"
   need_tools "$file"
-  place "$file" "/etc/cron.d/$name" 644
   if [ "$name" = codex-backup ]; then
     make_folder "$backups"
-    make_folder "$codex_home/storage"
     make_folder "$codex_home/storage/replays"
   fi
+  place "$file" "/etc/cron.d/$name" 644
 }
 
 schedule_cron() {

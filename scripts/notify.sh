@@ -138,10 +138,10 @@ main() {
     shift
   done
   event=${1-} job=${2-} output='' secret=''
-  local file=${3-/dev/stdin}
+  local file=${3-}
   [[ $event =~ ^(start|success|fail|recovery)$ ]] || bad_usage 'the first word is start, success, fail or recovery'
   [[ $job =~ ^[A-Za-z0-9@._-]+$ ]] || bad_usage 'the second word is the name of the job'
-  [ -r "$file" ] || bad_usage "could not read $file"
+  [ -z "$file" ] || [ -r "$file" ] || bad_usage "could not read $file"
   configure
   host=${HOSTNAME:-$(uname -n)} now=$(date +%Y-%m-%dT%H:%M:%S%:z)
   case "$event" in
@@ -152,8 +152,8 @@ main() {
   esac
   if [ -n "$journal" ]; then
     output=$({ journalctl "--$journal" --unit "$job" --lines 20 --no-pager --output cat 2>&1 || true; } | without_secrets)
-  elif [ $# -ge 3 ] || [ ! -t 0 ]; then
-    output=$(tail -c 10000 -- "$file" | without_secrets)
+  elif [ -n "$file" ] || [ ! -t 0 ]; then
+    output=$(tail -c 10000 -- ${file:+"$file"} | without_secrets)
   fi
 
   # shellcheck disable=SC2310 # its only result is its status

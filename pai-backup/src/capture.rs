@@ -6,7 +6,7 @@
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use pai_common::output::Output;
 use pai_common::progress::Progress;
 use pai_common::signal;
 use pai_common::stamp;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::Context;
 use crate::archive::member::{Sealer, read_full};
@@ -45,13 +46,8 @@ pub fn run(args: &Capture, run: &Context<'_>) -> anyhow::Result<Exit> {
 
     let mut child = spawn(args)?;
     let progress = Progress::bytes(run.console, "capturing", None);
-    let seen = watch(&mut child, |stdout| copy(stdout, &mut file, args, run.threads(), &progress));
+    let (seen, status) = watch(&mut child, |stdout| copy(stdout, &mut file, args, run.threads(), &progress))?;
     drop(progress);
-    if seen.is_err() {
-        // Nobody reads its output any more; it must not run on.
-        let _ = child.kill();
-    }
-    let status = child.wait().context("could not wait for the command")?;
     signal::check()?;
     let seen = seen.with_context(|| format!("could not write {}", target.display()))?;
     if !status.success() {
@@ -90,29 +86,34 @@ fn spawn(args: &Capture) -> anyhow::Result<Child> {
         .with_context(|| format!("could not run {}", program.to_string_lossy()))
 }
 
-/// Reads the command's output with `read`, and passes a SIGTERM on to it meanwhile: it may print nothing
-/// for an hour, and must not outlive us.
+/// Reads the command's output with `read` and waits for its end, and passes a SIGTERM on to it meanwhile: it
+/// may print nothing for an hour, and must not outlive us.
 fn watch<T>(
     child: &mut Child,
-    read: impl FnOnce(std::process::ChildStdout) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+    read: impl FnOnce(ChildStdout) -> anyhow::Result<T>,
+) -> anyhow::Result<(anyhow::Result<T>, ExitStatus)> {
     let stdout = child.stdout.take().context("the command's stdout is not piped")?;
-    let pid = rustix::process::Pid::from_child(child);
+    let pid = Pid::from_child(child);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
                 if signal::received().is_some() {
                     // It may have ended by itself.
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+                    let _ = kill_process(pid, Signal::TERM);
                     return;
                 }
                 thread::sleep(PATIENCE);
             }
         });
         let outcome = read(stdout);
+        if outcome.is_err() {
+            // Nobody reads its output any more; it must not run on.
+            let _ = child.kill();
+        }
+        let status = child.wait();
         done.store(true, Ordering::Relaxed);
-        outcome
+        Ok((outcome, status.context("could not wait for the command")?))
     })
 }
 

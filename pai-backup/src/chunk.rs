@@ -4,12 +4,17 @@
 //! files are cut by content (`FastCDC`: Xia et al., USENIX ATC 2016, with normalised chunking), so an
 //! insertion disturbs only its place.
 
+use crate::archive::header::BLOCK;
+
 /// A file of this size or more is cut by content.
 pub const LARGE: u64 = 1 << 20;
 /// Expected size of a chunk of small entries.
 const TARGET: u64 = 512 << 10;
 /// A chunk of small entries never grows beyond this.
-const FORCED: u64 = 4 << 20;
+pub const FORCED: u64 = 4 << 20;
+/// What the headers of an entry count for: a pax header, its records, and the header proper. Hardly a file has
+/// an mtime without a fraction; one that has counts the same, for a border must not move with its times.
+const HEADERS: u64 = 3 * BLOCK as u64;
 
 /// Smallest, usual and largest piece of a large file.
 const PIECE: (usize, usize, usize) = (256 << 10, 1 << 20, 4 << 20);
@@ -26,9 +31,10 @@ pub struct Grouper {
 }
 
 impl Grouper {
-    /// Whether the chunk ends before the entry at `path`, which takes `size` bytes, header and padding
-    /// included. The entry counts towards the chunk that then holds it.
-    pub fn border_before(&mut self, path: &[u8], size: u64) -> bool {
+    /// Whether the chunk ends before the entry at `path`, for which `stored` bytes are stored behind its
+    /// headers. The entry counts towards the chunk that then holds it.
+    pub fn border_before(&mut self, path: &[u8], stored: u64) -> bool {
+        let size = counted(stored);
         // The chance of a border is the entry's share of the target, so chunks come out at the target
         // whatever the sizes of the files are.
         let chosen = u128::from(hash(path)) * u128::from(TARGET) < u128::from(size) << 64;
@@ -41,6 +47,11 @@ impl Grouper {
     pub fn restart(&mut self) {
         self.filled = 0;
     }
+}
+
+/// What an entry counts for: headers, stored bytes and padding.
+pub fn counted(stored: u64) -> u64 {
+    HEADERS + stored.next_multiple_of(BLOCK as u64)
 }
 
 /// Length of the first piece of `data`, which holds at least [`LARGEST_PIECE`] bytes unless the file ends in it.
@@ -137,11 +148,11 @@ mod tests {
     #[test]
     fn chunks_average_the_target_and_never_pass_the_limit() {
         let entries = entries();
-        let total: u64 = entries.iter().map(|(_, size)| size).sum();
+        let total: u64 = entries.iter().map(|(_, size)| counted(*size)).sum();
         let chunks = chunks(&entries);
         let average = total / chunks.len() as u64;
         assert!((TARGET / 2..TARGET * 2).contains(&average), "{average}");
-        let size = |path: &str| entries.iter().find(|(name, _)| name == path).unwrap().1;
+        let size = |path: &str| counted(entries.iter().find(|(name, _)| name == path).unwrap().1);
         assert!(chunks.iter().all(|chunk| chunk.iter().map(|path| size(path)).sum::<u64>() <= FORCED));
     }
 

@@ -100,12 +100,12 @@ pub fn against_disk(path: &Path, run: &Context<'_>) -> anyhow::Result<Vec<Change
 fn load(archive: &Archive, run: &Context<'_>) -> anyhow::Result<BTreeMap<PathBuf, Listed>> {
     let mut entries: BTreeMap<PathBuf, Listed> = BTreeMap::new();
     contents::visit(archive, true, run.threads(), run.console, |mut listed| {
-        let path: PathBuf = listed.entry.path.components().filter(|part| part.as_os_str() != ".").collect();
+        let path = without_dots(&listed.entry.path);
         if path.as_os_str().is_empty() {
             return Ok(());
         }
         if listed.entry.kind == Kind::HardLink
-            && let Some(target) = entries.get(&listed.entry.link)
+            && let Some(target) = entries.get(&without_dots(&listed.entry.link))
         {
             listed.digest = target.digest;
             listed.entry = Entry { path: path.clone(), ..target.entry.clone() };
@@ -114,6 +114,11 @@ fn load(archive: &Archive, run: &Context<'_>) -> anyhow::Result<BTreeMap<PathBuf
         Ok(())
     })?;
     Ok(entries)
+}
+
+/// Archives of `tar -C folder .` call everything `./name`.
+fn without_dots(path: &Path) -> PathBuf {
+    path.components().filter(|part| part.as_os_str() != ".").collect()
 }
 
 fn between_archives(old: &Archive, new: &Archive, run: &Context<'_>) -> anyhow::Result<Vec<Change>> {

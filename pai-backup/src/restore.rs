@@ -42,7 +42,10 @@ pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
     }
     let archive = run.open(&args.archive)?;
     let (target, workspace) = target(args, run)?;
-    let plan = Plan::make(&archive, &target, selector, args.privileged, run)?;
+    let plan = Plan::make(&archive, &target, &selector, args.privileged, run)?;
+    if let Some(error) = plan.broken() {
+        run.console.complain(format_args!("{error:#}"));
+    }
     if args.dry_run {
         return show(&plan, args, run);
     }
@@ -101,8 +104,10 @@ fn from_pipe(args: &Restore, selector: &Selector, run: &Context<'_>) -> anyhow::
         .with_context(|| format!("could not create folder {}", target.display()))?;
     let applier = Applier::new(target, args.privileged, args.force, run)?;
     let mut reader = contents::scan_stdin(run.threads())?;
-    apply::apply_stream(&mut reader, selector, &applier, run)
-        .context("could not read the archive from stdin")?;
+    if let Err(error) = apply::apply_stream(&mut reader, selector, &applier, run) {
+        pai_common::signal::check()?;
+        run.console.complain(format_args!("could not read the archive from stdin to its end: {error:#}"));
+    }
     Ok(Exit::partial_if(run.console.complaints() > 0))
 }
 

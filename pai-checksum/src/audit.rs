@@ -11,10 +11,11 @@ use pai_common::progress::Progress;
 
 use crate::cli::Args;
 use crate::compare::{Comparison, Now, Unlisted, Verdict, compare};
-use crate::hash::{self, Hashed, Sink, Stamp};
+use crate::hash::{self, Hashed, Sink};
 use crate::input::{self, Id, Input};
 use crate::manifest::{Malformed, Manifest};
 use crate::record::Record;
+use crate::stamp::Stamp;
 use crate::talk::Talk;
 
 /// Prints how the folder differs from `path`; true if it does not.
@@ -80,9 +81,8 @@ pub fn survey(
     inputs.extend(unlisted(args, path, manifest, &root, talk)?);
 
     let progress = Progress::bytes(talk.console(), "auditing", None);
-    let jobs = args.jobs.map_or_else(hash::cores, usize::from);
     let mut outcomes = Outcomes(Vec::with_capacity(inputs.len()));
-    hash::in_order(&inputs, jobs, &progress, &mut outcomes)?;
+    hash::in_order(&inputs, args.jobs, &progress, &mut outcomes)?;
 
     let mut survey = Survey { now: Vec::new(), unlisted: Vec::new() };
     for (n, (input, outcome)) in inputs.into_iter().zip(outcomes.0).enumerate() {

@@ -57,10 +57,9 @@ fn check_file(
     };
     let base = args.directory.as_deref().unwrap_or(Path::new(""));
     let list = List::of(&bytes, parser, base, is_stdin);
-    let jobs = args.jobs.map_or_else(hash::cores, usize::from);
     let mut verdicts =
         Verdicts { list: &list, shown: &shown, args, talk, out, tally: Tally::default(), warned: 0 };
-    hash::in_order(&list.inputs, jobs, progress, &mut verdicts)?;
+    hash::in_order(&list.inputs, args.jobs, progress, &mut verdicts)?;
     verdicts.conclude()
 }
 

@@ -10,7 +10,7 @@ use pai_common::cli::Common;
 ///
 /// With no FILE, or when FILE is -, read standard input.
 #[derive(Debug, Default, Parser)]
-#[command(name = "pai-checksum", version, infer_long_args = true, after_help = AFTER_HELP)]
+#[command(name = "pai-checksum", version, infer_long_args = true, args_override_self = true, after_help = AFTER_HELP)]
 pub struct Args {
     /// What to hash; with --check, files of checksum lines; with --audit and --update, the folder
     #[arg(value_name = "FILE")]

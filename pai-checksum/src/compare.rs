@@ -4,10 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use pai_common::sha256::Digest;
 
-use crate::hash::Stamp;
 use crate::line;
 use crate::manifest::Recorded;
 use crate::record::{Name, Record};
+use crate::stamp::Stamp;
 
 /// What a file looks like now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,7 +21,6 @@ use crate::talk::Talk;
 pub fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<()> {
     let inputs = input::gather(args, talk)?;
     let progress = Progress::bytes(talk.console(), "hashing", None);
-    let jobs = args.jobs.map_or_else(hash::cores, usize::from);
     let style = match (args.tag, args.binary) {
         (true, _) => Style::Tag,
         (false, true) => Style::Binary,
@@ -29,12 +28,12 @@ pub fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<()> {
     };
     if let Some(target) = &args.output {
         let mut list = List { inputs: &inputs, talk, style, manifest: Manifest::default() };
-        hash::in_order(&inputs, jobs, &progress, &mut list)?;
+        hash::in_order(&inputs, args.jobs, &progress, &mut list)?;
         return write(&list.manifest, target, args.plain);
     }
     let out = Output::stdout(args.json);
-    let mut lines = Lines { inputs: &inputs, talk, style, zero: args.zero, out };
-    hash::in_order(&inputs, jobs, &progress, &mut lines)?;
+    let mut lines = Lines { inputs: &inputs, talk, style, zero: args.zero, json: args.json, out };
+    hash::in_order(&inputs, args.jobs, &progress, &mut lines)?;
     lines.out.finish()
 }
 
@@ -70,6 +69,7 @@ struct Lines<'a> {
     talk: &'a Talk<'a>,
     style: Style,
     zero: bool,
+    json: bool,
     out: Output,
 }
 
@@ -81,17 +81,17 @@ impl Sink for Lines<'_> {
         }
         let name = &self.inputs[n].name;
         let Some(hashed) = heard(self.talk, name, outcome) else { return Ok(()) };
-        let record =
-            Record::Digest { name: Name::of(name), sha256: to_hex(&hashed.digest), bytes: hashed.bytes };
-        self.out.record(&record, |out| {
-            if self.zero {
-                out.write_all(&line::format_raw(&hashed.digest, name, self.style))?;
-                out.write_all(b"\0")
-            } else {
-                out.write_all(&line::format(&hashed.digest, name, self.style))?;
-                out.write_all(b"\n")
-            }
-        })
+        if self.json {
+            let sha256 = to_hex(&hashed.digest);
+            let record = Record::Digest { name: Name::of(name), sha256, bytes: hashed.bytes };
+            return self.out.record(&record, |_| Ok(()));
+        }
+        if self.zero {
+            self.out.bytes(&line::format_raw(&hashed.digest, name, self.style))?;
+            self.out.bytes(b"\0")
+        } else {
+            self.out.line(&line::format(&hashed.digest, name, self.style))
+        }
     }
 
     fn wait(&mut self) -> anyhow::Result<()> {

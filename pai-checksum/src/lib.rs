@@ -6,6 +6,7 @@
 //! | `quote.rs`, `talk.rs` | messages in sha256sum's words |
 //! | `input.rs` | what to hash: names, lists, folders |
 //! | `hash.rs` | many files on all cores, outcomes in order |
+//! | `stamp.rs` | size and times: was a file written to? |
 //! | `generate.rs`, `check.rs` | the two halves of sha256sum |
 //! | `manifest.rs` | a checksum file that also remembers sizes and times (pure) |
 //! | `compare.rs` | manifest against folder: what changed, rotted, moved (pure) |
@@ -22,6 +23,7 @@ pub mod line;
 pub mod manifest;
 pub mod quote;
 pub mod record;
+pub mod stamp;
 pub mod talk;
 pub mod update;
 

@@ -51,12 +51,12 @@ pub fn format_raw(digest: &Digest, name: &[u8], style: Style) -> Vec<u8> {
 
 fn lay_out(digest: &Digest, mark: &str, name: &[u8], style: Style) -> Vec<u8> {
     let hex = to_hex(digest);
-    let (before, after) = match style {
-        Style::Text => (format!("{mark}{hex}  "), String::new()),
-        Style::Binary => (format!("{mark}{hex} *"), String::new()),
-        Style::Tag => (format!("{mark}SHA256 ("), format!(") = {hex}")),
+    let parts: [&[u8]; 5] = match style {
+        Style::Text => [mark.as_bytes(), hex.as_bytes(), b"  ", name, b""],
+        Style::Binary => [mark.as_bytes(), hex.as_bytes(), b" *", name, b""],
+        Style::Tag => [mark.as_bytes(), b"SHA256 (", name, b") = ", hex.as_bytes()],
     };
-    [before.as_bytes(), name, after.as_bytes()].concat()
+    parts.concat()
 }
 
 /// The name as it stands in a line, and what that line starts with: a backslash if something was escaped.

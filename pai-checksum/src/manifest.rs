@@ -10,8 +10,8 @@
 
 use std::collections::HashMap;
 
-use crate::hash::Stamp;
 use crate::line::{self, Entry, Parsed, Parser};
+use crate::stamp::Stamp;
 
 const HEADING: &[u8] = b"# Comment lines: size, mtime, ctime, name, for pai-checksum --audit and --update\n";
 

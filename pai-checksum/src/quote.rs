@@ -79,10 +79,11 @@ fn in_quotes(pieces: &[Piece<'_>]) -> String {
     for piece in pieces {
         match piece {
             Piece::Plain(text) => {
-                if escaping {
+                // What an apostrophe becomes begins with the quote that ends the escapes.
+                if escaping && !text.starts_with('\'') {
                     out.push_str("''");
-                    escaping = false;
                 }
+                escaping = false;
                 out.push_str(&text.replace('\'', "'\\''"));
             }
             Piece::Byte(byte) => {
@@ -140,6 +141,7 @@ mod tests {
             ("ä", "''$'\\303\\244'"),
             ("#a", "'#a'"),
             ("#'a", "\"#'a\""),
+            ("\n'a", "''$'\\n'\\''a'"),
             ("'#", "''\\''#'"),
             ("a#", "a#"),
             ("{", "'{'"),

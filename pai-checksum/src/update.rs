@@ -51,7 +51,7 @@ fn updated(manifest: &Manifest, survey: &Survey, comparison: &Comparison) -> Man
 mod tests {
     use super::*;
     use crate::compare::Unlisted;
-    use crate::hash::Stamp;
+    use crate::stamp::Stamp;
 
     fn stamp(mtime: i64) -> Stamp {
         Stamp { size: 1, mtime: (mtime, 0), ctime: (mtime, 0) }

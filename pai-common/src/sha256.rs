@@ -62,5 +62,8 @@ fn digest_many_on(engine: &engine::Engine, buffers: &[&[u8]]) -> Vec<Digest> {
 
 /// 64 lower-case hex digits.
 pub fn to_hex(digest: &Digest) -> String {
-    hex::encode(digest)
+    let mut digits = [0; 64];
+    // The length fits, and hex digits are ASCII.
+    let _ = hex::encode_to_slice(digest, &mut digits);
+    String::from_utf8_lossy(&digits).into_owned()
 }

@@ -179,9 +179,7 @@ impl Finder<'_> {
             return;
         }
         let Some(name) = named.path.file_name() else {
-            return self
-                .console
-                .complain(format_args!("could not rotate {}: no file name", named.path.display()));
+            return self.found.skipped.push((named.path.clone(), "folder"));
         };
         match self.folder(paths::folder_of(&named.path)) {
             Ok(folder) => {

@@ -35,10 +35,10 @@ rows_of() {
 # objects DATABASE: its relations and constraints, one a line, sorted.
 objects() {
   client psql -XqAt -v ON_ERROR_STOP=1 -d "$1" <<'SQL' | LC_ALL=C sort
-SELECT relkind || ' ' || c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+SELECT format('%s %s', relkind, c.oid::regclass) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
   WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema'
 UNION ALL
-SELECT contype || ' ' || conname || ' ' || conrelid::regclass FROM pg_constraint c JOIN pg_namespace n ON n.oid = connamespace
+SELECT format('%s %s %s', contype, conname, conrelid::regclass) FROM pg_constraint c JOIN pg_namespace n ON n.oid = connamespace
   WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema';
 SQL
 }

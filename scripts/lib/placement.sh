@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # dry_run and scratch are the caller's
-# Puts a file where cron or systemd looks, shows the difference first, and can undo it. Uses: $dry_run, $scratch.
+# shellcheck disable=SC2154 # dry_run, scratch and run_as are the caller's
+# Puts a file where cron or systemd looks, shows the difference first, and can undo it.
 
 # What every file of ours says in its first line; a file without it is of another origin.
 our_mark='pai-tools'
@@ -79,6 +79,19 @@ place_in_crontab() {
   else
     crontab "$new"
   fi
+}
+
+# make_folder FOLDER: for its user only; one that is there must let its user in.
+make_folder() {
+  if [ ! -d "$1" ]; then
+    printf 'mkdir %s (0700, %s)\n' "$1" "$run_as"
+    [ "$dry_run" = yes ] || install -d -m 0700 -o "$run_as" -- "$1"
+    return 0
+  fi
+  if [ "$(id -u)" -eq 0 ] && ! runuser -u "$run_as" -- test -w "$1"; then
+    die "$run_as cannot write $1: chown $run_as: $1"
+  fi
+  [ $((8#$(stat -c %a -- "$1") & 8#007)) -eq 0 ] || warn "anybody can look into $1: chmod 700 $1"
 }
 
 # control COMMAND...: systemctl where systemd runs; elsewhere (an image being built) what is left to do is said.

@@ -62,7 +62,6 @@ impl Item {
 }
 
 /// A tar header block whose fields are set by hand and whose checksum is right.
-#[allow(dead_code)]
 pub(crate) fn raw_header(name: &str, flag: u8, size: u64) -> Vec<u8> {
     let mut header = tar::Header::new_ustar();
     header.as_mut_bytes()[..name.len()].copy_from_slice(name.as_bytes());
@@ -74,7 +73,6 @@ pub(crate) fn raw_header(name: &str, flag: u8, size: u64) -> Vec<u8> {
 }
 
 /// A pax header block and its records.
-#[expect(dead_code)]
 pub(crate) fn pax_header(records: &[u8]) -> Vec<u8> {
     let mut bytes = raw_header("PaxHeaders/x", b'x', records.len() as u64);
     bytes.extend_from_slice(records);

@@ -142,7 +142,6 @@ pub(crate) fn set_time(path: &Path, secs: i64, nanos: i64) {
 }
 
 /// Sets an extended attribute; false where the file system has none.
-#[expect(dead_code)]
 pub(crate) fn set_xattr(path: &Path, name: &str, value: &[u8]) -> bool {
     rustix::fs::lsetxattr(path, name, value, rustix::fs::XattrFlags::empty()).is_ok()
 }

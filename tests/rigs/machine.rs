@@ -31,6 +31,11 @@ for folder in etc opt home backups run; do
   mkdir "/mnt/$folder"
   mount --bind "$own/$folder" "/mnt/$folder"
 done
+# A container engine, if this machine has one.
+if [ -S /run/docker.sock ]; then
+  touch /mnt/run/docker.sock
+  mount --bind /run/docker.sock /mnt/run/docker.sock
+fi
 mkdir /mnt/proc /mnt/dev
 mount -t proc proc /mnt/proc 2>/dev/null || mount --rbind /proc /mnt/proc
 mount -t tmpfs -o mode=755 dev /mnt/dev
@@ -39,6 +44,9 @@ for device in null zero full random urandom tty; do
   mount --bind "/dev/$device" "/mnt/dev/$device"
 done
 ln -s /proc/self/fd /mnt/dev/fd
+for number in 0:stdin 1:stdout 2:stderr; do
+  ln -s "/proc/self/fd/${number%:*}" "/mnt/dev/${number#*:}"
+done
 mkdir -m 1777 /mnt/dev/shm
 ln -s "$own/log.sock" /mnt/dev/log
 if [ -d /var/spool/cron/crontabs ]; then
@@ -73,7 +81,7 @@ impl Machine {
         run(Command::new("cp").args(["-a", "/etc"]).arg(own)).expect(0);
         // As Debian installs it; jobs in /etc/cron.d and /etc/crontab of this machine have no place in tests.
         let tidy = "chmod 755 . && chmod 1777 run/lock && chmod 1730 crontabs && (chgrp crontab crontabs || true) \
-                    && mkdir -p etc/cron.d && rm -rf etc/cron.d/* && : >etc/crontab && chmod 644 etc/crontab";
+                    && rm -rf etc/cron.d && mkdir etc/cron.d && : >etc/crontab && chmod 644 etc/crontab";
         run(Command::new("sh").args(["-c", tidy]).current_dir(own)).expect(0);
         Some(Self { folder })
     }

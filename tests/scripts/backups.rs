@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use pai_tests::rigs::container::DatabaseContainer;
 use pai_tests::rigs::engine::{Container, Engine};
 use pai_tests::rigs::machine::Machine;
 use pai_tests::rigs::postgres::{Postgres, programs};
@@ -152,7 +153,11 @@ fn row_2_16_a_disk_with_too_little_room_is_refused_before_the_dump_and_a_full_on
     };
     let refused =
         disk("head -c 150K /dev/zero >/backups/codexdb_2026-11-21.sql; backup-database.sh").expect(2);
-    assert!(refused.stderr.contains("MiB free in /backups"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("free in /backups, and the newest dump takes 150K"),
+        "{}",
+        refused.stderr
+    );
 
     codex.postgres.sql(
         "codexdb",
@@ -334,4 +339,32 @@ fn a_missing_empty_or_damaged_sqlite_database_is_an_error_and_the_others_are_sti
     assert!(kept[0].starts_with("good_") && kept[0].ends_with(".db.gz"));
     assert!(!folder.path().join("missing.db").exists(), "no empty database is made");
     run(script("backup-sqlite.sh").current_dir(folder.path()).args(["--dir", "out", "missing.db"])).expect(2);
+}
+
+#[test]
+fn row_2_3_a_real_container_is_dumped_and_once_stopped_it_is_a_failure_with_a_hint() {
+    let name = format!("pai-test-{}-codex_postgres", std::process::id());
+    let Some(container) = DatabaseContainer::start(&name, 500) else { return };
+    let folder = scratch();
+    let backup = || {
+        let mut backup = script("backup-database.sh");
+        backup
+            .args(["--container", container.name(), "--dir"])
+            .arg(folder.path())
+            .env("PAI_NOW", "2026-11-22T02:00:00Z");
+        backup
+    };
+    let good = run(backup().arg("--restore-test")).expect(0);
+    assert!(good.stderr.contains("500 rows, all there"), "{}", good.stderr);
+    let dump = fs::read(folder.path().join("codexdb_2026-11-22.sql")).expect("a dump");
+
+    container.stop();
+    let stopped = run(&mut backup()).expect(1);
+    assert!(
+        stopped.stderr.contains(&format!("hint: the container is stopped: docker start {name}")),
+        "{}",
+        stopped.stderr
+    );
+    assert_eq!(fs::read(folder.path().join("codexdb_2026-11-22.sql")).expect("still there"), dump);
+    assert_eq!(names(folder.path()), ["codexdb_2026-11-22.sql"]);
 }

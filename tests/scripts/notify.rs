@@ -115,6 +115,7 @@ fn a_ping_that_hangs_holds_up_neither_the_start_of_the_job_nor_the_next_run() {
         .args(["nightly", "--", "touch"])
         .arg(folder.path().join("ran"))
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .expect("the job starts");
     // The job's work is done while its first ping hangs, and its lock is free again.
@@ -134,7 +135,7 @@ fn a_ping_that_hangs_holds_up_neither_the_start_of_the_job_nor_the_next_run() {
 fn a_second_run_ends_with_75_does_nothing_and_the_operator_is_told() {
     let (folder, mail) = (scratch(), Mail::new());
     let mut first = job(folder.path())
-        .args(["first", "--", "sh", "-c", "echo running; read line"])
+        .args(["first", "--", "sh", "-c", "echo running; read line || true"])
         .stdin(Stdio::piped())
         .spawn()
         .expect("the first job starts");
@@ -168,7 +169,7 @@ fn a_full_disk_stops_the_log_but_not_the_telling() {
     );
     let outcome = machine.sh(&line).expect(4);
     assert!(outcome.stderr.contains("the reason"), "{}", outcome.stderr);
-    assert!(mail.letters().iter().any(|letter| letter.body.contains("the reason")));
+    assert!(mail.letters().iter().any(|letter| letter.body.contains("the reason")), "{}", outcome.stderr);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! An archive on disk: its footer, its index, one member of it.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -90,17 +90,30 @@ impl ArchiveFile {
     }
 
     /// The file, at its start, for reading it front to back.
-    pub fn rewind(&self) -> io::Result<File> {
-        use std::io::Seek;
-        let mut file = self.file.try_clone()?;
-        file.rewind()?;
-        Ok(file)
+    pub fn rewind(&self) -> io::Result<FromStart> {
+        Ok(FromStart { file: self.file.try_clone()?, position: 0 })
     }
 
     /// The bytes of one data member, checked against the CRC the index has for them.
     pub fn member(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
         read_member_at(&self.file, offset, info)
             .with_context(|| format!("could not read {} at byte {offset}", self.path.display()))
+    }
+}
+
+/// Reads a file from its start, with a position of its own: handles to one open file share theirs, and a
+/// thread that reads ahead for somebody who has gone may still be moving it.
+#[derive(Debug)]
+pub struct FromStart {
+    file: File,
+    position: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buf, self.position)?;
+        self.position += count as u64;
+        Ok(count)
     }
 }
 

@@ -122,14 +122,17 @@ impl<R: Read> TarReader<R> {
                 .filter(|&size| size >= 0)
                 .ok_or_else(|| bad("an unreadable size"))? as u64;
             match block[156] {
-                b'x' => extensions.pax.parse(&self.extension(size, offset)?).map_err(|what| bad(&what))?,
+                b'x' => {
+                    let body = self.extension(header, size, offset)?;
+                    extensions.pax.parse(&body).map_err(|what| bad(&what))?;
+                }
                 b'g' => {
-                    let body = self.extension(size, offset)?;
+                    let body = self.extension(header, size, offset)?;
                     self.globals.parse_global(&body).map_err(|what| bad(&what))?;
                     continue;
                 }
-                b'L' => extensions.name = Some(until_nul(self.extension(size, offset)?)),
-                b'K' => extensions.link = Some(until_nul(self.extension(size, offset)?)),
+                b'L' => extensions.name = Some(until_nul(self.extension(header, size, offset)?)),
+                b'K' => extensions.link = Some(until_nul(self.extension(header, size, offset)?)),
                 _ => {
                     let entry = self.real_entry(start, offset, header, size, extensions)?;
                     return Ok(Some(entry));
@@ -262,10 +265,13 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    fn extension(&mut self, size: u64, offset: u64) -> Result<Vec<u8>, TarError> {
+    fn extension(&mut self, header: &Header, size: u64, offset: u64) -> Result<Vec<u8>, TarError> {
         if size > EXTENSION_LIMIT {
-            let what =
-                format!("an extension header of {size} bytes (at most {EXTENSION_LIMIT} are accepted)");
+            // It precedes the entry it is for; its own name mostly tells which that is.
+            let what = format!(
+                "{}: an extension header of {size} bytes (at most {EXTENSION_LIMIT} are accepted)",
+                String::from_utf8_lossy(&header.path_bytes())
+            );
             return Err(TarError::Malformed { offset, what });
         }
         let mut body = vec![0; size.next_multiple_of(BLOCK as u64) as usize];

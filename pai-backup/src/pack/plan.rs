@@ -19,9 +19,12 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
 /// All batches in flight together hold about this much.
-const IN_FLIGHT: u64 = 48 << 20;
+const IN_FLIGHT: u64 = 24 << 20;
 /// A batch is no larger, so that work spreads; wide enough that many digests run side by side.
-const BATCH: u64 = 8 << 20;
+const BATCH: u64 = 4 << 20;
+
+/// What an entry's metadata takes in memory, roughly.
+const HELD_PER_ENTRY: u64 = 1 << 10;
 
 /// Collects chunks and submits them in batches.
 pub(super) struct Planner<'a> {
@@ -64,9 +67,7 @@ impl<'a> Planner<'a> {
             self.grouper.restart();
             return self.large(source);
         }
-        // The header's own pax records are left out: whether an entry has them may change with its times.
-        let size = (source.stored().next_multiple_of(BLOCK as u64)) + BLOCK as u64;
-        if self.grouper.border_before(source.entry.path.as_os_str().as_bytes(), size) {
+        if self.grouper.border_before(source.entry.path.as_os_str().as_bytes(), source.stored()) {
             self.end_group()?;
         }
         self.group.push(source);
@@ -84,15 +85,15 @@ impl<'a> Planner<'a> {
         if sources.is_empty() {
             return Ok(());
         }
-        let size = sources.iter().map(|source| source.stored() + BLOCK as u64).sum::<u64>();
+        let size = sources.iter().map(|source| chunk::counted(source.stored())).sum::<u64>();
         let unchanged = self.unchanged(&sources)?;
         let chunk = match unchanged {
             Some(Unchanged { offset, group }) if !self.reread(&sources[0]) => {
                 let info = group.members[0];
-                return self.push(
-                    Chunk::Copy { offset, info, origin: Origin::Small { sources, records: group.records } },
-                    u64::from(info.size),
-                );
+                // A thousand tiny files compress to little, but what is known of them takes room too.
+                let held = u64::from(info.size) + sources.len() as u64 * HELD_PER_ENTRY;
+                let origin = Origin::Small { sources, records: group.records };
+                return self.push(Chunk::Copy { offset, info, origin }, held);
             }
             Some(Unchanged { group, .. }) => Chunk::Small { sources, expected: Some(group) },
             None => Chunk::Small { sources, expected: None },

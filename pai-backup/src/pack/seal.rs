@@ -9,6 +9,7 @@ use pai_common::sha256::{self, Digest};
 use crate::archive::header;
 use crate::archive::index::{Group, Record};
 use crate::archive::member::{MemberInfo, Sealer};
+use crate::chunk;
 use crate::content::ContentHash;
 use crate::entry::Kind;
 use crate::pack::Job;
@@ -68,7 +69,7 @@ impl<'a> Worker<'a> {
 
     /// Seals a batch. All its digests are computed together: that is what wide lanes are for.
     pub(super) fn seal(&mut self, chunks: Vec<Chunk>) -> Vec<Sealed> {
-        let halves: Vec<Half> = chunks.into_iter().map(|chunk| self.prepare(chunk)).collect();
+        let halves: Vec<Half> = chunks.into_iter().flat_map(|chunk| self.prepare(chunk)).collect();
         let mut digests = batch_digests(&halves).into_iter();
         let mut sealed = Vec::new();
         for half in halves {
@@ -82,16 +83,16 @@ impl<'a> Worker<'a> {
         sealed
     }
 
-    fn prepare(&self, chunk: Chunk) -> Half {
+    fn prepare(&self, chunk: Chunk) -> Vec<Half> {
         match chunk {
-            Chunk::GroupEnd(records) => Half::Done(vec![Sealed::GroupEnd(records)]),
-            Chunk::Piece(payload) => Half::Payload { payload, entries: None, expected: None },
+            Chunk::GroupEnd(records) => vec![Half::Done(vec![Sealed::GroupEnd(records)])],
+            Chunk::Piece(payload) => vec![Half::Payload { payload, entries: None, expected: None }],
             Chunk::Small { sources, expected } => self.read_small(sources, expected),
             Chunk::Copy { offset, info, origin } => match self.copy(offset, info) {
-                Some(bytes) => copied(bytes, info, origin),
+                Some(bytes) => vec![copied(bytes, info, origin)],
                 None => match origin {
                     Origin::Small { sources, .. } => self.read_small(sources, None),
-                    Origin::Large { source, part } => self.read_part(source, part, &info),
+                    Origin::Large { source, part } => vec![self.read_part(source, part, &info)],
                 },
             },
         }
@@ -112,10 +113,18 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn read_small(&self, sources: Vec<Source>, expected: Option<Group>) -> Half {
+    /// Usually one payload. Long names and large attributes, which the planner has not seen, make it several: a
+    /// member has a limit that readers rely on.
+    fn read_small(&self, sources: Vec<Source>, expected: Option<Group>) -> Vec<Half> {
+        let mut halves = Vec::new();
         let mut payload = Vec::with_capacity(1 << 20);
         let mut entries = Vec::with_capacity(sources.len());
         for source in sources {
+            if payload.len() as u64 > chunk::FORCED {
+                let (payload, entries) = (std::mem::take(&mut payload), std::mem::take(&mut entries));
+                self.progress.add(payload.len() as u64);
+                halves.push(Half::Payload { payload, entries: Some(entries), expected: None });
+            }
             let path = source.entry.path.clone();
             let start = payload.len();
             match read::pack_small(self.job.root, source, self.job.xattrs, &mut payload) {
@@ -131,11 +140,11 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        self.progress.add(payload.len() as u64);
-        if payload.is_empty() {
-            return Half::Done(Vec::new());
+        if !payload.is_empty() {
+            self.progress.add(payload.len() as u64);
+            halves.push(Half::Payload { payload, entries: Some(entries), expected });
         }
-        Half::Payload { payload, entries: Some(entries), expected }
+        halves
     }
 
     /// The payload of one member of a large file, made again from the file. The file is unchanged by all

@@ -18,7 +18,7 @@ use crate::archive::header::Xattr;
 use crate::archive::index::{Group, Record};
 use crate::archive::member::Opener;
 use crate::archive::open::Archive;
-use crate::archive::reader::{TarEntry, TarReader};
+use crate::archive::reader::{TarEntry, TarError, TarReader};
 use crate::archive::stream::TarBytes;
 use crate::contents;
 use crate::entry::{Entry, Kind};
@@ -67,8 +67,21 @@ pub(super) fn apply(
     } else {
         let mut reader = contents::scan(archive, run.threads())?;
         let wants = |path: &Path| target_of(plan, path);
-        apply_scanned(&mut reader, wants, applier)
-            .with_context(|| format!("could not read {} to its end", super::name_of(archive).display()))?;
+        match apply_scanned(&mut reader, wants, applier) {
+            Err(error) if plan.broken().is_none() => {
+                return Err(error).with_context(|| {
+                    format!("could not read {} to its end", super::name_of(archive).display())
+                });
+            }
+            // It ends where the plan has found it to end, and that has been said; but not inside which file.
+            Err(error) => {
+                pai_common::signal::check()?;
+                if !error.is::<TarError>() {
+                    applier.console.complain(format_args!("{error:#}"));
+                }
+            }
+            Ok(()) => {}
+        }
     }
     applier.finish();
     Ok(())
@@ -99,7 +112,11 @@ pub(super) fn apply_stream(
         applier,
     );
     applier.finish();
-    outcome
+    outcome?;
+    for pattern in selector.missing(&hits) {
+        run.console.complain(format_args!("could not find {pattern} in the archive from stdin"));
+    }
+    Ok(())
 }
 
 /// Where a path of the archive goes: to itself, to the name of a hard link it stands in for, or nowhere.
@@ -193,7 +210,13 @@ fn apply_group(
             .with_context(|| lost(&job.group.records))?;
         for record in &job.group.records {
             let mut reader = TarReader::new(payload.get(record.offset as usize..).unwrap_or_default());
-            let found = reader.next_entry()?.context("the index names an entry that is not there")?;
+            let found = match reader.next_entry() {
+                Ok(found) => found.context("the index names an entry that is not there")?,
+                Err(error) => {
+                    applier.refuse(&record.entry.path, &error.to_string());
+                    continue;
+                }
+            };
             place_record(&found, record, plan, applier, &mut reader.data(), last)?;
         }
         return Ok(());
@@ -350,9 +373,7 @@ impl<'a> Applier<'a> {
             if self.is_root {
                 beneath::own(&folder, temp, entry)?;
             }
-            if entry.kind == Kind::Fifo {
-                beneath::set_mode(&folder, temp, entry.mode)?;
-            }
+            beneath::set_node_mode(&folder, temp, entry.mode)?;
             beneath::set_time(&folder, temp, entry.mtime)
         })
     }

@@ -164,11 +164,19 @@ pub(super) fn set_time(folder: &Folder, name: &OsStr, mtime: Timestamp) -> io::R
     Ok(rustix::fs::utimensat(&**folder, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-/// Permission bits of a name that is no link: it is opened without following, so that none can slip in.
-pub(super) fn set_mode(folder: &Folder, name: &OsStr, mode: u32) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat(&**folder, name, flags, Mode::empty())?;
-    Ok(rustix::fs::fchmod(opened, Mode::from_raw_mode(mode))?)
+/// Permission bits of a FIFO or a device node. It is not opened, for that may wait or wake a driver; what is
+/// held is a handle to the name, so that no link can slip in.
+pub(super) fn set_node_mode(folder: &Folder, name: &OsStr, mode: u32) -> io::Result<()> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let handle = rustix::fs::openat(&**folder, name, flags, Mode::empty())?;
+    if rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&handle)?.st_mode)
+        == rustix::fs::FileType::Symlink
+    {
+        return Err(Errno::LOOP.into());
+    }
+    // fchmod(2) refuses such a handle; the kernel's own name for it is the documented way round (open(2)).
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle));
+    Ok(rustix::fs::chmod(path, Mode::from_raw_mode(mode))?)
 }
 
 /// Modification time of an open file.

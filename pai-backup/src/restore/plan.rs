@@ -68,6 +68,12 @@ impl Selector {
         }
         wanted
     }
+
+    /// The patterns that nothing matched.
+    pub(super) fn missing(&self, hits: &HashSet<usize>) -> impl Iterator<Item = &str> {
+        let patterns = self.patterns.iter().enumerate();
+        patterns.filter(|(number, _)| !hits.contains(number)).map(|(_, (text, _))| text.as_str())
+    }
 }
 
 /// The plan of a restore.
@@ -80,6 +86,8 @@ pub(super) struct Plan {
     /// The index's groups that wanted entries are in.
     groups: BTreeSet<usize>,
     missing: Vec<String>,
+    /// Why the archive could not be read to its end; what comes before that is in the plan.
+    broken: Option<anyhow::Error>,
 }
 
 impl Plan {
@@ -87,7 +95,7 @@ impl Plan {
     pub(super) fn make(
         archive: &Archive,
         target: &Path,
-        selector: Selector,
+        selector: &Selector,
         privileged: bool,
         run: &Context<'_>,
     ) -> anyhow::Result<Self> {
@@ -97,16 +105,23 @@ impl Plan {
             stand_ins: HashMap::new(),
             groups: BTreeSet::new(),
             missing: Vec::new(),
+            broken: None,
         };
         let mut hits = HashSet::new();
         // Comparing with existing files needs digests; into an empty folder nothing is compared.
-        contents::visit(archive, beneath.is_some(), run.threads(), run.console, |listed| {
-            plan.decide(&listed, &selector, beneath.as_ref(), privileged, &mut hits);
+        let read = contents::visit(archive, beneath.is_some(), run.threads(), run.console, |listed| {
+            plan.decide(&listed, selector, beneath.as_ref(), privileged, &mut hits);
             Ok(())
-        })?;
-        let patterns = selector.patterns.into_iter().enumerate();
-        plan.missing =
-            patterns.filter(|(number, _)| !hits.contains(number)).map(|(_, (text, _))| text).collect();
+        });
+        if let Err(error) = read {
+            pai_common::signal::check()?;
+            if plan.verdicts.is_empty() {
+                return Err(error);
+            }
+            // What comes before the damage is still worth having.
+            plan.broken = Some(error);
+        }
+        plan.missing = selector.missing(&hits).map(str::to_owned).collect();
         Ok(plan)
     }
 
@@ -206,6 +221,11 @@ impl Plan {
             .filter(|(_, verdict)| **verdict == Verdict::Replace)
             .map(|(path, _)| path.clone())
             .collect()
+    }
+
+    /// Why the archive could not be read to its end, if that is so.
+    pub(super) fn broken(&self) -> Option<&anyhow::Error> {
+        self.broken.as_ref()
     }
 
     /// Wanted patterns that nothing matched.
