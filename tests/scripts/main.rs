@@ -14,6 +14,7 @@ mod notify;
 mod quickstart;
 mod replays;
 mod rigs;
+mod scheduling;
 mod stack;
 mod stack_backup;
 mod support;
