@@ -17,7 +17,7 @@ theil_sen() {
       v = NR * (NR - 1) * (2 * NR + 5)
       for (k in count) v -= count[k] * (count[k] - 1) * (2 * count[k] + 5)
       v /= 18
-      printf "end %d %.3f\n", NR, v > 0 ? (s - (s > 0) + (s < 0)) / sqrt(v) : 0
+      printf "end %d %.3f\n", NR, (v > 0 ? (s - (s > 0) + (s < 0)) / sqrt(v) : 0)
     }' | sort -g | awk '
     $1 == "end" { points = $2; z = $3; next }
     { slope[++n] = $1 }

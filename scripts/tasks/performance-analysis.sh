@@ -25,7 +25,7 @@ TEXT
 verdict() {
   local points slope z word
   read -r points slope z < <(column_by_day "$file" "$2" 90 | theil_sen)
-  word=$(awk -v z="$z" 'BEGIN { print z > 2.58 ? "grows" : z < -2.58 ? "shrinks" : "no trend" }')
+  word=$(awk -v z="$z" 'BEGIN { print (z > 2.58 ? "grows" : z < -2.58 ? "shrinks" : "no trend") }')
   printf '%-8s %-9s %12.4g %s a day  (%d points, z %s)\n' "$1" "$word" "$slope" "$3" "$points" "$z"
   if [ "$word" = grows ] && [ "$4" = alarm ]; then complain "$1 use grows"; fi
 }

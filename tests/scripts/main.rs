@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
 
 mod backups;
+mod config;
 mod docker_tasks;
 mod dotenv;
 mod health;
+mod house;
 mod install;
 mod lint_cron;
 mod maintenance;
@@ -18,4 +20,5 @@ mod scheduling;
 mod stack;
 mod stack_backup;
 mod support;
+mod system_tasks;
 mod systemd;
