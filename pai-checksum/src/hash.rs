@@ -96,6 +96,7 @@ impl Desk<'_> {
         // Both closures below add outcomes; those of small files are sent together, as waking the receiver
         // costs as much as hashing one.
         let batch = RefCell::new(Batch::default());
+        let buffers = RefCell::new(Vec::new());
         let send = |outcome| match batch.borrow_mut().add(outcome) {
             Some(full) => outcomes.send(full),
             None => Ok(()),
@@ -103,7 +104,10 @@ impl Desk<'_> {
         let take = || loop {
             let n = *plan.order.get(next.fetch_add(1, Ordering::Relaxed))?;
             match File::open(self.inputs[n].path.as_deref()?) {
-                Ok(file) => return Some((n, Reader::new(file, plan.stamps[n], self.run))),
+                Ok(file) => {
+                    let buffer = buffers.borrow_mut().pop().unwrap_or_default();
+                    return Some((n, Reader::new(file, plan.stamps[n], self.run, buffer)));
+                }
                 Err(error) if too_many_open(&error) => {
                     send((n, None)).ok()?;
                     return None;
@@ -114,6 +118,7 @@ impl Desk<'_> {
         // An error means that nobody listens any more.
         let _ = sha256::digest_streams(plan.width, take, |n, reader, digest| {
             let outcome = digest.and_then(|digest| reader.conclude(digest));
+            buffers.borrow_mut().push(reader.into_buffer());
             // Changed since the plan was made, perhaps before it was opened: it gets a second chance.
             send((n, Some(outcome).filter(|outcome| !matches!(outcome, Ok(hashed) if hashed.changed))))
         });
@@ -175,7 +180,7 @@ impl Desk<'_> {
         if let ([_], Some(before)) = (self.inputs, before) {
             self.run.progress.set_total(before.size);
         }
-        Reader::new(file, before, self.run).digest()
+        Reader::new(file, before, self.run, Vec::new()).digest()
     }
 }
 
