@@ -93,8 +93,7 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// A worker: takes files in the order of the plan until none is left.
     fn work(&self, plan: &Plan, next: &AtomicUsize, outcomes: &Sender<Vec<Outcome>>) {
-        // Both closures below add outcomes; those of small files are sent together, as waking the receiver
-        // costs as much as hashing one.
+        // Cells, because both closures below add to them.
         let batch = RefCell::new(Batch::default());
         let buffers = RefCell::new(Vec::new());
         let send = |outcome| match batch.borrow_mut().add(outcome) {
@@ -102,7 +101,10 @@ impl Desk<'_> {
             None => Ok(()),
         };
         let take = || loop {
-            let n = *plan.order.get(next.fetch_add(1, Ordering::Relaxed))?;
+            let Some(&n) = plan.order.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                let _ = outcomes.send(batch.borrow_mut().hurry());
+                return None;
+            };
             match File::open(self.inputs[n].path.as_deref()?) {
                 Ok(file) => {
                     let buffer = buffers.borrow_mut().pop().unwrap_or_default();
@@ -110,6 +112,7 @@ impl Desk<'_> {
                 }
                 Err(error) if too_many_open(&error) => {
                     send((n, None)).ok()?;
+                    let _ = outcomes.send(batch.borrow_mut().hurry());
                     return None;
                 }
                 Err(error) => send((n, Some(Err(error)))).ok()?,
@@ -122,7 +125,6 @@ impl Desk<'_> {
             // Changed since the plan was made, perhaps before it was opened: it gets a second chance.
             send((n, Some(outcome).filter(|outcome| !matches!(outcome, Ok(hashed) if hashed.changed))))
         });
-        let _ = outcomes.send(batch.into_inner().outcomes);
     }
 
     /// Puts the outcomes in order, and hashes here what the workers did not.
