@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+pub mod rigs;
+
 /// The path of a built tool, for example `tool("pai-backup")`. The first call builds all of them.
 pub fn tool(name: &str) -> PathBuf {
     bin_folder().join(name)

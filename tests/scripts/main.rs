@@ -1,3 +1,21 @@
 //! End-to-end tests of scripts.
+#![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
 
+mod backups;
+mod docker_tasks;
+mod dotenv;
+mod health;
+mod install;
+mod lint_cron;
+mod maintenance;
+mod nights;
+mod notify;
 mod quickstart;
+mod replays;
+mod rigs;
+mod rows;
+mod scheduling;
+mod stack;
+mod stack_backup;
+mod support;
+mod systemd;

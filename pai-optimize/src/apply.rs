@@ -1,0 +1,316 @@
+//! Carrying out a plan. The order is the promise: everything new is written and synced, the archive gets its
+//! names, memory.md is looked at once more, and only then do old and new memory.md swap names. Whatever moment a run
+//! is killed at, a section is in one place or in both; the next run recognises it in both.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context, bail};
+use pai_common::atomic::{self, AtomicFile, Batch, Ownership};
+use pai_common::signal;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use crate::archive::{self, Archive, Listing, read_if_there};
+use crate::conserve;
+use crate::date::Date;
+use crate::memory::Document;
+use crate::plan::Plan;
+
+/// How many earlier versions of the memory file are kept.
+const VERSIONS: usize = 3;
+
+/// Everything new, on disk under temporary names.
+#[derive(Debug)]
+pub struct Staged {
+    batch: Batch,
+    memory: AtomicFile,
+    /// The days whose sections go, with how many.
+    pub days: Vec<(Date, usize)>,
+}
+
+/// How [`commit`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Commit {
+    /// Old and new memory file have swapped places.
+    Done,
+    /// Somebody wrote to the memory file meanwhile: it is as they left it, plan again.
+    Changed,
+}
+
+/// The memory file's own path behind any symbolic links, and whether it may be replaced at all.
+pub fn resolve(memory: &Path) -> anyhow::Result<(PathBuf, Ownership)> {
+    let context = || format!("could not read {}", memory.display());
+    let real = memory.canonicalize().with_context(context)?;
+    let found = fs::metadata(&real).with_context(context)?;
+    if !found.is_file() {
+        bail!("could not read {}: not a regular file", memory.display());
+    }
+    // Renaming over it would work even so, but somebody meant it not to change.
+    if found.mode() & 0o222 == 0 {
+        bail!("could not write {}: it is read-only", memory.display());
+    }
+    let foreign = found.uid() != rustix::process::geteuid().as_raw();
+    let owner = foreign.then(|| (found.uid(), found.gid()));
+    Ok((real, Ownership { mode: found.mode() & 0o7777, owner }))
+}
+
+/// Writes the archive files and the new memory file under temporary names, and syncs them, while a second thread
+/// makes sure that nothing is missing from them.
+pub fn stage(
+    real: &Path,
+    like: Ownership,
+    archive: &Archive,
+    document: &Document<'_>,
+    plan: &Plan,
+    listing: &Listing,
+) -> anyhow::Result<Staged> {
+    thread::scope(|scope| {
+        let verdict = scope.spawn(|| {
+            let text = plan.text(document);
+            conserve::memory(document, plan, &Document::parse(&text, plan.titles))
+        });
+        let context = || format!("could not write {}", real.display());
+        let mut memory = AtomicFile::replace(real, like.mode)?;
+        for part in &plan.parts {
+            memory.write_all(part.bytes(document)).with_context(context)?;
+        }
+        archive.create()?;
+        let departures: Vec<_> = plan.departures(document).into_iter().collect();
+        let mut batch = write_days(archive, like, &departures, listing)?;
+        retire(archive, like, plan, &mut batch)?;
+        batch.sync()?;
+        memory.file().sync_all().with_context(context)?;
+        verdict.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let days = departures.iter().map(|(date, sections)| (*date, sections.len())).collect();
+        Ok(Staged { batch, memory, days })
+    })
+}
+
+/// The archive files of `departures`. One thread: a folder takes one new name at a time, and two threads wait for each
+/// other longer than for the disk.
+fn write_days(
+    folder: &Archive,
+    like: Ownership,
+    departures: &[(Date, Vec<&[u8]>)],
+    listing: &Listing,
+) -> anyhow::Result<Batch> {
+    let mut batch = Batch::new(folder.folder());
+    for (date, sections) in departures {
+        signal::check()?;
+        let before = if listing.dates.contains(date) { folder.read(*date)? } else { Vec::new() };
+        let added = archive::append(&before, sections);
+        conserve::archive(&before, &added, sections)?;
+        if !added.is_empty() {
+            let parts: Vec<&[u8]> =
+                std::iter::once(before.as_slice()).chain(added.iter().map(AsRef::as_ref)).collect();
+            batch.write(&folder.path(*date), like, &parts)?;
+        }
+    }
+    Ok(batch)
+}
+
+fn retire(archive: &Archive, like: Ownership, plan: &Plan, batch: &mut Batch) -> anyhow::Result<()> {
+    if plan.retired.is_empty() {
+        return Ok(());
+    }
+    let path = archive.retired();
+    let before = read_if_there(&path)?;
+    let known: std::collections::HashSet<&[u8]> = before.split(|&b| b == b'\n').collect();
+    let fresh: Vec<&[u8]> =
+        plan.retired.iter().map(Vec::as_slice).filter(|line| !known.contains(line)).collect();
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let mut text = fresh.join(&b'\n');
+    text.push(b'\n');
+    batch.write(&path, like, &[&before, &text])
+}
+
+/// Gives everything its name. `old` is what the plan was made from, `seen` what its file looked like before it was read.
+pub fn commit(staged: Staged, real: &Path, seen: &Seen, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
+    let Staged { batch, memory, .. } = staged;
+    if Seen::of(real)? != *seen {
+        return Ok(Commit::Changed);
+    }
+    if !batch.is_empty() {
+        batch.commit()?;
+    }
+    swap(memory, real, old, before)
+}
+
+/// Swaps `memory` with the file at `real`, which becomes `before`; only then is it read once more, when nobody can
+/// reach it by its name any longer. Whatever was written to it since `old` was read is found and not lost.
+pub fn swap(memory: AtomicFile, real: &Path, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
+    signal::check()?;
+    keep_version(real, before, old)?;
+    let length = memory.file().metadata().context("could not look at a temporary file")?.len();
+    let Some(displaced) = memory.exchange()? else { return Ok(Commit::Done) };
+    if starts_with(&displaced, old)? {
+        let carried = carry(&displaced, old.len() as u64, real)?;
+        mark_carried(before, old.len() as u64, carried)?;
+        remove(&displaced)?;
+        return Ok(Commit::Done);
+    }
+    // Not what we read: somebody put another file there in the last moment. Theirs goes back.
+    renameat_with(CWD, &displaced, CWD, real, RenameFlags::EXCHANGE)
+        .map_err(io::Error::from)
+        .with_context(|| format!("could not put {} back", real.display()))?;
+    carry(&displaced, length, real)?;
+    remove(&displaced)?;
+    remove(before)?;
+    Ok(Commit::Changed)
+}
+
+/// What a file's metadata said: any write since shows, unless it fell into the same tick of the file system's clock;
+/// [`swap`] reads the bytes themselves.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Seen([i64; 5]);
+
+impl Seen {
+    /// What the file at `path` looks like now.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        let found = fs::metadata(path).with_context(|| format!("could not read {}", path.display()))?;
+        Ok(Self([
+            found.dev() as i64,
+            found.ino() as i64,
+            found.size() as i64,
+            found.mtime(),
+            found.mtime_nsec(),
+        ]))
+    }
+}
+
+/// Appends to `real` what was written to `from` past `length`: somebody had it open while names changed. Returns the
+/// length carried to.
+pub fn carry(from: &Path, length: u64, real: &Path) -> anyhow::Result<u64> {
+    let mut tail = Vec::new();
+    let mut file = File::open(from).with_context(|| format!("could not read {}", from.display()))?;
+    file.seek(SeekFrom::Start(length))
+        .and_then(|_| file.read_to_end(&mut tail))
+        .with_context(|| format!("could not read {}", from.display()))?;
+    if !tail.is_empty() {
+        OpenOptions::new()
+            .append(true)
+            .open(real)
+            .and_then(|mut file| file.write_all(&tail).and_then(|()| file.sync_all()))
+            .with_context(|| format!("could not append to {}", real.display()))?;
+    }
+    Ok(length + tail.len() as u64)
+}
+
+/// The old file under its second name: a hard link costs nothing; a copy where there can be none.
+fn keep_version(real: &Path, before: &Path, old: &[u8]) -> anyhow::Result<()> {
+    match fs::remove_file(before) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("could not replace {}", before.display()));
+        }
+        _ => {}
+    }
+    match fs::hard_link(real, before) {
+        Ok(()) => Ok(()),
+        Err(_) => atomic::write(before, 0o600, old),
+    }
+}
+
+/// Where the version that `stamp` replaces is kept. Its length is part of the name: a program that goes on writing to
+/// the file it once opened makes it longer, and the next run carries that over.
+pub fn version_path(archive: &Archive, real: &Path, stamp: &str, length: usize) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(real.file_name().unwrap_or_default());
+    name.push(format!(".before-{stamp}.{length}"));
+    archive.folder().join(name)
+}
+
+/// Carries over what was written to the newest earlier version since it was replaced.
+pub fn carry_late(listing: &Listing, real: &Path) -> anyhow::Result<bool> {
+    let Some(newest) = listing.before.last() else { return Ok(false) };
+    let length = newest.extension().and_then(|length| length.to_str()?.parse::<u64>().ok());
+    let (Some(length), Ok(found)) = (length, fs::metadata(newest)) else { return Ok(false) };
+    if found.len() <= length || fs::metadata(real).is_ok_and(|memory| memory.ino() == found.ino()) {
+        return Ok(false);
+    }
+    let carried = carry(newest, length, real)?;
+    mark_carried(newest, length, carried)?;
+    Ok(true)
+}
+
+/// Puts into an earlier version's name how much of it is in the memory file.
+fn mark_carried(version: &Path, length: u64, carried: u64) -> anyhow::Result<()> {
+    if carried == length {
+        return Ok(());
+    }
+    let renamed = version.with_extension(carried.to_string());
+    fs::rename(version, &renamed).with_context(|| format!("could not rename {}", version.display()))
+}
+
+/// Removes what a killed run left, and all but the last versions. The caller holds the lock.
+pub fn tidy(archive: &Archive, real: &Path) -> anyhow::Result<Listing> {
+    let mut listing = archive.list()?;
+    for stale in listing.stale.drain(..).chain([atomic::temp_path(real)?]) {
+        remove(&stale)?;
+    }
+    let surplus = listing.before.len().saturating_sub(VERSIONS);
+    for version in listing.before.drain(..surplus) {
+        remove(&version)?;
+    }
+    Ok(listing)
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file starts with `old`; read piece by piece, a second copy of it is never in memory.
+fn starts_with(path: &Path, old: &[u8]) -> anyhow::Result<bool> {
+    let context = || format!("could not read {}", path.display());
+    let mut file = File::open(path).with_context(context)?;
+    let mut buffer = vec![0; 128 << 10];
+    for piece in old.chunks(buffer.len()) {
+        let read = &mut buffer[..piece.len()];
+        match file.read_exact(read) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            result => result.with_context(context)?,
+        }
+        if read != piece {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_to_the_old_file_is_carried_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
+        fs::write(&old, "seen, unseen").unwrap();
+        fs::write(&new, "new").unwrap();
+        assert_eq!(carry(&old, 4, &new).unwrap(), 12);
+        assert_eq!(carry(&old, 12, &new).unwrap(), 12);
+        assert_eq!(fs::read(&new).unwrap(), b"new, unseen");
+    }
+
+    #[test]
+    fn another_file_put_in_its_place_at_the_last_moment_is_put_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("memory.md");
+        fs::write(&real, "theirs").unwrap();
+        let mut memory = AtomicFile::replace(&real, 0o600).unwrap();
+        memory.write_all(b"ours").unwrap();
+        let before = folder.path().join("before");
+        assert_eq!(swap(memory, &real, b"read by us", &before).unwrap(), Commit::Changed);
+        assert_eq!(fs::read(&real).unwrap(), b"theirs");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

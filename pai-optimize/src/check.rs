@@ -1,0 +1,145 @@
+//! Whether archive and memory file together account for everything: days, links, summaries, size.
+
+use std::path::Path;
+
+use pai_common::console::Console;
+use pai_common::exit::Exit;
+use pai_common::output::Output;
+use pai_common::units::human_size;
+
+use crate::archive::{Archive, Listing};
+use crate::job::{folder_of, read};
+use crate::memory::{Document, Kind};
+use crate::plan;
+use crate::summaries::{self, Block, Period};
+
+/// What assistants load of a memory file at most.
+pub const LOADED: (u64, usize) = (25 << 10, 200);
+
+/// What is checked.
+pub struct Check<'a> {
+    /// The memory file.
+    pub memory: &'a Path,
+    /// Its archive.
+    pub archive: &'a Archive,
+    /// Whether a date may have a title behind it.
+    pub titles: bool,
+    /// Bytes the memory file may have.
+    pub max_size: u64,
+}
+
+impl Check<'_> {
+    /// Names everything that is wrong on stdout; exit 1 if anything is.
+    pub fn run(&self, console: &Console) -> anyhow::Result<Exit> {
+        let bytes = read(self.memory)?;
+        let document = Document::parse(&bytes, self.titles);
+        let listing = self.archive.list()?;
+        let block = plan::read_block(&document);
+        let mut found = Vec::new();
+        self.size(&bytes, &mut found);
+        self.days(&listing, &block, console, &mut found);
+        counts(&listing, &block, &mut found);
+        self.links(&document, &mut found);
+        for section in document.sections.iter().filter(|section| section.in_doubt) {
+            let line = document.line_number(section.range.start);
+            found.push(format!("line {line}: a code fence or comment there is never closed"));
+        }
+        for stale in &listing.stale {
+            found
+                .push(format!("{}: left by a run that was killed; the next run removes it", stale.display()));
+        }
+        let mut out = Output::stdout(false);
+        for one in &found {
+            out.line(format!("{}: {one}", self.memory.display()).as_bytes())?;
+        }
+        if found.is_empty() {
+            let days = listing.dates.len();
+            out.line(format!("{}: OK ({days} days archived)", self.memory.display()).as_bytes())?;
+        }
+        out.finish()?;
+        Ok(Exit::partial_if(!found.is_empty() || console.complaints() > 0))
+    }
+
+    fn size(&self, bytes: &[u8], found: &mut Vec<String>) {
+        let lines = memchr::memchr_iter(b'\n', bytes).count();
+        let size = bytes.len() as u64;
+        if size > self.max_size || lines > LOADED.1 {
+            let (now, most) = (human_size(size), human_size(self.max_size));
+            found.push(format!("{now} in {lines} lines, over the budget of {most} and {} lines", LOADED.1));
+        }
+    }
+
+    /// Each archive file holds its own day, and some summary line stands for it.
+    fn days(&self, listing: &Listing, block: &Block, console: &Console, found: &mut Vec<String>) {
+        let periods: Vec<Period> = block.by_period().into_keys().collect();
+        for &date in &listing.dates {
+            let path = self.archive.path(date);
+            let bytes = match self.archive.read(date) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    console.complain(format_args!("{error:#}"));
+                    continue;
+                }
+            };
+            let inside = Document::parse(&bytes, true);
+            if !inside.sections.iter().any(|section| section.kind == Kind::Dated(date)) {
+                found.push(format!("{} holds no section of its day", path.display()));
+            }
+            let summarised = periods.binary_search(&Period::day(date)).is_ok()
+                || periods.iter().any(|period| period.only_day().is_none() && period.covers(date));
+            if !summarised {
+                found.push(format!("no summary stands for {}", path.display()));
+            }
+        }
+    }
+
+    /// Every relative link of the summaries leads somewhere.
+    fn links(&self, document: &Document<'_>, found: &mut Vec<String>) {
+        let folder = folder_of(self.memory);
+        for section in document.sections.iter().filter(|section| section.kind == Kind::Summaries) {
+            let text = document.text(section);
+            for at in memchr::memmem::find_iter(text, b"](") {
+                let target = &text[at + 2..];
+                let target = &target[..memchr::memchr2(b')', b'\n', target).unwrap_or(target.len())];
+                let path = folder.join(decoded(target));
+                if memchr::memmem::find(target, b"://").is_none() && !path.exists() {
+                    let line = document.line_number(section.range.start + at);
+                    found.push(format!("line {line}: {} does not exist", path.display()));
+                }
+            }
+        }
+    }
+}
+
+/// Day lines have their original, months and years as many as they say.
+fn counts(listing: &Listing, block: &Block, found: &mut Vec<String>) {
+    for (period, lines) in block.by_period() {
+        let have = match period.only_day() {
+            Some(day) => usize::from(listing.dates.contains(&day)),
+            None => listing.dates.iter().filter(|&&date| period.covers(date)).count(),
+        };
+        let wanted = lines.iter().filter_map(|line| summaries::days(line)).max().unwrap_or(1);
+        if have < wanted {
+            found.push(format!(
+                "{period}: {have} of {wanted} days are in the archive; the summary is what is left"
+            ));
+        }
+    }
+}
+
+fn decoded(target: &[u8]) -> std::path::PathBuf {
+    use std::os::unix::ffi::OsStringExt;
+    let mut out = Vec::with_capacity(target.len());
+    let mut rest = target;
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        if let Some(code) = code.filter(|_| byte == b'%') {
+            out.push(code);
+            rest = &after[2..];
+        } else {
+            out.push(byte);
+            rest = after;
+        }
+    }
+    std::ffi::OsString::from_vec(out).into()
+}

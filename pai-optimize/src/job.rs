@@ -1,0 +1,285 @@
+//! One run: read, plan, summarise, carry out, and say so.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use pai_common::clock::{Clock, Zone};
+use pai_common::exit::Exit;
+use pai_common::lock::{Busy, DirLock};
+use pai_common::output::Output;
+use pai_common::{signal, stamp};
+
+use crate::apply::{self, Commit, Seen};
+use crate::archive::{Archive, Listing};
+use crate::date::Date;
+use crate::diff;
+use crate::journal::Journal;
+use crate::memory::{Document, Kind};
+use crate::plan::{self, Plan, Policy, Request, Surroundings};
+use crate::summaries::{Links, Span};
+use crate::summarizer::{Asked, Summarizer};
+use crate::summary;
+
+/// The most characters of a summary line.
+pub const LINE: usize = 160;
+
+/// How often a run plans before it gives way to whoever keeps writing.
+const ATTEMPTS: usize = 3;
+
+/// What a run is about.
+#[derive(Debug)]
+pub struct Job {
+    /// The memory file, by the name it was given.
+    pub memory: PathBuf,
+    /// Whether that name is the user's own: then it must be there.
+    pub named: bool,
+    /// Its archive.
+    pub archive: Archive,
+    /// Days that stay.
+    pub window: u32,
+    /// Days until a day's line joins its month's.
+    pub roll_up: u32,
+    /// Bytes the memory file may have.
+    pub max_size: Option<u64>,
+    /// Whether a date may have a title behind it.
+    pub titles: bool,
+    /// The user's own summariser.
+    pub summarizer: Option<Summarizer>,
+    /// What time it is.
+    pub clock: Clock,
+    /// How long to wait for another run.
+    pub wait: Option<Duration>,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// How many sections it archived.
+    pub archived: usize,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+impl Job {
+    /// Runs once.
+    pub fn run(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
+        let result = self.attempt(journal);
+        if let Err(error) = &result {
+            journal.error(format_args!("Memory optimization failed: {error:#}"))?;
+        }
+        result
+    }
+
+    fn attempt(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
+        journal
+            .info(format_args!("Starting memory optimization for entries older than {} days", self.window))?;
+        if !self.named && !self.memory.try_exists().unwrap_or(true) && !self.memory.is_symlink() {
+            journal.info(format_args!("Memory file does not exist at {}", self.memory.display()))?;
+            return Ok(Report { archived: 0, exit: Exit::Done });
+        }
+        let (real, like) = apply::resolve(&self.memory)?;
+        let _lock = DirLock::acquire(folder_of(&real), self.wait)?;
+        let mut listing = apply::tidy(&self.archive, &real)?;
+        if apply::carry_late(&listing, &real)? {
+            journal.warn("Carried over what was written to the previous memory file after the last run")?;
+            listing = self.archive.list()?;
+        }
+        let mut asked = Asked::default();
+        for number in 1..=ATTEMPTS {
+            let seen = Seen::of(&real)?;
+            let bytes = read(&real)?;
+            let document = Document::parse(&bytes, self.titles);
+            if number == 1 {
+                self.remark(&document, journal)?;
+            }
+            if !has_dated(&document) {
+                journal.info("No dated sections found; nothing to optimize")?;
+                return Ok(Report { archived: 0, exit: self.fit(bytes.len() as u64, true, journal)? });
+            }
+            let plan = self.plan(&document, &listing, &mut asked, journal)?;
+            if !plan.changes {
+                return self.conclude(&document, &plan, 0, journal);
+            }
+            let staged = apply::stage(&real, like, &self.archive, &document, &plan, &listing)?;
+            let days = staged.days.clone();
+            let stamp = stamp::compact(self.clock.now(), Zone::Local);
+            let before = apply::version_path(&self.archive, &real, &stamp, bytes.len());
+            if apply::commit(staged, &real, &seen, &bytes, &before)? == Commit::Done {
+                journal.infos(days.iter().map(|(date, _)| format!("Archived memory section for {date}")))?;
+                let listing = apply::tidy(&self.archive, &real)?;
+                apply::carry_late(&listing, &real)?;
+                let archived = days.iter().map(|(_, sections)| sections).sum();
+                return self.conclude(&document, &plan, archived, journal);
+            }
+            listing = self.archive.list()?;
+        }
+        let folder = folder_of(&real).to_owned();
+        Err(Busy { folder }).with_context(|| {
+            format!("could not rewrite {}: it changed {ATTEMPTS} times meanwhile", self.memory.display())
+        })
+    }
+
+    /// The plan and a diff on stdout; nothing is written anywhere.
+    pub fn dry_run(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
+        let (real, _) = apply::resolve(&self.memory)?;
+        let bytes = read(&real)?;
+        let document = Document::parse(&bytes, self.titles);
+        self.remark(&document, journal)?;
+        let mut out = Output::stdout(false);
+        if !has_dated(&document) {
+            journal.info("No dated sections found; nothing to optimize")?;
+            return Ok(Report { archived: 0, exit: self.fit(bytes.len() as u64, true, journal)? });
+        }
+        let plan = self.plan(&document, &self.archive.list()?, &mut Asked::default(), journal)?;
+        let mut archived = 0;
+        for (date, sections) in plan.departures(&document) {
+            archived += sections.len();
+            let bytes: usize = sections.iter().map(|section| section.len()).sum();
+            let path = self.archive.path(date);
+            let line =
+                format!("archive {date}: {} section(s), {bytes} bytes -> {}", sections.len(), path.display());
+            out.line(line.as_bytes())?;
+        }
+        if plan.changes {
+            let name = self.memory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            out.bytes(&diff::unified(&name, &document, &plan))?;
+        }
+        out.finish()?;
+        Ok(Report { archived, exit: self.fit(plan.size(&document), plan.fits, journal)? })
+    }
+
+    fn plan(
+        &self,
+        document: &Document<'_>,
+        listing: &Listing,
+        asked: &mut Asked,
+        journal: &mut Journal<'_>,
+    ) -> anyhow::Result<Plan> {
+        let links: Links = self.archive.links(folder_of(&self.memory))?;
+        let stamp = self.clock.now().rfc3339(Zone::Local);
+        let today = Date::today(self.clock);
+        let known = plan::known(document, &listing.dates, today, |date| self.archive.read(date))?;
+        let around = Surroundings { archived: &listing.dates, known: &known, links: &links, stamp: &stamp };
+        let policy = Policy { today, window: self.window, roll_up: self.roll_up, max_size: self.max_size };
+        plan::make(document, around, policy, |request| {
+            self.summarise(document, listing, request, asked, journal)
+        })
+    }
+
+    fn summarise(
+        &self,
+        document: &Document<'_>,
+        listing: &Listing,
+        request: &Request,
+        asked: &mut Asked,
+        journal: &mut Journal<'_>,
+    ) -> anyhow::Result<String> {
+        signal::check()?;
+        let archived: Vec<Vec<u8>> = request
+            .dates
+            .iter()
+            .filter(|date| listing.dates.contains(date))
+            .map(|&date| self.archive.read(date))
+            .collect::<anyhow::Result<_>>()?;
+        let going = request.sections.iter().map(|&section| document.text(&document.sections[section]));
+        let texts: Vec<&[u8]> = archived.iter().map(Vec::as_slice).chain(going).collect();
+        let title = request.sections.iter().find_map(|&section| document.title(&document.sections[section]));
+        let line = match &self.summarizer {
+            None => summary::line(&texts, LINE),
+            Some(summarizer) => match asked.line(summarizer, &texts)? {
+                Ok(line) => line,
+                Err(failure) => {
+                    journal.warn(format_args!(
+                        "The summarizer gave no line for {}, an extract stands in: {failure}",
+                        request.period
+                    ))?;
+                    summary::line(&texts, LINE)
+                }
+            },
+        };
+        Ok(match title.filter(|_| request.period.span() == Span::Day) {
+            Some(title) => summary::cut(&format!("{title}: {line}"), LINE),
+            None => summary::cut(&line, LINE),
+        })
+    }
+
+    /// One line for everything that stays though somebody might expect otherwise.
+    fn remark(&self, document: &Document<'_>, journal: &mut Journal<'_>) -> anyhow::Result<()> {
+        let today = Date::today(self.clock);
+        let mut future = Vec::new();
+        for section in &document.sections {
+            let heading = || document.heading(section);
+            let line = || document.line_number(section.range.start);
+            match section.kind {
+                Kind::Undated => {
+                    journal.warn(format_args!("Skipping section with unrecognized date heading: {}", heading()))?;
+                }
+                Kind::Impossible => journal.warn(format_args!(
+                    "Skipping section with unrecognized date heading: {} (line {}: there is no such day)",
+                    heading(),
+                    line()
+                ))?,
+                Kind::Titled(_) => journal.warn(format_args!(
+                    "Skipping section with a title behind its date: {} (line {}; --titles archives these too)",
+                    heading(),
+                    line()
+                ))?,
+                Kind::Dated(date) if date > today => future.push(date.to_string()),
+                _ => {}
+            }
+            if section.in_doubt {
+                journal.warn(format_args!(
+                    "Leaving everything from line {} on as it is: a code fence or comment there is never closed",
+                    line()
+                ))?;
+            }
+        }
+        if future.is_empty() {
+            return Ok(());
+        }
+        journal.warn(format_args!("Keeping sections dated in the future: {}", future.join(", ")))
+    }
+
+    fn conclude(
+        &self,
+        document: &Document<'_>,
+        plan: &Plan,
+        archived: usize,
+        journal: &mut Journal<'_>,
+    ) -> anyhow::Result<Report> {
+        let exit = self.fit(plan.size(document), plan.fits, journal)?;
+        journal.info("Memory optimization complete")?;
+        Ok(Report { archived, exit })
+    }
+
+    fn fit(&self, size: u64, fits: bool, journal: &mut Journal<'_>) -> anyhow::Result<Exit> {
+        match self.max_size {
+            Some(max) if !fits || size > max => {
+                journal.warn(format_args!(
+                    "{} has {size} bytes, more than the {max} allowed: what is left is pinned, undated or a summary",
+                    self.memory.display()
+                ))?;
+                Ok(Exit::Partial)
+            }
+            _ => Ok(Exit::Done),
+        }
+    }
+}
+
+/// The whole memory file.
+pub fn read(real: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(real).with_context(|| format!("could not read {}", real.display()))
+}
+
+/// The folder a file is in.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn has_dated(document: &Document<'_>) -> bool {
+    document.sections.iter().any(|section| matches!(section.kind, Kind::Dated(_)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! A memory file as sections: every byte of it belongs to exactly one. Pure.
+
+use std::ops::Range;
+
+use crate::date::{self, Date};
+use crate::markdown;
+
+/// What a section is to the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What stands before the first entry: byte order mark, front matter, preamble, the file's title.
+    Top,
+    /// `## YYYY-MM-DD`; with `--titles` also `## YYYY-MM-DD - title`.
+    Dated(Date),
+    /// Our `## Summaries`, also as the published script wrote it.
+    Summaries,
+    /// Our `## Recent Entries`.
+    Recent,
+    /// Any other heading of level 1 or 2: stays where it is.
+    Undated,
+    /// `## 2025-02-30`: no such day; stays.
+    Impossible,
+    /// `## YYYY-MM-DD - title` without `--titles`; stays.
+    Titled(Date),
+}
+
+/// One section, heading included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// Its bytes.
+    pub range: Range<usize>,
+    /// What its heading says; empty for [`Kind::Top`].
+    pub heading: Range<usize>,
+    /// What it is.
+    pub kind: Kind,
+    /// It holds `<!-- pin -->`: never archived.
+    pub pinned: bool,
+    /// It holds a fence or comment that is never closed and that swallows a dated heading, so where it ends is
+    /// anyone's guess: it stays.
+    pub in_doubt: bool,
+}
+
+/// A memory file, cut into sections.
+#[derive(Debug)]
+pub struct Document<'a> {
+    /// The file.
+    pub bytes: &'a [u8],
+    /// Its sections, in order and without gaps.
+    pub sections: Vec<Section>,
+    /// Whether a date may have a title behind it.
+    pub titles: bool,
+    /// A fence or comment runs to the end of the file: nothing may be put behind it.
+    pub unclosed: bool,
+    /// The file ends in an HTML block that needs a blank line to end.
+    pub dangling: bool,
+}
+
+/// Written, with a line ending before and behind it, where a heading could otherwise become part of what a run or a
+/// restore has put above it: an indented one of a list, an underlined one of a paragraph. It shows nothing, belongs
+/// to no section, and never reaches the archive.
+pub const SEPARATOR: &[u8] = b"<!-- pai-optimize -->";
+
+/// The separator as it is written.
+pub fn separator(feed: &[u8]) -> Vec<u8> {
+    [feed, SEPARATOR, feed].concat()
+}
+
+/// `text` without a separator at its end.
+pub fn without_separator(text: &[u8]) -> &[u8] {
+    for feed in [b"\r\n".as_slice(), b"\n"] {
+        let before = text.strip_suffix(feed).and_then(|text| text.strip_suffix(SEPARATOR));
+        if let Some(before) = before.and_then(|text| text.strip_suffix(feed)) {
+            return before;
+        }
+    }
+    text
+}
+
+impl<'a> Document<'a> {
+    /// Cuts `bytes` into sections. `titles`: a date may have a title behind it.
+    pub fn parse(bytes: &'a [u8], titles: bool) -> Self {
+        let outline = markdown::outline(bytes);
+        let mut headings = outline.headings.iter().filter(|heading| heading.level <= 2).peekable();
+        let mut sections: Vec<Section> = Vec::new();
+        let first = headings.peek().map_or(bytes.len(), |heading| heading.start);
+        if first > 0 {
+            sections.push(Section::plain(0..first, Kind::Top));
+        }
+        while let Some(heading) = headings.next() {
+            let end = headings.peek().map_or(bytes.len(), |next| next.start);
+            let kind = match heading.level {
+                // The file's title.
+                1 if heading.start == first => Kind::Top,
+                2 => kind_of(&bytes[heading.text.clone()], titles),
+                _ => Kind::Undated,
+            };
+            let mut section = Section::plain(heading.start..end, kind);
+            section.heading = heading.text.clone();
+            sections.push(section);
+        }
+        mark_pins(bytes, &mut sections);
+        if let Some(range) = &outline.unclosed {
+            mark_doubt(bytes, range, &mut sections);
+        }
+        Self { bytes, sections, titles, unclosed: outline.unclosed.is_some(), dangling: outline.dangling }
+    }
+
+    /// The bytes of a section.
+    pub fn text(&self, section: &Section) -> &'a [u8] {
+        &self.bytes[section.range.clone()]
+    }
+
+    /// What a section's heading says, for people.
+    pub fn heading(&self, section: &Section) -> String {
+        String::from_utf8_lossy(&self.bytes[section.heading.clone()]).into_owned()
+    }
+
+    /// The title behind a date, if there is one.
+    pub fn title(&self, section: &Section) -> Option<String> {
+        let heading = &self.bytes[section.heading.clone()];
+        let rest = heading.get(10..).filter(|rest| !rest.is_empty())?;
+        let text = String::from_utf8_lossy(rest);
+        let title = text.trim_start_matches(|c: char| c.is_whitespace() || "-–—:".contains(c)).trim_end();
+        (!title.is_empty()).then(|| title.to_owned())
+    }
+
+    /// The number of the line `offset` is in, from 1.
+    pub fn line_number(&self, offset: usize) -> usize {
+        memchr::memchr_iter(b'\n', &self.bytes[..offset]).count() + 1
+    }
+
+    /// The line ending this file uses.
+    pub fn line_ending(&self) -> &'static [u8] {
+        line_ending(self.bytes)
+    }
+}
+
+impl Section {
+    fn plain(range: Range<usize>, kind: Kind) -> Self {
+        Self { heading: range.start..range.start, range, kind, pinned: false, in_doubt: false }
+    }
+}
+
+/// The line ending of the first line of `text`; LF if there is none.
+pub fn line_ending(text: &[u8]) -> &'static [u8] {
+    match memchr::memchr(b'\n', text) {
+        Some(at) if at > 0 && text[at - 1] == b'\r' => b"\r\n",
+        _ => b"\n",
+    }
+}
+
+/// What must stand between `above` and a section `next` so that its heading stays one. `dangling`: `above` ends in an
+/// HTML block that needs a blank line.
+pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
+    if next.is_empty() || above.is_empty() || above == b"\xef\xbb\xbf" {
+        return Vec::new();
+    }
+    let like = if above.contains(&b'\n') { above } else { next };
+    let mut joint = completion(above, like).to_vec();
+    let safe = next.starts_with(b"#") && !dangling;
+    if !safe && without_separator(above).len() == above.len() {
+        joint.extend(separator(line_ending(like)));
+    }
+    joint
+}
+
+/// What `text` lacks to end with a whole line ending, in the style of `like`.
+pub fn completion(text: &[u8], like: &[u8]) -> &'static [u8] {
+    match text.last() {
+        None | Some(b'\n') => b"",
+        Some(b'\r') => b"\n",
+        Some(_) => line_ending(like),
+    }
+}
+
+fn kind_of(heading: &[u8], titles: bool) -> Kind {
+    match heading {
+        b"Summaries" => return Kind::Summaries,
+        b"Recent Entries" => return Kind::Recent,
+        _ => {}
+    }
+    let Some(stamp) = heading.get(..10).filter(|stamp| date::figures(stamp).is_some()) else {
+        return Kind::Undated;
+    };
+    match (Date::parse(stamp), heading.get(10)) {
+        // 2025-09-011 and 2025-09-01-draft are not a date and its title.
+        (_, Some(next)) if next.is_ascii_alphanumeric() || *next == b'-' => Kind::Undated,
+        (None, _) => Kind::Impossible,
+        (Some(date), None) => Kind::Dated(date),
+        (Some(date), Some(_)) if titles => Kind::Dated(date),
+        (Some(date), Some(_)) => Kind::Titled(date),
+    }
+}
+
+fn mark_pins(bytes: &[u8], sections: &mut [Section]) {
+    for at in memchr::memmem::find_iter(bytes, b"<!-- pin -->") {
+        let holder = sections.partition_point(|section| section.range.end <= at);
+        sections[holder].pinned = true;
+    }
+}
+
+fn mark_doubt(bytes: &[u8], unclosed: &Range<usize>, sections: &mut [Section]) {
+    let swallows = bytes[unclosed.clone()].split(|&b| b == b'\n').skip(1).any(|line| {
+        let marked = line.trim_ascii_start().strip_prefix(b"##");
+        marked.is_some_and(|text| text.trim_ascii_start().get(..10).and_then(Date::parse).is_some())
+    });
+    if let Some(last) = sections.last_mut() {
+        last.in_doubt = swallows;
+        // Nothing may be written behind an open fence, so such a block of ours is left as it is.
+        if matches!(last.kind, Kind::Summaries | Kind::Recent) {
+            last.kind = Kind::Undated;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(text: &str) -> Vec<(Kind, usize)> {
+        let document = Document::parse(text.as_bytes(), false);
+        let whole: Vec<u8> =
+            document.sections.iter().flat_map(|section| document.text(section)).copied().collect();
+        assert_eq!(whole, text.as_bytes(), "sections leave no gap");
+        document.sections.iter().map(|section| (section.kind, section.range.len())).collect()
+    }
+
+    fn date(text: &str) -> Date {
+        Date::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn headings_decide_what_a_section_is() {
+        let day = date("2025-09-01");
+        for (heading, kind) in [
+            ("## 2025-09-01", Kind::Dated(day)),
+            ("##\t2025-09-01  ", Kind::Dated(day)),
+            ("   ## 2025-09-01 ##", Kind::Dated(day)),
+            ("2025-09-01\n---", Kind::Dated(day)),
+            ("2025-09-01\n===", Kind::Undated),
+            ("# 2025-09-01", Kind::Undated),
+            ("## Projects", Kind::Undated),
+            ("##", Kind::Undated),
+            ("## 2025-02-30", Kind::Impossible),
+            ("## 2025-09-01 - a title", Kind::Titled(day)),
+            ("## 2025-09-01: a title", Kind::Titled(day)),
+            ("## 2025-09-011", Kind::Undated),
+            ("## Summaries", Kind::Summaries),
+            ("## Recent Entries", Kind::Recent),
+        ] {
+            let text = format!("# Top\n\n{heading}\ntext\n### deeper\n");
+            assert_eq!(kinds(&text)[1].0, kind, "{heading}");
+            assert_eq!(kinds(&text).len(), 2, "{heading}");
+        }
+    }
+
+    #[test]
+    fn what_stands_before_the_first_entry_is_the_top() {
+        for (text, top) in [
+            ("# PAI Memory\n\n## 2025-09-01\n", 14),
+            ("intro\n\n## 2025-09-01\n", 7),
+            ("\u{feff}## 2025-09-01\n", 3),
+            ("---\na: b\n---\n# T\n## 2025-09-01\n", 17),
+            ("## 2025-09-01\n# Late\n", 0),
+        ] {
+            let found = kinds(text);
+            let found: usize = found.iter().filter(|(kind, _)| *kind == Kind::Top).map(|found| found.1).sum();
+            assert_eq!(found, top, "{text:?}");
+        }
+        assert_eq!(kinds(""), []);
+        assert_eq!(kinds("x"), [(Kind::Top, 1)]);
+    }
+
+    #[test]
+    fn an_unclosed_fence_that_swallows_a_date_puts_its_section_in_doubt() {
+        let text = "## 2025-09-01\na\n\n## 2025-09-02\n```\n## 2025-09-03\n";
+        let document = Document::parse(text.as_bytes(), false);
+        assert_eq!(
+            document.sections.iter().map(|section| section.in_doubt).collect::<Vec<_>>(),
+            [false, true]
+        );
+        let harmless = Document::parse(b"## 2025-09-01\n```\ncode\n", false);
+        assert!(!harmless.sections[0].in_doubt && harmless.unclosed);
+    }
+
+    #[test]
+    fn a_pin_and_a_title_are_seen() {
+        let text = "## 2025-09-01 - Trip to Rome\n<!-- pin -->\n\n## 2025-09-02\n";
+        let document = Document::parse(text.as_bytes(), true);
+        assert_eq!(document.sections.iter().map(|section| section.pinned).collect::<Vec<_>>(), [true, false]);
+        assert_eq!(document.sections[0].kind, Kind::Dated(date("2025-09-01")));
+        assert_eq!(document.title(&document.sections[0]).as_deref(), Some("Trip to Rome"));
+        assert_eq!(document.title(&document.sections[1]), None);
+    }
+}

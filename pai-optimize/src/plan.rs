@@ -1,0 +1,216 @@
+//! What a run would change, decided from the file's bytes, the list of archived days and today. Pure: the
+//! summaries come from a function that is handed in.
+
+mod layout;
+mod lines;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+use self::lines::Lines;
+use crate::date::Date;
+use crate::memory::{Document, Kind, without_separator};
+use crate::summaries::{self, Block, Links, Period};
+
+/// When a section goes, and what memory.md may weigh.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// The local day.
+    pub today: Date,
+    /// A section goes when its date is this many days back, or more.
+    pub window: u32,
+    /// A day's summary joins its month's when it is this many days back, or more.
+    pub roll_up: u32,
+    /// Bytes that memory.md may have; older sections go until it fits.
+    pub max_size: Option<u64>,
+}
+
+/// What the plan needs to know beside the document.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Days that have an archive file.
+    pub archived: &'a BTreeSet<Date>,
+    /// Sections, by index, whose bytes are in the archive already: restored ones, or a killed run's.
+    pub known: &'a BTreeSet<usize>,
+    /// How the file links to its archive.
+    pub links: &'a Links,
+    /// The time for `_Last updated: ..._`.
+    pub stamp: &'a str,
+}
+
+/// A summary line to be made from the originals.
+#[derive(Debug)]
+pub struct Request {
+    /// What the line is for.
+    pub period: Period,
+    /// The archived days it stands for, in order.
+    pub dates: Vec<Date>,
+    /// Indices of the sections that go now, belong to it, and are not in the archive yet.
+    pub sections: Vec<usize>,
+}
+
+/// A piece of the new memory file.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Part {
+    /// These bytes of the old one; ranges only ever grow.
+    Keep(Range<usize>),
+    /// Something new.
+    New(Vec<u8>),
+}
+
+impl Part {
+    /// Its bytes; `document` is the one the plan was made for.
+    pub fn bytes<'a>(&'a self, document: &Document<'a>) -> &'a [u8] {
+        match self {
+            Self::Keep(range) => &document.bytes[range.clone()],
+            Self::New(text) => text,
+        }
+    }
+}
+
+/// What a run would change.
+#[derive(Debug)]
+pub struct Plan {
+    /// Whether a title may stand behind a date in this file.
+    pub titles: bool,
+    /// For each section of the document whether it goes to the archive.
+    pub gone: Vec<bool>,
+    /// The new memory file.
+    pub parts: Vec<Part>,
+    /// Summary lines of days that leave the file.
+    pub retired: Vec<Vec<u8>>,
+    /// Whether the new file is within `max_size`.
+    pub fits: bool,
+    /// Whether there is anything to do.
+    pub changes: bool,
+}
+
+impl Plan {
+    /// The new memory file.
+    pub fn text(&self, document: &Document<'_>) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.size(document) as usize);
+        for part in &self.parts {
+            text.extend_from_slice(part.bytes(document));
+        }
+        text
+    }
+
+    /// How many bytes the new memory file has.
+    pub fn size(&self, document: &Document<'_>) -> u64 {
+        self.parts.iter().map(|part| part.bytes(document).len() as u64).sum()
+    }
+
+    /// The sections that go, by day, in the file's order.
+    pub fn departures<'a>(&self, document: &Document<'a>) -> BTreeMap<Date, Vec<&'a [u8]>> {
+        let mut days: BTreeMap<Date, Vec<&[u8]>> = BTreeMap::new();
+        for (section, _) in document.sections.iter().zip(&self.gone).filter(|(_, gone)| **gone) {
+            if let Kind::Dated(date) = section.kind {
+                days.entry(date).or_default().push(without_separator(document.text(section)));
+            }
+        }
+        days
+    }
+}
+
+/// Makes the plan; `summarise` turns a request into one line of text.
+pub fn make(
+    document: &Document<'_>,
+    around: Surroundings<'_>,
+    policy: Policy,
+    mut summarise: impl FnMut(&Request) -> anyhow::Result<String>,
+) -> anyhow::Result<Plan> {
+    let block = read_block(document);
+    let mut made: HashMap<(Period, usize), String> = HashMap::new();
+    let mut build = |cutoff: Date| {
+        let gone: Vec<bool> = document.sections.iter().map(|section| goes(section, cutoff)).collect();
+        let Lines { lines, retired } =
+            lines::lines(document, &block, &gone, around, policy, &mut |request| {
+                // A later cut-off only adds sections, so their number tells whether a line is the same as before.
+                let key = (request.period, request.sections.len());
+                if let Some(text) = made.get(&key) {
+                    return Ok(text.clone());
+                }
+                let text = summarise(request)?;
+                made.insert(key, text.clone());
+                Ok(text)
+            })?;
+        let old = block.lines.iter().map(|(_, line)| line);
+        let blocks = document.sections.iter().filter(|section| section.kind == Kind::Summaries).count();
+        let changes = gone.contains(&true) || !old.eq(&lines) || blocks > 1;
+        let rendered = summaries::render(&lines, &block.foreign, around.stamp, document.line_ending());
+        let parts = layout::parts(document, &gone, changes.then_some(rendered));
+        anyhow::Ok(Plan { titles: document.titles, gone, parts, retired, fits: true, changes })
+    };
+    let cutoff = policy.today.minus(policy.window);
+    let plan = build(cutoff)?;
+    let Some(max) = policy.max_size.filter(|&max| plan.size(document) > max) else { return Ok(plan) };
+    let cutoffs = later_cutoffs(document, cutoff, policy.today);
+    let (mut low, mut high) = (0, cutoffs.len());
+    let mut best = None;
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        let plan = build(cutoffs[middle])?;
+        if plan.size(document) <= max {
+            high = middle;
+            best = Some(plan);
+        } else {
+            low = middle + 1;
+        }
+    }
+    match (best, cutoffs.last()) {
+        (Some(plan), _) => Ok(plan),
+        (None, Some(&all)) => Ok(Plan { fits: false, ..build(all)? }),
+        (None, None) => Ok(Plan { fits: false, ..plan }),
+    }
+}
+
+fn goes(section: &crate::memory::Section, cutoff: Date) -> bool {
+    matches!(section.kind, Kind::Dated(date) if date <= cutoff) && !section.pinned && !section.in_doubt
+}
+
+/// The sections that are in the archive already: those of a day that its file, as `read` gives it, ends with.
+pub fn known(
+    document: &Document<'_>,
+    archived: &BTreeSet<Date>,
+    today: Date,
+    mut read: impl FnMut(Date) -> anyhow::Result<Vec<u8>>,
+) -> anyhow::Result<BTreeSet<usize>> {
+    let mut days: BTreeMap<Date, Vec<usize>> = BTreeMap::new();
+    for (number, section) in document.sections.iter().enumerate().filter(|(_, section)| goes(section, today))
+    {
+        if let Kind::Dated(date) = section.kind
+            && archived.contains(&date)
+        {
+            days.entry(date).or_default().push(number);
+        }
+    }
+    let mut known = BTreeSet::new();
+    for (date, numbers) in days {
+        let text = |&number: &usize| without_separator(document.text(&document.sections[number]));
+        let sections: Vec<&[u8]> = numbers.iter().map(text).collect();
+        let there = crate::archive::already_there(&read(date)?, &sections);
+        known.extend(&numbers[..there]);
+    }
+    Ok(known)
+}
+
+/// The days inside the window that may go if the file is too big, oldest first.
+fn later_cutoffs(document: &Document<'_>, cutoff: Date, today: Date) -> Vec<Date> {
+    let dated = document.sections.iter().filter(|section| goes(section, today));
+    let dates: BTreeSet<Date> = dated
+        .filter_map(|section| match section.kind {
+            Kind::Dated(date) if date > cutoff => Some(date),
+            _ => None,
+        })
+        .collect();
+    dates.into_iter().collect()
+}
+
+/// What all `## Summaries` blocks of the document hold.
+pub fn read_block(document: &Document<'_>) -> Block {
+    let mut block = Block::default();
+    for section in document.sections.iter().filter(|section| section.kind == Kind::Summaries) {
+        block.read(layout::body(document, section));
+    }
+    block
+}

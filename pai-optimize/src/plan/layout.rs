@@ -1,0 +1,88 @@
+//! Where everything stands in the new memory file.
+
+use crate::memory::{Document, Kind, Section, separator, without_separator};
+use crate::plan::Part;
+
+/// The new file: what goes is left out; `block`, if the summaries change, stands where they stood, or before the
+/// first entry.
+pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8>>) -> Vec<Part> {
+    let mut layout = Layout { document, parts: Vec::new(), torn: false };
+    let Some(block) = block else {
+        layout.parts.push(Part::Keep(0..document.bytes.len()));
+        return layout.parts;
+    };
+    let first = |wanted: fn(&Section) -> bool| document.sections.iter().position(wanted);
+    let summaries = first(|section| section.kind == Kind::Summaries);
+    let recent = first(|section| section.kind == Kind::Recent);
+    let entry = first(|section| matches!(section.kind, Kind::Dated(_)));
+    let place = summaries.or(recent).or(entry).unwrap_or(document.sections.len());
+    let mut block = Some(block);
+    for (number, section) in document.sections.iter().enumerate() {
+        if number == place
+            && let Some(block) = block.take()
+        {
+            layout.insert(block);
+            if recent.is_none() {
+                let feed = document.line_ending();
+                layout.insert([b"## Recent Entries", feed, feed].concat());
+            }
+        }
+        let left_out = match section.kind {
+            Kind::Summaries => true,
+            Kind::Recent => recent != Some(number) && body(document, section).trim_ascii().is_empty(),
+            _ => gone[number],
+        };
+        if left_out {
+            layout.torn = true;
+        } else {
+            layout.keep(section);
+        }
+    }
+    layout.parts
+}
+
+/// What follows a section's heading line.
+pub(super) fn body<'a>(document: &Document<'a>, section: &Section) -> &'a [u8] {
+    let after = &document.bytes[section.heading.end..section.range.end];
+    let mut rest = &after[memchr::memchr(b'\n', after).map_or(after.len(), |at| at + 1)..];
+    if !document.text(section).trim_ascii_start().starts_with(b"#") {
+        // A setext heading has its underline below.
+        rest = &rest[memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1)..];
+    }
+    rest
+}
+
+struct Layout<'a> {
+    document: &'a Document<'a>,
+    parts: Vec<Part>,
+    /// What stands above is not what stood above in the old file.
+    torn: bool,
+}
+
+impl Layout<'_> {
+    fn insert(&mut self, text: Vec<u8>) {
+        self.parts.push(Part::New(text));
+        self.torn = true;
+    }
+
+    /// An indented heading could fall into a list that now stands above it, an underlined one could take a
+    /// paragraph along.
+    fn keep(&mut self, section: &Section) {
+        let sensitive = !self.document.text(section).starts_with(b"#");
+        if self.torn && sensitive && !self.safe() {
+            self.parts.push(Part::New(separator(self.document.line_ending())));
+        }
+        self.torn = false;
+        match self.parts.last_mut() {
+            Some(Part::Keep(range)) if range.end == section.range.start => range.end = section.range.end,
+            _ => self.parts.push(Part::Keep(section.range.clone())),
+        }
+    }
+
+    /// Whether nothing stands above that could draw a heading in.
+    fn safe(&self) -> bool {
+        let Some(last) = self.parts.last() else { return true };
+        let above = last.bytes(self.document);
+        above == b"\xef\xbb\xbf" || without_separator(above).len() < above.len()
+    }
+}

@@ -1,0 +1,351 @@
+//! The `## Summaries` block: its lines, which archived days each line stands for, and how it is written. Pure.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fmt::Write as _;
+
+use crate::date::Date;
+
+/// What one summary line stands for. Newer ones sort first; a day before its month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Period {
+    start: Reverse<Date>,
+    span: Span,
+}
+
+/// How long a [`Period`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Span {
+    /// One day.
+    Day,
+    /// A calendar month, or as much of it as is old enough.
+    Month,
+    /// A calendar year, or as much of it as is old enough.
+    Year,
+}
+
+impl Period {
+    /// One day.
+    pub fn day(date: Date) -> Self {
+        Self { start: Reverse(date), span: Span::Day }
+    }
+
+    /// The period `date`'s line belongs to: a day of its own, a month once it is `roll_up` days old, a year once the
+    /// month is more than a year back.
+    pub fn of(date: Date, today: Date, roll_up: u32) -> Self {
+        if date > today.minus(roll_up) {
+            return Self::day(date);
+        }
+        let (year, month, _) = date.civil();
+        let (this_year, this_month, _) = today.civil();
+        let months = |year: i32, month: u32| i64::from(year) * 12 + i64::from(month);
+        let (first_month, span) = if months(year, month) >= months(this_year, this_month) - 12 {
+            (month, Span::Month)
+        } else {
+            (1, Span::Year)
+        };
+        Self { start: Reverse(Date::new(year, first_month, 1).unwrap_or(date)), span }
+    }
+
+    /// `YYYY-MM-DD`, `YYYY-MM` or `YYYY`.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let whole = |rest: &[u8]| Date::parse(&[text, rest].concat());
+        let (date, span) = match text.len() {
+            10 => (Date::parse(text)?, Span::Day),
+            7 => (whole(b"-01")?, Span::Month),
+            4 => (whole(b"-01-01")?, Span::Year),
+            _ => return None,
+        };
+        Some(Self { start: Reverse(date), span })
+    }
+
+    /// How long it is.
+    pub fn span(self) -> Span {
+        self.span
+    }
+
+    /// The day, if it is one.
+    pub fn only_day(self) -> Option<Date> {
+        (self.span == Span::Day).then_some(self.start.0)
+    }
+
+    /// Whether `date` lies in it.
+    pub fn covers(self, date: Date) -> bool {
+        let (year, month, _) = date.civil();
+        let (my_year, my_month, _) = self.start.0.civil();
+        match self.span {
+            Span::Day => date == self.start.0,
+            Span::Month => (year, month) == (my_year, my_month),
+            Span::Year => year == my_year,
+        }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let whole = self.start.0.to_string();
+        f.write_str(match self.span {
+            Span::Day => &whole,
+            Span::Month => &whole[..7],
+            Span::Year => &whole[..4],
+        })
+    }
+}
+
+/// The lines of one or more blocks, as they stand in a memory file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Block {
+    /// Our lines and the published script's, without line endings. Several of one day stand side by side.
+    pub lines: Vec<(Period, Vec<u8>)>,
+    /// What somebody else wrote there, without the blank lines around it.
+    pub foreign: Vec<u8>,
+}
+
+impl Block {
+    /// Reads what follows a `## Summaries` heading, and adds it to this block.
+    pub fn read(&mut self, body: &[u8]) {
+        let mut foreign: Vec<u8> = Vec::new();
+        let mut open = false;
+        let mut sealed = false;
+        for line in body.split_inclusive(|&b| b == b'\n') {
+            let bare = line.trim_ascii_end();
+            // From the first code or HTML on, nothing can be taken out without changing what the rest means.
+            sealed |= [b"<".as_slice(), b"```", b"~~~"]
+                .iter()
+                .any(|mark| bare.trim_ascii_start().starts_with(mark));
+            if sealed {
+                foreign.extend_from_slice(line);
+                continue;
+            }
+            if bare.starts_with(b"_Last updated: ") && bare.ends_with(b"_") {
+                continue;
+            }
+            let period = period_of(bare);
+            match (period, self.lines.last_mut()) {
+                (Some(period), _) => self.lines.push((period, bare.to_vec())),
+                // What follows a line of ours without a blank line or a new item belongs to it.
+                (None, Some((_, last))) if open && continues(bare) => {
+                    last.push(b'\n');
+                    last.extend_from_slice(bare);
+                }
+                // Blank lines between our lines are ours.
+                (None, _) if bare.is_empty() && foreign.is_empty() => {}
+                (None, _) => foreign.extend_from_slice(line),
+            }
+            open = period.is_some() || (open && continues(bare));
+        }
+        let end = foreign.trim_ascii_end().len();
+        if end > 0 {
+            if !self.foreign.is_empty() {
+                self.foreign.extend_from_slice(b"\n\n");
+            }
+            self.foreign.extend_from_slice(&foreign[..end]);
+        }
+    }
+
+    /// The lines of each period.
+    pub fn by_period(&self) -> BTreeMap<Period, Vec<&[u8]>> {
+        let mut periods: BTreeMap<Period, Vec<&[u8]>> = BTreeMap::new();
+        for (period, line) in &self.lines {
+            let lines = periods.entry(*period).or_default();
+            if !lines.contains(&line.as_slice()) {
+                lines.push(line);
+            }
+        }
+        periods
+    }
+}
+
+/// Whether a line below a list item is still the item's.
+fn continues(bare: &[u8]) -> bool {
+    !bare.is_empty() && ![b"- ".as_slice(), b"* ", b"+ "].iter().any(|mark| bare.starts_with(mark))
+}
+
+/// Whether a line can be made again from the archive: it is a month's or a year's, and nothing was added to it.
+pub fn is_derived(line: &[u8]) -> bool {
+    days(line).is_some() && !line.contains(&b'\n')
+}
+
+/// What a line stands for, if it is one of ours or of the published script's. A line of a month or year is ours only
+/// with its count of days: `- 2024: moved to Rome` is somebody's own.
+fn period_of(line: &[u8]) -> Option<Period> {
+    let rest = line.strip_prefix(b"- ")?;
+    let colon = memchr::memmem::find(rest, b": ").or_else(|| rest.strip_suffix(b":").map(<[u8]>::len))?;
+    let period = Period::parse(&rest[..colon])?;
+    (period.span == Span::Day || days(line).is_some()).then_some(period)
+}
+
+/// The count of days in a month's or year's line.
+pub fn days(line: &[u8]) -> Option<usize> {
+    let text = &line[memchr::memmem::find(line, b": ")? + 2..];
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let rest = &text[digits..];
+    (rest.starts_with(b" days: ") || rest.starts_with(b" day: "))
+        .then(|| std::str::from_utf8(&text[..digits]).ok()?.parse().ok())
+        .flatten()
+}
+
+/// Where links from the memory file lead.
+#[derive(Debug, Clone)]
+pub struct Links {
+    /// The archive folder as the memory file's folder sees it, percent-encoded, with its final slash.
+    pub folder: String,
+    /// Archive files are called `STEM-YYYY-MM-DD.md`; percent-encoded.
+    pub stem: String,
+}
+
+impl Links {
+    fn file(&self, date: Date) -> String {
+        format!("{}{}-{date}.md", self.folder, self.stem)
+    }
+
+    /// The line of one period: `text` for `dates`, which are in order.
+    pub fn line(&self, period: Period, dates: &[Date], text: &str) -> Vec<u8> {
+        let count = match dates.len() {
+            1 => "1 day".to_owned(),
+            more => format!("{more} days"),
+        };
+        let named = |date: Date| format!("[{date}]({})", self.file(date));
+        let line = match (period.span, dates) {
+            (Span::Day, _) => format!("- {period}: {text} ([archive]({}))", self.file(period.start.0)),
+            (Span::Year, _) => format!("- {period}: {count}: {text} ([archive]({}))", self.folder),
+            (Span::Month, [first, _, _, .., last]) => {
+                format!("- {period}: {count}: {text} ({} … {})", named(*first), named(*last))
+            }
+            (Span::Month, few) => {
+                let links: Vec<String> = few.iter().map(|&date| named(date)).collect();
+                format!("- {period}: {count}: {text} ({})", links.join(", "))
+            }
+        };
+        line.into_bytes()
+    }
+
+    /// The published script's line with the link it lacks.
+    pub fn adopt(&self, period: Period, line: &[u8]) -> Vec<u8> {
+        let several = line.contains(&b'\n');
+        if several || line.ends_with(b")") && memchr::memmem::find(line, b"](").is_some() {
+            return line.to_vec();
+        }
+        let mut linked = line.to_vec();
+        let link = format!(" ([archive]({}))", self.file(period.start.0));
+        linked.extend_from_slice(link.as_bytes());
+        linked
+    }
+}
+
+/// `text` as a link target: everything Markdown or a URL could take for its own becomes `%XX`.
+pub fn percent_encode(text: &[u8]) -> String {
+    text.iter().fold(String::with_capacity(text.len()), |mut out, &byte| {
+        if byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+/// The block as it is written, its blank last line included.
+pub fn render(lines: &[Vec<u8>], foreign: &[u8], stamp: &str, feed: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut put = |line: &[u8]| {
+        out.extend_from_slice(line);
+        out.extend_from_slice(feed);
+    };
+    put(b"## Summaries");
+    put(format!("_Last updated: {stamp}_").as_bytes());
+    put(b"");
+    for line in lines {
+        put(line);
+    }
+    if !lines.is_empty() {
+        put(b"");
+    }
+    if !foreign.is_empty() {
+        put(foreign);
+        put(b"");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn date(text: &str) -> Date {
+        Date::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn old_days_share_a_month_and_old_months_a_year() {
+        let today = date("2025-09-16");
+        for (day, period) in [
+            ("2025-09-01", "2025-09-01"),
+            ("2025-07-19", "2025-07-19"),
+            ("2025-07-18", "2025-07"),
+            ("2024-09-01", "2024-09"),
+            ("2024-08-31", "2024"),
+            ("1999-12-31", "1999"),
+        ] {
+            let found = Period::of(date(day), today, 60);
+            assert_eq!(found.to_string(), period, "{day}");
+            assert_eq!(Period::parse(period.as_bytes()), Some(found));
+            assert!(found.covers(date(day)));
+        }
+    }
+
+    #[test]
+    fn newer_periods_stand_first() {
+        let mut periods: Vec<Period> = ["2024", "2025-08", "2025-09-02", "2025-09", "2025-09-01"]
+            .iter()
+            .map(|text| Period::parse(text.as_bytes()).unwrap())
+            .collect();
+        periods.sort();
+        let shown: Vec<String> = periods.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["2025-09-02", "2025-09-01", "2025-09", "2025-08", "2024"]);
+    }
+
+    #[test]
+    fn our_lines_the_old_script_s_and_foreign_text_are_told_apart() {
+        let mut block = Block::default();
+        block.read(
+            b"_Last updated: 2025-09-16T06:00:17.570000_\r\n\n- 2025-09-01: old: text...\n- 2025-08: 2 days: a ([x](y))\n\
+            - 2024: moved to Rome\n\nnote\n\n",
+        );
+        let periods: Vec<String> = block.lines.iter().map(|(period, _)| period.to_string()).collect();
+        assert_eq!(periods, ["2025-09-01", "2025-08"]);
+        assert_eq!(block.foreign, b"- 2024: moved to Rome\n\nnote");
+        assert_eq!(days(&block.lines[1].1), Some(2));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let links = Links { folder: "archive/memory/".into(), stem: "memory".into() };
+        let dates = [date("2025-08-02"), date("2025-08-03"), date("2025-08-30"), date("2025-08-31")];
+        let lines = vec![
+            links.line(Period::day(date("2025-09-01")), &[date("2025-09-01")], "one"),
+            links.line(Period::parse(b"2025-08").unwrap(), &dates, "many"),
+            links.line(Period::parse(b"2024").unwrap(), &dates[..1], "old"),
+        ];
+        assert_eq!(
+            String::from_utf8_lossy(&lines.join(&b'\n')),
+            "- 2025-09-01: one ([archive](archive/memory/memory-2025-09-01.md))\n\
+             - 2025-08: 4 days: many ([2025-08-02](archive/memory/memory-2025-08-02.md) … \
+             [2025-08-31](archive/memory/memory-2025-08-31.md))\n\
+             - 2024: 1 day: old ([archive](archive/memory/))"
+        );
+        for feed in [b"\n".as_slice(), b"\r\n"] {
+            let text = render(&lines, b"foreign", "now", feed);
+            let mut block = Block::default();
+            block.read(text.strip_prefix(b"## Summaries").unwrap());
+            assert_eq!(block.lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), lines);
+            assert_eq!(block.foreign, b"foreign");
+        }
+    }
+
+    #[test]
+    fn link_targets_are_encoded() {
+        assert_eq!(percent_encode(b"my notes (1)/a.md"), "my%20notes%20%281%29/a.md");
+    }
+}
