@@ -1,4 +1,5 @@
 //! End-to-end tests of scripts.
+#![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
 
 mod backups;
 mod docker_tasks;
