@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
+pub mod rigs;
+
 /// The path of a built tool, for example `tool("pai-backup")`. The first call builds all of them.
 pub fn tool(name: &str) -> PathBuf {
     bin_folder().join(name)
@@ -65,6 +67,36 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     }
     command.env("LC_ALL", "C").env("TZ", "UTC").stdin(Stdio::null());
     command
+}
+
+/// The same command without root's powers: as user and group 65534 if we are root, as it is otherwise.
+/// `None`, after a skip, where that cannot be done. The program and its files must be within that user's reach.
+pub fn as_nobody(command: &Command) -> Option<Command> {
+    let owner = std::fs::metadata("/proc/self").map(|us| std::os::unix::fs::MetadataExt::uid(&us));
+    let mut unprivileged = if owner.is_ok_and(|uid| uid == 0) {
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
+        if !setpriv.arg("true").status().is_ok_and(|status| status.success()) {
+            skip("setpriv cannot drop root's powers here");
+            return None;
+        }
+        let mut setpriv = Command::new("setpriv");
+        setpriv.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(command.get_program());
+        setpriv
+    } else {
+        Command::new(command.get_program())
+    };
+    unprivileged.args(command.get_args()).stdin(Stdio::null());
+    for (key, value) in command.get_envs() {
+        match value {
+            Some(value) => unprivileged.env(key, value),
+            None => unprivileged.env_remove(key),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        unprivileged.current_dir(folder);
+    }
+    Some(unprivileged)
 }
 
 /// What a finished command left behind.

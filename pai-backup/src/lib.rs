@@ -1,13 +1,99 @@
-//! TODO one sentence.
+//! Backs up a workspace to timestamped tar.gz archives that any stock tar opens, and brings it back.
+//!
+//! | to learn | open |
+//! | --- | --- |
+//! | how a backup is made | `create`, then `source`, `chunk`, `pack`, `reuse` |
+//! | what an archive is | `archive` |
+//! | where archives are | `shelf` |
+//! | how a command's output or a zip is made | `capture`, `zip` |
+//! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
+pub mod archive;
+pub mod capture;
+pub mod cat;
+pub mod chunk;
 pub mod cli;
+pub mod content;
+pub mod contents;
+pub mod create;
+pub mod diff;
+pub mod entry;
+pub mod list;
+pub mod pack;
+pub mod pipeline;
+pub mod restore;
+pub mod reuse;
+pub mod shelf;
+pub mod shell;
+pub mod source;
+pub mod verify;
+pub mod zip;
 
+use std::path::Path;
+
+use anyhow::bail;
+use pai_common::clock::Clock;
 use pai_common::console::Console;
 use pai_common::exit::Exit;
+use pai_common::home::Home;
 
-use crate::cli::Args;
+use crate::archive::open::Archive;
+use crate::cli::{Args, Command, Create, Place};
+use crate::shelf::Shelf;
+
+/// What every command is given.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Where the workspace and its archives are.
+    pub place: &'a Place,
+    /// Now.
+    pub clock: Clock,
+    /// stderr.
+    pub console: &'a Console,
+}
 
 /// Runs the tool.
-pub fn run(_args: &Args, _console: &Console) -> anyhow::Result<Exit> {
-    anyhow::bail!("not built yet")
+pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
+    let context = Context { place: &args.place, clock: args.now.clock(), console };
+    match &args.command {
+        None => create::run(&args.create, &context),
+        Some(_) if args.create != Create::default() => {
+            bail!(
+                "options and paths of create stand before another command: name one command, then its options"
+            )
+        }
+        Some(Command::Create(args)) => create::run(args, &context),
+        Some(Command::Capture(args)) => capture::run(args, &context),
+        Some(Command::List(args)) => list::run(args, &context),
+        Some(Command::Verify(args)) => verify::run(args, &context),
+        Some(Command::Restore(args)) => restore::run(args, &context),
+        Some(Command::Diff(args)) => diff::run(args, &context),
+        Some(Command::Cat(args)) => cat::run(args, &context),
+    }
+}
+
+impl Context<'_> {
+    /// The archives this run works on. `home` saves resolving the workspace twice.
+    pub fn shelf(&self, home: Option<&Home>) -> anyhow::Result<Shelf> {
+        let folder = match (&self.place.archive_dir, home) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some(home)) => home.archive(),
+            (None, None) => Home::resolve(self.place.home.as_deref())?.archive(),
+        };
+        Ok(Shelf::new(folder, &self.place.prefix))
+    }
+
+    /// Opens the archive that `named` means: a path, a name in the archive folder, or `latest`.
+    pub fn open(&self, named: &Path) -> anyhow::Result<Archive> {
+        // A path needs no workspace.
+        if named.as_os_str() != "latest" && (named.exists() || !shelf::is_name(named)) {
+            return Archive::open(named);
+        }
+        Archive::open(&self.shelf(None)?.resolve(named, self.console)?)
+    }
+
+    /// Worker threads.
+    pub fn threads(&self) -> usize {
+        self.place.jobs.map_or_else(pipeline::default_threads, usize::from)
+    }
 }

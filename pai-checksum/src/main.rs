@@ -3,9 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    pai_common::cli::run(
-        "pai-checksum",
-        |args: &pai_checksum::cli::Args| args.common.clone(),
-        pai_checksum::run,
-    )
+    pai_common::cli::run("pai-checksum", pai_checksum::cli::Args::common, pai_checksum::run)
 }

@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -97,6 +98,12 @@ impl Write for AtomicFile {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+impl io::Seek for AtomicFile {
+    fn seek(&mut self, to: io::SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
     }
 }
 
@@ -231,6 +238,22 @@ pub fn temp_path(target: &Path) -> anyhow::Result<PathBuf> {
     Ok(target.with_file_name(temp))
 }
 
+/// Removes the temporary files in `folder` that runs which did not end have left for targets that `ours`
+/// knows by name; one that is still being written is locked, and stays.
+pub fn remove_abandoned(folder: &Path, ours: impl Fn(&[u8]) -> bool) -> anyhow::Result<Vec<PathBuf>> {
+    let mut removed = Vec::new();
+    let entries =
+        std::fs::read_dir(folder).with_context(|| format!("could not read {}", folder.display()))?;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let target = name.as_bytes().strip_prefix(b".").and_then(|name| name.strip_suffix(b".partial"));
+        if target.is_some_and(&ours) && remove_stale(&entry.path()).is_ok() {
+            removed.push(entry.path());
+        }
+    }
+    Ok(removed)
+}
+
 fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -292,6 +315,18 @@ mod tests {
         let live = AtomicFile::create(&target, 0o600).unwrap();
         let second = AtomicFile::create(&target, 0o600).unwrap_err();
         assert!(second.chain().any(<dyn std::error::Error>::is::<Busy>), "{second:#}");
+        drop(live);
+    }
+
+    #[test]
+    fn abandoned_files_go_and_live_and_foreign_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".a-1.partial", ".b-1.partial", "a-2", ".a-3"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let live = AtomicFile::create(&folder.path().join("a-4"), 0o600).unwrap();
+        let removed = remove_abandoned(folder.path(), |name| name.starts_with(b"a-")).unwrap();
+        assert_eq!(removed, [folder.path().join(".a-1.partial")]);
         drop(live);
     }
 

@@ -90,7 +90,9 @@ impl Timestamp {
         let secs = match zone {
             Zone::Utc => naive.and_utc().timestamp(),
             Zone::Local => match Local.from_local_datetime(&naive) {
-                MappedLocalTime::Single(time) | MappedLocalTime::Ambiguous(time, _) => time.timestamp(),
+                MappedLocalTime::Single(time) => time.timestamp(),
+                // chrono gives the two in the order of their offsets, not of their instants.
+                MappedLocalTime::Ambiguous(one, other) => one.timestamp().min(other.timestamp()),
                 MappedLocalTime::None => {
                     // Read with the offset in force before the jump, as mktime(3) does.
                     let before = naive - chrono::TimeDelta::hours(3);

@@ -3,17 +3,18 @@
 use std::process::ExitCode;
 
 /// How a run ended. A signal is not here: the run cleans up and lets the signal end the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Everything asked for was done.
-    Done = 0,
+    Done,
     /// Done in part, or a check found a difference.
-    Partial = 1,
+    Partial,
     /// Nothing was done: trouble, or a command line that makes no sense.
-    Failed = 2,
+    Failed,
     /// Another run holds the lock; trying later may work (`EX_TEMPFAIL` of sysexits).
-    Busy = 75,
+    Busy,
+    /// A command the tool was asked to run ended with this code, which is passed on.
+    Command(u8),
 }
 
 impl Exit {
@@ -25,7 +26,13 @@ impl Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Partial => 1,
+            Exit::Failed => 2,
+            Exit::Busy => 75,
+            Exit::Command(code) => code,
+        })
     }
 }
 

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(false)));
 static RECEIVED: LazyLock<Arc<AtomicUsize>> = LazyLock::new(|| Arc::new(AtomicUsize::new(0)));
 
 /// The run was asked to stop. Anything holding a temporary file removes it while this travels up.
@@ -26,9 +27,16 @@ impl std::error::Error for Interrupted {}
 /// Starts noticing signals; without this call they end the process at once, as usual.
 pub fn listen() -> std::io::Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
         signal_hook::flag::register_usize(signal, Arc::clone(&RECEIVED), signal as usize)?;
     }
     Ok(())
+}
+
+/// With `true`, signals end the process at once from now on, even in the middle of a read that blocks: for a run
+/// that has nothing to clean up.
+pub fn end_at_once(yes: bool) {
+    AT_ONCE.store(yes, Ordering::Relaxed);
 }
 
 /// An error once a signal has come in. Loops that may run long ask this between two steps.

@@ -45,17 +45,6 @@ impl Excludes {
         Ok(())
     }
 
-    /// Adds the patterns of a file, one a line; empty lines and lines that start with `#` are skipped.
-    pub fn add_file(&mut self, path: &Path) -> anyhow::Result<()> {
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
-        for line in text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'))
-        {
-            self.add(line).with_context(|| format!("in {}", path.display()))?;
-        }
-        Ok(())
-    }
-
     /// Whether `path`, relative to the root of the walk, is left out.
     pub fn excludes(&self, path: &Path, is_folder: bool) -> bool {
         const SLASH_IS_LITERAL: MatchOptions = MatchOptions {
@@ -77,6 +66,13 @@ impl Excludes {
             })
             .is_some_and(|rule| rule.exclude)
     }
+}
+
+/// The patterns of a file, one a line; empty lines and lines that start with `#` are skipped.
+pub fn patterns_of(path: &Path) -> anyhow::Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    Ok(lines.map(str::to_owned).collect())
 }
 
 /// How far a walk goes.

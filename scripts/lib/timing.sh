@@ -2,11 +2,14 @@
 # Timing whole commands: medians of several runs, paired so that a drifting machine cannot favour a side.
 
 runs=${BENCH_RUNS:-5}
+# A shell line that runs, untimed, before each run: what puts back what a run used up.
+prepare=
 
-# seconds COMMAND...: wall, CPU (user + system) seconds and peak KiB of one run, on one line.
+# seconds COMMAND...: runs $prepare, then prints wall, CPU (user + system) seconds and peak KiB of one run, on one line.
 # What the command prints is thrown away; a failing command ends the section.
 seconds() {
   local out
+  bash -c "$prepare" >/dev/null || return 1
   out=$(mktemp)
   if ! command time --quiet --format '%e %U %S %M' --output "$out" "$@" >/dev/null 2>"$out.err"; then
     cat "$out.err" >&2
@@ -48,10 +51,18 @@ versus() {
     peak=$(cut -d' ' -f3 "$ours_log" | sort -n | tail -n 1)
     awk -v job="$job" -v figure="$figure" -v bar="$bar" -v a="$a" -v b="$b" -v peak="$peak" -v other="$other" 'BEGIN {
       if (a == 0) a = 0.005
+      gsub(/[|]/, "\\\\|", other)
       printf "| %s | `%s` | %s %.2f s | %.2f s | **%.1fx** | %s | %.0f MiB |\n", job, other, figure, b, a, b / a, bar, peak / 1024
     }'
     rm -f "$ours_log" "$other_log"
   done
+}
+
+# alone JOB COMMAND: a row for one run that nothing is compared with.
+alone() {
+  local figures
+  figures=$(seconds bash -c "$2") || return 1
+  awk -v job="$1" '{ printf "| %s | | wall | %.2f s | | | %.0f MiB |\n", job, $1, $3 / 1024 }' <<<"$figures"
 }
 
 # table TITLE: the heading of a section's table.

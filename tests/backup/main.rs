@@ -1,1 +1,13 @@
-//! End-to-end tests of backup.
+//! End-to-end tests of pai-backup.
+#![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
+
+mod capture;
+mod craft;
+mod exchange;
+mod fixtures;
+mod hostile;
+mod readers;
+mod roundtrip;
+mod rows;
+mod trouble;
+mod verify;

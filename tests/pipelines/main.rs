@@ -1,1 +1,4 @@
 //! End-to-end tests of pipelines.
+
+mod archive_format;
+mod readmes;

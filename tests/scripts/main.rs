@@ -1,1 +1,24 @@
 //! End-to-end tests of scripts.
+#![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
+
+mod backups;
+mod config;
+mod docker_tasks;
+mod dotenv;
+mod health;
+mod house;
+mod install;
+mod lint_cron;
+mod maintenance;
+mod nights;
+mod notify;
+mod quickstart;
+mod replays;
+mod rigs;
+mod rows;
+mod scheduling;
+mod stack;
+mod stack_backup;
+mod support;
+mod system_tasks;
+mod systemd;

@@ -1,0 +1,403 @@
+//! Gzip members (RFC 1952) with our extra fields: data, index pieces, the footer.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use libdeflater::{CompressionLvl, Compressor, Decompressor};
+use pai_common::sha256::Digest;
+
+/// Largest payload of a data member we write or accept: the largest chunk plus what a header may add.
+pub const PAYLOAD_LIMIT: usize = 8 << 20;
+/// Bytes of index that one index member carries. busybox fails on extra fields from 16,384 bytes.
+pub const INDEX_PIECE: usize = 15_900;
+/// Length of the footer member.
+pub const FOOTER_LENGTH: usize = FIXED + 4 + FOOTER_FIELD + EMPTY.len();
+
+/// gzip header up to and including XLEN.
+const FIXED: usize = 12;
+/// ID, FEXTRA, no time, no flags, unknown system: equal input gives equal bytes.
+const START: [u8; 10] = [0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255];
+/// An empty deflate stream, and the CRC and length of nothing.
+const EMPTY: [u8; 10] = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const DATA_FIELD: usize = 40;
+const FOOTER_FIELD: usize = 66;
+/// Bytes before the deflate stream of a data member.
+pub const DATA_START: usize = FIXED + 4 + DATA_FIELD;
+/// CRC-32 and length behind it.
+const TRAILER: usize = 8;
+const VERSION: u16 = 1;
+
+/// What the archive's index says of a data member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberInfo {
+    /// Bytes of the whole member.
+    pub size: u32,
+    /// Bytes of its payload.
+    pub payload: u32,
+    /// SHA-256 of the payload.
+    pub digest: Digest,
+    /// CRC-32 of the whole member's bytes: what a copy of the member is checked by.
+    pub crc: u32,
+}
+
+/// Where the index is and what it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footer {
+    /// Offset of the first index member.
+    pub index_offset: u64,
+    /// Number of data members.
+    pub members: u64,
+    /// Bytes of the deflated index.
+    pub index_deflated: u64,
+    /// Bytes of the index once inflated.
+    pub index_inflated: u64,
+    /// SHA-256 of the deflated index.
+    pub index_digest: Digest,
+}
+
+/// What the extra field of a member's header announces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Announced {
+    /// A data member.
+    Data {
+        /// SHA-256 its payload must have.
+        digest: Digest,
+        /// Bytes of the whole member.
+        size: u32,
+        /// Bytes of its payload.
+        payload: u32,
+    },
+    /// The next piece of the deflated index.
+    Index(Vec<u8>),
+    /// The footer.
+    Footer(Footer),
+}
+
+/// Why bytes are not the member they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberError {
+    /// Not one of our members.
+    NotOurs,
+    /// It claims a size that none of ours has.
+    BadSize,
+    /// The deflate stream is damaged.
+    Deflate,
+    /// The trailer's CRC-32 or length is not the payload's.
+    Trailer,
+    /// The payload's SHA-256 is not the announced one.
+    Digest,
+    /// The CRC-32 of the member's bytes is not the index's.
+    Crc,
+}
+
+impl fmt::Display for MemberError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotOurs => "no member header where one must be",
+            Self::BadSize => "a member of impossible size",
+            Self::Deflate => "a damaged deflate stream",
+            Self::Trailer => "a member's CRC-32 or length does not hold",
+            Self::Digest => "a member's SHA-256 does not hold",
+            Self::Crc => "a member's bytes are not those the index knows",
+        })
+    }
+}
+
+impl std::error::Error for MemberError {}
+
+/// Compresses payloads into members.
+pub struct Sealer {
+    compressor: Compressor,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sealer")
+    }
+}
+
+impl Sealer {
+    /// A sealer for compression `level` 1 to 9.
+    pub fn new(level: u8) -> Self {
+        let level = CompressionLvl::new(i32::from(level)).unwrap_or_default();
+        Self { compressor: Compressor::new(level) }
+    }
+
+    /// The member that holds `payload`, whose SHA-256 the caller has computed.
+    pub fn seal(&mut self, payload: &[u8], digest: Digest) -> (Vec<u8>, MemberInfo) {
+        let bound = self.compressor.deflate_compress_bound(payload.len());
+        let mut member = vec![0; DATA_START + bound + TRAILER];
+        // The bound is what the compressor itself asked for, so the buffer always suffices.
+        let deflated = self
+            .compressor
+            .deflate_compress(payload, &mut member[DATA_START..DATA_START + bound])
+            .unwrap_or_else(|_| unreachable!("a buffer of the compressor's own bound is large enough"));
+        member.truncate(DATA_START + deflated + TRAILER);
+        let size = member.len() as u32;
+        let field = &mut [0; DATA_FIELD];
+        field[..32].copy_from_slice(&digest);
+        field[32..36].copy_from_slice(&size.to_le_bytes());
+        field[36..].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        write_header(&mut member[..DATA_START], *b"PI", field);
+        let trailer = DATA_START + deflated;
+        member[trailer..trailer + 4].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
+        member[trailer + 4..].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        let crc = crc32fast::hash(&member);
+        (member, MemberInfo { size, payload: payload.len() as u32, digest, crc })
+    }
+}
+
+/// Length of a gzip header without extra fields.
+const PLAIN_START: usize = 10;
+
+impl Sealer {
+    /// A gzip member of its own around `bytes`, for files that are no archives.
+    pub fn gzip(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let bound = self.compressor.deflate_compress_bound(bytes.len());
+        let mut member = vec![0; PLAIN_START + bound];
+        member[..PLAIN_START].copy_from_slice(&START);
+        member[3] = 0; // no extra field
+        let deflated = self
+            .compressor
+            .deflate_compress(bytes, &mut member[PLAIN_START..])
+            .unwrap_or_else(|_| unreachable!("a buffer of the compressor's own bound is large enough"));
+        member.truncate(PLAIN_START + deflated);
+        member.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
+        member.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+        member
+    }
+}
+
+/// Inflates members. Digests are the caller's to check: it may have many at once.
+pub struct Opener {
+    decompressor: Decompressor,
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Opener")
+    }
+}
+
+impl Default for Opener {
+    fn default() -> Self {
+        Self { decompressor: Decompressor::new() }
+    }
+}
+
+impl Opener {
+    /// The payload of a data member and the digest it must have.
+    pub fn open(&mut self, member: &[u8]) -> Result<(Vec<u8>, Digest), MemberError> {
+        let Announced::Data { digest, size, payload } = announced(member)? else {
+            return Err(MemberError::NotOurs);
+        };
+        if size as usize != member.len() {
+            return Err(MemberError::BadSize);
+        }
+        let (body, trailer) = member[DATA_START..].split_at(member.len() - DATA_START - TRAILER);
+        let mut bytes = vec![0; payload as usize];
+        let inflated =
+            self.decompressor.deflate_decompress(body, &mut bytes).map_err(|_| MemberError::Deflate)?;
+        if inflated != bytes.len() {
+            return Err(MemberError::Deflate);
+        }
+        if trailer[..4] != crc32fast::hash(&bytes).to_le_bytes() || trailer[4..] != payload.to_le_bytes() {
+            return Err(MemberError::Trailer);
+        }
+        Ok((bytes, digest))
+    }
+}
+
+/// The empty member that carries one piece of the deflated index.
+pub fn index_member(piece: &[u8]) -> Vec<u8> {
+    empty_member(*b"PX", piece)
+}
+
+/// The footer member.
+pub fn footer_member(footer: &Footer) -> Vec<u8> {
+    let mut field = Vec::with_capacity(FOOTER_FIELD);
+    field.extend_from_slice(&VERSION.to_le_bytes());
+    for number in [footer.index_offset, footer.members, footer.index_deflated, footer.index_inflated] {
+        field.extend_from_slice(&number.to_le_bytes());
+    }
+    field.extend_from_slice(&footer.index_digest);
+    empty_member(*b"PF", &field)
+}
+
+/// What the member that starts at `bytes` is. For index and footer members all of it must be there, and
+/// every byte that is not content must be the one we write.
+pub fn announced(bytes: &[u8]) -> Result<Announced, MemberError> {
+    let header = bytes.get(..FIXED + 4).ok_or(MemberError::NotOurs)?;
+    let extra = usize::from(u16::from_le_bytes([header[10], header[11]]));
+    let length = usize::from(u16::from_le_bytes([header[14], header[15]]));
+    if header[..10] != START || extra != length + 4 {
+        return Err(MemberError::NotOurs);
+    }
+    let field = bytes.get(FIXED + 4..FIXED + extra).ok_or(MemberError::NotOurs)?;
+    let number = |at: usize| u32::from_le_bytes([field[at], field[at + 1], field[at + 2], field[at + 3]]);
+    let is_empty = || bytes[FIXED + extra..] == EMPTY;
+    match &header[12..14] {
+        b"PI" if length == DATA_FIELD => {
+            let mut digest = [0; 32];
+            digest.copy_from_slice(&field[..32]);
+            let (size, payload) = (number(32), number(36));
+            // Deflate grows incompressible data by a few bytes in 64 KiB at most.
+            let possible = DATA_START + TRAILER..=DATA_START + TRAILER + PAYLOAD_LIMIT + PAYLOAD_LIMIT / 1024;
+            if payload as usize > PAYLOAD_LIMIT || !possible.contains(&(size as usize)) {
+                return Err(MemberError::BadSize);
+            }
+            Ok(Announced::Data { digest, size, payload })
+        }
+        b"PX" if length <= INDEX_PIECE && is_empty() => Ok(Announced::Index(field.to_vec())),
+        b"PF" if length == FOOTER_FIELD && field[..2] == VERSION.to_le_bytes() && is_empty() => {
+            let long = |at: usize| u64::from(number(at)) | u64::from(number(at + 4)) << 32;
+            let mut index_digest = [0; 32];
+            index_digest.copy_from_slice(&field[34..]);
+            Ok(Announced::Footer(Footer {
+                index_offset: long(2),
+                members: long(10),
+                index_deflated: long(18),
+                index_inflated: long(26),
+                index_digest,
+            }))
+        }
+        _ => Err(MemberError::NotOurs),
+    }
+}
+
+/// Reads the next of our members from a stream, whole; `None` at the end of the stream.
+/// Bytes that are no member of ours come back as [`NextMember::Foreign`], as far as they were read.
+pub fn read_member(input: &mut impl Read) -> io::Result<Option<NextMember>> {
+    let mut bytes = vec![0; FIXED + 4];
+    let got = read_full(input, &mut bytes)?;
+    if got == 0 {
+        return Ok(None);
+    }
+    bytes.truncate(got);
+    if got < FIXED + 4 || bytes[..10] != START || !matches!(&bytes[12..14], b"PI" | b"PX" | b"PF") {
+        return Ok(Some(NextMember::Foreign(bytes)));
+    }
+    let extra = usize::from(u16::from_le_bytes([bytes[10], bytes[11]]));
+    let is_data = &bytes[12..14] == b"PI";
+    grow(input, &mut bytes, FIXED + extra.max(4) + if is_data { 0 } else { EMPTY.len() })?;
+    if let Ok(Announced::Data { size, .. }) = announced(&bytes) {
+        grow(input, &mut bytes, size as usize)?;
+    }
+    Ok(Some(match announced(&bytes) {
+        Ok(announced) => NextMember::Ours(announced, bytes),
+        Err(error) => NextMember::Broken(error, bytes),
+    }))
+}
+
+/// What [`read_member`] found.
+#[derive(Debug)]
+pub enum NextMember {
+    /// One of ours, with all its bytes (fewer if the stream ended inside it).
+    Ours(Announced, Vec<u8>),
+    /// It begins like one of ours but cannot be one.
+    Broken(MemberError, Vec<u8>),
+    /// Something else.
+    Foreign(Vec<u8>),
+}
+
+fn grow(input: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
+    let have = bytes.len();
+    bytes.resize(length.max(have), 0);
+    let got = read_full(input, &mut bytes[have..])?;
+    bytes.truncate(have + got);
+    Ok(())
+}
+
+/// Reads until `buffer` is full or the input ends; says how much it got.
+pub fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut got = 0;
+    while got < buffer.len() {
+        match input.read(&mut buffer[got..]) {
+            Ok(0) => break,
+            Ok(count) => got += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(got)
+}
+
+fn empty_member(id: [u8; 2], field: &[u8]) -> Vec<u8> {
+    let mut member = vec![0; FIXED + 4 + field.len()];
+    write_header(&mut member, id, field);
+    member.extend_from_slice(&EMPTY);
+    member
+}
+
+fn write_header(header: &mut [u8], id: [u8; 2], field: &[u8]) {
+    header[..10].copy_from_slice(&START);
+    header[10..12].copy_from_slice(&(field.len() as u16 + 4).to_le_bytes());
+    header[12..14].copy_from_slice(&id);
+    header[14..16].copy_from_slice(&(field.len() as u16).to_le_bytes());
+    header[16..].copy_from_slice(field);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pai_common::sha256::digest;
+
+    #[test]
+    fn a_sealed_payload_opens_and_every_flipped_byte_shows() {
+        let payload: Vec<u8> = (0..5000u32).flat_map(|n| (n / 3).to_le_bytes()).collect();
+        let (member, info) = Sealer::new(6).seal(&payload, digest(&payload));
+        assert_eq!(info.size as usize, member.len());
+        let (opened, announced) = Opener::default().open(&member).unwrap();
+        assert_eq!((opened, announced), (payload.clone(), info.digest));
+        for at in 0..member.len() {
+            let mut damaged = member.clone();
+            damaged[at] ^= 0x10;
+            let noticed = match Opener::default().open(&damaged) {
+                Err(_) => true,
+                Ok((bytes, announced)) => {
+                    digest(&bytes) != announced || crc32fast::hash(&damaged) != info.crc
+                }
+            };
+            assert!(noticed, "byte {at}");
+        }
+    }
+
+    #[test]
+    fn members_are_read_back_from_a_stream() {
+        let payload = b"some tar bytes".repeat(100);
+        let footer = Footer {
+            index_offset: 1 << 40,
+            members: 3,
+            index_deflated: 4,
+            index_inflated: 5,
+            index_digest: [7; 32],
+        };
+        let (data, _) = Sealer::new(6).seal(&payload, digest(&payload));
+        let stream =
+            [data.clone(), index_member(b"piece"), footer_member(&footer), b"junk".to_vec()].concat();
+        assert_eq!(footer_member(&footer).len(), FOOTER_LENGTH);
+        let mut input = &stream[..];
+        let mut next = || read_member(&mut input).unwrap();
+        assert!(matches!(next(), Some(NextMember::Ours(Announced::Data { .. }, bytes)) if bytes == data));
+        assert!(matches!(next(), Some(NextMember::Ours(Announced::Index(piece), _)) if piece == b"piece"));
+        assert!(matches!(next(), Some(NextMember::Ours(Announced::Footer(read), _)) if read == footer));
+        assert!(matches!(next(), Some(NextMember::Foreign(bytes)) if bytes == b"junk"));
+        assert!(next().is_none());
+    }
+
+    #[test]
+    fn a_plain_member_is_gzip() {
+        let mut sealer = Sealer::new(6);
+        let joined = [sealer.gzip(b"first "), sealer.gzip(b""), sealer.gzip(&vec![7; 100_000])].concat();
+        let mut out = Vec::new();
+        flate2::read::MultiGzDecoder::new(&joined[..]).read_to_end(&mut out).unwrap();
+        assert_eq!(out, [b"first ".to_vec(), vec![7; 100_000]].concat());
+    }
+
+    #[test]
+    fn the_deflate_stream_of_an_empty_member_is_empty() {
+        let mut out = Vec::new();
+        flate2::read::MultiGzDecoder::new(&index_member(b"abc")[..]).read_to_end(&mut out).unwrap();
+        assert!(out.is_empty());
+    }
+}

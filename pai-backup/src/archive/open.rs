@@ -1,0 +1,190 @@
+//! An archive on disk: its footer, its index, one member of it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use pai_common::sha256;
+
+use crate::archive::index::Index;
+use crate::archive::member::{
+    Announced, FOOTER_LENGTH, Footer, INDEX_PIECE, MemberError, MemberInfo, announced, index_member,
+};
+
+/// Why an archive has no index to go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoIndex {
+    /// It was not made by this project: a plain tar, compressed or not.
+    Foreign,
+    /// It was, but is damaged or cut; what was found.
+    Damaged(String),
+}
+
+impl std::fmt::Display for NoIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Foreign => f.write_str("not an archive with an index"),
+            Self::Damaged(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for NoIndex {}
+
+/// An open archive file.
+#[derive(Debug)]
+pub struct ArchiveFile {
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+/// An open archive file and what is known of its content.
+#[derive(Debug)]
+pub struct Archive {
+    file: ArchiveFile,
+    index: Result<Index, NoIndex>,
+}
+
+impl Archive {
+    /// Opens `path` and reads its footer and index. A file without them opens too: [`Archive::index`] says why.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let context = || format!("could not open {}", path.display());
+        let file = File::open(path).with_context(context)?;
+        let metadata = file.metadata().with_context(context)?;
+        if !metadata.is_file() {
+            anyhow::bail!("could not open {}: not a regular file", path.display());
+        }
+        let index = read_index(&file, metadata.len())
+            .with_context(|| format!("could not read {}", path.display()))?;
+        Ok(Self { file: ArchiveFile { path: path.to_owned(), file, size: metadata.len() }, index })
+    }
+
+    /// Its index, or why there is none.
+    pub fn index(&self) -> Result<&Index, &NoIndex> {
+        self.index.as_ref()
+    }
+
+    /// The archive and its index apart, for those who need both for long.
+    pub fn into_parts(self) -> (ArchiveFile, Option<Index>) {
+        (self.file, self.index.ok())
+    }
+
+    /// The file itself.
+    pub fn file(&self) -> &ArchiveFile {
+        &self.file
+    }
+}
+
+impl ArchiveFile {
+    /// Its path as it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The file, at its start, for reading it front to back.
+    pub fn rewind(&self) -> io::Result<FromStart> {
+        Ok(FromStart { file: self.file.try_clone()?, position: 0 })
+    }
+
+    /// The bytes of one data member, checked against the CRC the index has for them.
+    pub fn member(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
+        read_member_at(&self.file, offset, info)
+            .with_context(|| format!("could not read {} at byte {offset}", self.path.display()))
+    }
+}
+
+/// Reads a file from its start, with a position of its own: handles to one open file share theirs, and a
+/// thread that reads ahead for somebody who has gone may still be moving it.
+#[derive(Debug)]
+pub struct FromStart {
+    file: File,
+    position: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buf, self.position)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+}
+
+/// The bytes of the member at `offset` of `file`, checked against its CRC.
+pub fn read_member_at(file: &File, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = vec![0; info.size as usize];
+    file.read_exact_at(&mut bytes, offset)?;
+    if crc32fast::hash(&bytes) != info.crc {
+        return Err(MemberError::Crc.into());
+    }
+    Ok(bytes)
+}
+
+fn read_index(file: &File, size: u64) -> io::Result<Result<Index, NoIndex>> {
+    let mut start = vec![0; 64.min(size as usize)];
+    file.read_exact_at(&mut start, 0)?;
+    if !matches!(announced(&start), Ok(Announced::Data { .. })) {
+        return Ok(Err(NoIndex::Foreign));
+    }
+    let damaged = |what: &str| Ok(Err(NoIndex::Damaged(what.to_owned())));
+    let Some(footer_at) = size.checked_sub(FOOTER_LENGTH as u64) else {
+        return damaged("no footer: cut short");
+    };
+    let mut bytes = [0; FOOTER_LENGTH];
+    file.read_exact_at(&mut bytes, footer_at)?;
+    let Ok(Announced::Footer(footer)) = announced(&bytes) else {
+        return damaged("no footer: cut short, or something follows it");
+    };
+    let Some(region) = index_region(&footer, footer_at) else {
+        return damaged("the footer contradicts the length of the file");
+    };
+    let mut bytes = vec![0; region];
+    file.read_exact_at(&mut bytes, footer.index_offset)?;
+    Ok(join_index(&bytes, &footer).map_err(|what| NoIndex::Damaged(what.to_owned())))
+}
+
+/// Length of the index members, if the footer's figures fit the file.
+fn index_region(footer: &Footer, footer_at: u64) -> Option<usize> {
+    let pieces = footer.index_deflated.div_ceil(INDEX_PIECE as u64);
+    let overhead = index_member(b"").len() as u64;
+    let region = footer.index_deflated.checked_add(pieces.checked_mul(overhead)?)?;
+    (footer.index_offset.checked_add(region)? == footer_at).then_some(())?;
+    usize::try_from(region).ok()
+}
+
+fn join_index(mut bytes: &[u8], footer: &Footer) -> Result<Index, &'static str> {
+    let mut deflated = Vec::with_capacity(bytes.len());
+    let overhead = index_member(b"").len();
+    while !bytes.is_empty() {
+        let (member, rest) = bytes.split_at(bytes.len().min(INDEX_PIECE + overhead));
+        let Ok(Announced::Index(piece)) = announced(member) else { return Err("a damaged index member") };
+        deflated.extend_from_slice(&piece);
+        bytes = rest;
+    }
+    parse_index(&deflated, footer)
+}
+
+/// The index behind its footer's digest, if its figures agree with the footer's.
+pub fn parse_index(deflated: &[u8], footer: &Footer) -> Result<Index, &'static str> {
+    if deflated.len() as u64 != footer.index_deflated {
+        return Err("the index contradicts the footer: another length");
+    }
+    if sha256::digest(deflated) != footer.index_digest {
+        return Err("the index does not have the SHA-256 its footer gives");
+    }
+    let index = Index::read(deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
+    if index.data_size() != footer.index_offset {
+        return Err("the index contradicts the footer: its members do not end where it starts");
+    }
+    if index.member_count() != footer.members {
+        return Err("the index contradicts the footer: another number of members");
+    }
+    Ok(index)
+}

@@ -1,0 +1,99 @@
+//! Members in order, then index and footer.
+
+use std::io::{self, Write};
+
+use pai_common::sha256::{self, Sha256};
+
+use crate::archive::header::BLOCK;
+use crate::archive::index::{About, Group, IndexWriter, Totals};
+use crate::archive::member::{Footer, INDEX_PIECE, Sealer, footer_member, index_member};
+
+/// Writes one archive front to back; nothing is ever sought, so a pipe will do.
+#[derive(Debug)]
+pub struct ArchiveWriter<W> {
+    sink: Sink<W>,
+    index: IndexWriter,
+    level: u8,
+}
+
+/// Bytes on their way out, counted and perhaps hashed.
+#[derive(Debug)]
+struct Sink<W> {
+    out: W,
+    offset: u64,
+    whole: Option<Sha256>,
+}
+
+impl<W: Write> Sink<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(whole) = &mut self.whole {
+            whole.update(bytes);
+        }
+        self.offset += bytes.len() as u64;
+        self.out.write_all(bytes)
+    }
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Written<W> {
+    /// Where it was written to.
+    pub out: W,
+    /// Bytes of the whole archive.
+    pub size: u64,
+    /// Sums over its entries.
+    pub totals: Totals,
+    /// SHA-256 of the whole archive, if asked for.
+    pub digest: Option<sha256::Digest>,
+}
+
+impl<W: Write> ArchiveWriter<W> {
+    /// Starts an archive. With `digest` the SHA-256 of all its bytes is kept.
+    pub fn new(out: W, about: &About, digest: bool) -> io::Result<Self> {
+        let sink = Sink { out, offset: 0, whole: digest.then(Sha256::new) };
+        Ok(Self { sink, index: IndexWriter::new(about)?, level: about.level })
+    }
+
+    /// Writes one sealed member; the group it belongs to follows with [`ArchiveWriter::group`].
+    pub fn member(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sink.write(bytes)
+    }
+
+    /// Puts the group whose members were just written into the index.
+    pub fn group(&mut self, group: &Group) -> io::Result<()> {
+        self.index.group(group)
+    }
+
+    /// Bytes written so far: where the next member starts.
+    pub fn offset(&self) -> u64 {
+        self.sink.offset
+    }
+
+    /// Writes the end of the tar stream, the index and the footer.
+    pub fn finish(mut self) -> io::Result<Written<W>> {
+        let end = [0; 2 * BLOCK];
+        let (bytes, info) = Sealer::new(self.level).seal(&end, sha256::digest(&end));
+        self.member(&bytes)?;
+        self.group(&Group { members: vec![info], records: Vec::new() })?;
+        let Self { mut sink, index, .. } = self;
+        let index = index.finish()?;
+        let footer = Footer {
+            index_offset: sink.offset,
+            members: index.members,
+            index_deflated: index.deflated.len() as u64,
+            index_inflated: index.inflated,
+            index_digest: sha256::digest(&index.deflated),
+        };
+        for piece in index.deflated.chunks(INDEX_PIECE) {
+            sink.write(&index_member(piece))?;
+        }
+        sink.write(&footer_member(&footer))?;
+        sink.out.flush()?;
+        Ok(Written {
+            out: sink.out,
+            size: sink.offset,
+            totals: index.totals,
+            digest: sink.whole.map(Sha256::finish),
+        })
+    }
+}

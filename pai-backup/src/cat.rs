@@ -1,0 +1,98 @@
+//! `cat`: one file of an archive to stdout.
+
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use pai_common::exit::Exit;
+use pai_common::output::stdout_result;
+
+use crate::Context;
+use crate::archive::index::{Group, Record};
+use crate::archive::open::Archive;
+use crate::archive::reader::TarEntry;
+use crate::cli::Cat;
+use crate::contents;
+use crate::entry::Kind;
+
+/// Runs `cat`.
+pub fn run(args: &Cat, run: &Context<'_>) -> anyhow::Result<Exit> {
+    let archive = run.open(&args.archive)?;
+    let wanted: PathBuf = args.path.components().collect();
+    let mut out = BufWriter::with_capacity(256 << 10, io::stdout().lock());
+    if archive.index().is_ok() {
+        cat_indexed(&archive, &wanted, &mut out)?;
+    } else {
+        cat_scanned(&archive, &wanted, run.threads(), &mut out)?;
+    }
+    stdout_result(out.flush())?;
+    Ok(Exit::Done)
+}
+
+fn cat_indexed(archive: &Archive, wanted: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+    let (offset, group, record) = find(archive, wanted)?;
+    match record.entry.kind {
+        Kind::File => {
+            let (found, mut reader) = contents::open_entry(archive.file(), offset, &group, &record)?;
+            write_content(&found, &mut reader.data(), out)
+        }
+        Kind::HardLink => cat_indexed(archive, &record.entry.link, out),
+        kind => bail!("could not show {}: it is a {}", wanted.display(), kind.word()),
+    }
+}
+
+fn find(archive: &Archive, wanted: &Path) -> anyhow::Result<(u64, Group, Record)> {
+    let index = archive.index().map_err(Clone::clone)?;
+    for group in index.groups() {
+        let (offset, group) = group?;
+        if let Some(record) = group.records.iter().find(|record| record.entry.path == wanted).cloned() {
+            return Ok((offset, group, record));
+        }
+    }
+    bail!("could not find {} in {}", wanted.display(), archive.file().path().display())
+}
+
+fn cat_scanned(archive: &Archive, wanted: &Path, threads: usize, out: &mut impl Write) -> anyhow::Result<()> {
+    let path = archive.file().path();
+    let mut reader = contents::scan(archive, threads)?;
+    while let Some(found) =
+        reader.next_entry().with_context(|| format!("could not read {}", path.display()))?
+    {
+        // Archives of `tar -C folder .` call everything ./name.
+        if found.entry.path.components().collect::<PathBuf>() == wanted.components().collect::<PathBuf>()
+            || found.entry.path.strip_prefix(".").is_ok_and(|rest| rest == wanted)
+        {
+            return match found.entry.kind {
+                Kind::File => write_content(&found, &mut reader.data(), out),
+                Kind::HardLink => cat_scanned(archive, &found.entry.link, threads, out),
+                kind => bail!("could not show {}: it is a {}", wanted.display(), kind.word()),
+            };
+        }
+    }
+    bail!("could not find {} in {}", wanted.display(), path.display())
+}
+
+fn write_content(found: &TarEntry, stored: &mut impl Read, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut checked = Checked { stored, error: None };
+    let written = contents::expand(found.sparse.as_ref(), found.entry.size, &mut checked, out);
+    match checked.error {
+        // What went wrong with the archive is not stdout's trouble.
+        Some(error) => Err(error).with_context(|| format!("could not read {}", found.entry.path.display())),
+        None => stdout_result(written),
+    }
+}
+
+/// Remembers a read error, so that it can be told from a write error.
+struct Checked<'a, R> {
+    stored: &'a mut R,
+    error: Option<io::Error>,
+}
+
+impl<R: Read> Read for Checked<'_, R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.stored.read(buf).map_err(|error| {
+            self.error = Some(error);
+            io::Error::other("unreadable")
+        })
+    }
+}

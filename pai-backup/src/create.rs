@@ -1,0 +1,362 @@
+//! `create`: a new archive of the workspace; then, and only then, old ones go.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use pai_common::atomic::{self, AtomicFile};
+use pai_common::clock::{Clock, Timestamp, Zone};
+use pai_common::console::Console;
+use pai_common::exit::Exit;
+use pai_common::home::{Home, ensure_private_folder};
+use pai_common::joblog::{JobLog, Level, Style};
+use pai_common::lock::DirLock;
+use pai_common::output::Output;
+use pai_common::sha256;
+use pai_common::units::human_size;
+use pai_common::walk::{self, Excludes};
+
+use crate::archive::index::{About, Selection, Totals};
+use crate::archive::writer::{ArchiveWriter, Written};
+use crate::cli::{Create, Format};
+use crate::pack::{self, Tally};
+use crate::reuse::{Known, Parent};
+use crate::shelf::{self, Shelf};
+use crate::source::{self, Sources};
+use crate::zip::ZipArchive;
+use crate::{Context as Run, shell};
+
+/// Compression level unless told: `docs/archive-format.md` has the figures.
+pub(crate) const DEFAULT_LEVEL: u8 = 6;
+const DEFAULT_RETENTION_DAYS: u32 = 30;
+const IGNORE_FILE: &str = ".paiignore";
+
+/// Runs `create`.
+pub fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
+    let home = Home::resolve(run.place.home.as_deref())?;
+    ensure_private_folder(&home.logs())?;
+    let mut log = JobLog::open(&home.logs().join("backup.log"), Style::Bracketed, run.clock)?;
+    log.info(format_args!("Starting backup (dry_run={})", args.dry_run))?;
+    match back_up(args, &home, &mut log, run) {
+        Ok(()) => {
+            log.info("Backup finished")?;
+            Ok(Exit::partial_if(run.console.complaints() > 0))
+        }
+        Err(error) => {
+            // The disk may be full: then the log cannot tell either, and the error itself is what counts.
+            let _ = log.log(Level::Error, format_args!("Backup failed: {error:#}"));
+            Err(error)
+        }
+    }
+}
+
+/// Plans, then shows or does it. Whatever fails, the log has to tell: cron's mail may go nowhere.
+fn back_up(args: &Create, home: &Home, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+    let plan = Plan::new(args, home, run)?;
+    ensure_private_folder(plan.shelf.folder())?;
+    if args.dry_run { plan.show(log, run) } else { plan.carry_out(log, run) }
+}
+
+/// Everything a run has decided before it touches anything.
+struct Plan<'a> {
+    args: &'a Create,
+    root: PathBuf,
+    shelf: Shelf,
+    names: Vec<PathBuf>,
+    options: walk::Options,
+    selection: Selection,
+    retention_days: Option<u32>,
+    level: u8,
+    threads: usize,
+}
+
+impl<'a> Plan<'a> {
+    fn new(args: &'a Create, home: &Home, run: &Run<'_>) -> anyhow::Result<Self> {
+        let retention_days = retention_days(args)?;
+        warn_of_foreign_owner(home.root(), run.console);
+        let root = home.root().to_owned();
+        let patterns = patterns(args, &root)?;
+        let mut excludes = Excludes::default();
+        for pattern in &patterns {
+            excludes.add(pattern)?;
+        }
+        let selection = Selection {
+            paths: args.paths.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            excludes: patterns,
+            no_caches: args.exclude_caches,
+            one_file_system: args.one_file_system,
+        };
+        let rotates = !args.no_rotate && args.output.is_none() && args.format == Format::TarGz;
+        let options = walk::Options {
+            excludes,
+            skip_caches: args.exclude_caches,
+            one_file_system: args.one_file_system,
+        };
+        Ok(Self {
+            names: source::top_level(&root, &args.paths)?,
+            shelf: run.shelf(Some(home))?,
+            root,
+            options,
+            selection,
+            retention_days: rotates.then_some(retention_days),
+            level: args.level.unwrap_or(DEFAULT_LEVEL),
+            threads: run.threads(),
+            args,
+        })
+    }
+
+    /// What would be done, from the same walk that a real run makes.
+    fn show(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+        let target = self.args.output.clone().unwrap_or_else(|| self.free_name(run));
+        log.raw(&self.tar_line(&target))?;
+        let mut totals = Totals::default();
+        self.sources(None, run.console).visit(&self.names, |source| {
+            totals.count(&source.entry);
+            Ok(())
+        })?;
+        run.console.note(format_args!(
+            "would archive {} entries ({} files, {}) to {}",
+            totals.entries,
+            totals.files,
+            human_size(totals.bytes),
+            target.display()
+        ));
+        if let Some(days) = self.retention_days {
+            for stored in self.shelf.expired(days, run.clock.now(), Some(&target))? {
+                run.console.note(format_args!("would remove {}", stored.path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+        let _lock = DirLock::acquire(self.shelf.folder(), self.args.wait)?;
+        self.shelf.remove_abandoned(run.console)?;
+        match &self.args.output {
+            Some(output) if output.as_os_str() == "-" => match self.args.format {
+                Format::TarGz => self.stream(run),
+                Format::Zip => bail!("a zip cannot be streamed: its sizes are written after its data"),
+            },
+            Some(output) => self.archive_to(output, log, run),
+            None => {
+                self.archive_to(&self.free_name(run), log, run)?;
+                self.rotate(log, run)
+            }
+        }
+    }
+
+    fn archive_to(&self, target: &Path, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+        let file = AtomicFile::create(target, 0o600)?;
+        let own = file.temp().canonicalize().ok();
+        match self.args.format {
+            Format::Zip => self.write_zip(file, own.as_deref(), run)?.commit()?,
+            Format::TarGz => {
+                let reader = file.file().try_clone().context("could not read back what is written")?;
+                let written = self.write(file, Some(reader), own.as_deref(), run)?;
+                written.out.commit()?;
+                if let Some(digest) = written.digest {
+                    write_sidecar(target, &digest)?;
+                }
+            }
+        }
+        log.info(format_args!("Created archive {}", target.display()))?;
+        let mut out = Output::stdout(false);
+        out.line(target.as_os_str().as_encoded_bytes())?;
+        out.finish()
+    }
+
+    /// An archive on stdout. A reader that goes away is a failed backup, not a reader that had enough.
+    fn stream(&self, run: &Run<'_>) -> anyhow::Result<()> {
+        let out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+        let mut written = self.write(out, None, None, run)?;
+        written.out.flush().context("could not write the archive to stdout")
+    }
+
+    /// Writes the archive to `out`. `reader` reads it back, so that what it holds already can be copied.
+    fn write<W: Write>(
+        &self,
+        out: W,
+        reader: Option<File>,
+        own: Option<&Path>,
+        run: &Run<'_>,
+    ) -> anyhow::Result<Written<W>> {
+        let about = self.about(run.clock);
+        let parent = if self.args.full { None } else { self.parent(&about, run.console) };
+        let job = pack::Job {
+            root: &self.root,
+            names: &self.names,
+            options: &self.options,
+            own,
+            xattrs: about.xattrs,
+            level: self.level,
+            threads: self.threads,
+            known: Known::new(parent.as_ref(), reader),
+            reread: self.args.reread.unwrap_or(0.0),
+        };
+        let mut writer = ArchiveWriter::new(out, &about, self.args.sha256)?;
+        let tally = pack::pack(&job, &mut writer, run.console)?;
+        let written = writer.finish().context("could not write the archive")?;
+        report(run.console, &written.totals, written.size, tally);
+        Ok(written)
+    }
+
+    fn write_zip(&self, file: AtomicFile, own: Option<&Path>, run: &Run<'_>) -> anyhow::Result<AtomicFile> {
+        let mut zip = ZipArchive::new(file, &self.root, self.level, run.console);
+        self.sources(own, run.console).visit(&self.names, |source| zip.add(&source))?;
+        let (file, totals) = zip.finish()?;
+        if totals.files == 0 {
+            bail!("no file to archive: no empty zip is made");
+        }
+        Ok(file)
+    }
+
+    fn free_name(&self, run: &Run<'_>) -> PathBuf {
+        match self.args.format {
+            Format::TarGz => self.shelf.free_name(run.clock.now()),
+            Format::Zip => self.shelf.free_name_with(run.clock.now(), ".zip"),
+        }
+    }
+
+    fn about(&self, clock: Clock) -> About {
+        let now = clock.now();
+        // A fixed clock must not make files look settled that were written after the walk began.
+        let walk = now.min(Timestamp::now());
+        About {
+            format: 1,
+            by: concat!("pai-backup ", env!("CARGO_PKG_VERSION")).to_owned(),
+            made: now.rfc3339(Zone::Local),
+            root: self.root.to_string_lossy().into_owned(),
+            selection: self.selection.clone(),
+            level: self.level,
+            encoder: "libdeflate".to_owned(),
+            xattrs: !self.args.no_xattrs,
+            walk: (walk.secs(), walk.nanos()),
+        }
+    }
+
+    /// The newest good archive, if chunks can be taken from it.
+    fn parent(&self, about: &About, console: &Console) -> Option<Parent> {
+        let archive = self.shelf.newest_good(console).ok()?;
+        // A root that is not UTF-8 is recorded inexactly, so it proves nothing.
+        self.root.to_str()?;
+        Parent::new(archive, about).ok().flatten()
+    }
+
+    fn rotate(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+        let Some(days) = self.retention_days else { return Ok(()) };
+        let minutes = format!("+{}", u64::from(days) * 1440);
+        let mut find = shell::line([OsStr::new("find"), self.shelf.folder().as_os_str()]);
+        find.push(b' ');
+        let pattern = self.shelf.pattern();
+        find.extend(shell::line(["-maxdepth", "1", "-name", &pattern, "-mmin", &minutes, "-delete"]));
+        log.raw(&find)?;
+        for stored in self.shelf.expired(days, run.clock.now(), None)? {
+            match shelf::remove(&stored.path) {
+                Ok(()) => log.raw(stored.path.as_os_str().as_encoded_bytes())?,
+                Err(error) => run.console.complain(format_args!("{error:#}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// The tar command that makes an archive with the same members.
+    fn tar_line(&self, target: &Path) -> Vec<u8> {
+        let mut words: Vec<&OsStr> = vec!["tar".as_ref(), "-czf".as_ref(), target.as_os_str()];
+        let excludes: Vec<String> =
+            self.selection.excludes.iter().map(|pattern| format!("--exclude={pattern}")).collect();
+        words.extend(excludes.iter().map(OsStr::new));
+        words.extend([OsStr::new("-C"), self.root.as_os_str()]);
+        if self.names.iter().any(|name| name.as_os_str().as_encoded_bytes().starts_with(b"-")) {
+            words.push("--".as_ref());
+        }
+        words.extend(self.names.iter().map(|name| name.as_os_str()));
+        shell::line(words)
+    }
+
+    fn sources<'b>(&'b self, own: Option<&'b Path>, console: &'b Console) -> Sources<'b> {
+        Sources::new(&self.root, &self.options, own, console)
+    }
+}
+
+/// Archives `names` below `root` into `file`, whole and without a parent: the copy a restore keeps.
+pub fn archive_paths(
+    root: &Path,
+    names: Vec<PathBuf>,
+    file: AtomicFile,
+    run: &Run<'_>,
+) -> anyhow::Result<()> {
+    let args = Create { full: true, ..Create::default() };
+    let plan = Plan {
+        selection: Selection {
+            paths: names.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            ..Selection::default()
+        },
+        args: &args,
+        root: root.to_owned(),
+        shelf: run.shelf(None)?,
+        names,
+        options: walk::Options::default(),
+        retention_days: None,
+        level: DEFAULT_LEVEL,
+        threads: run.threads(),
+    };
+    plan.write(file, None, None, run)?.out.commit()
+}
+
+fn write_sidecar(archive: &Path, digest: &sha256::Digest) -> anyhow::Result<()> {
+    let name = archive.file_name().unwrap_or_default().to_string_lossy();
+    let line = format!("{}  {name}\n", sha256::to_hex(digest));
+    atomic::write(&shelf::sidecar(archive), 0o600, line.as_bytes())
+}
+
+fn retention_days(args: &Create) -> anyhow::Result<u32> {
+    let (name, value) = match &args.retention_days {
+        Some(value) => ("--retention-days", value.clone()),
+        None => match std::env::var_os("RETENTION_DAYS") {
+            Some(value) => ("RETENTION_DAYS", value.to_string_lossy().into_owned()),
+            None => return Ok(DEFAULT_RETENTION_DAYS),
+        },
+    };
+    match value.trim().parse() {
+        Ok(days) => Ok(days),
+        Err(_) => bail!("{name} is {value:?}: not a number of days such as 30"),
+    }
+}
+
+fn patterns(args: &Create, root: &Path) -> anyhow::Result<Vec<String>> {
+    let mut patterns = Vec::new();
+    let ignore = root.join(IGNORE_FILE);
+    if ignore.exists() {
+        patterns.extend(walk::patterns_of(&ignore)?);
+    }
+    for file in &args.exclude_from {
+        patterns.extend(walk::patterns_of(file)?);
+    }
+    patterns.extend(args.exclude.iter().cloned());
+    Ok(patterns)
+}
+
+/// root on somebody's tree (WSL's usual slip) leaves archives that its owner cannot read.
+fn warn_of_foreign_owner(root: &Path, console: &Console) {
+    use std::os::unix::fs::MetadataExt;
+    let owner = root.metadata().map_or(0, |metadata| metadata.uid());
+    if rustix::process::geteuid().is_root() && owner != 0 {
+        console.warn(format_args!(
+            "running as root, but {} belongs to user {owner}: run as that user, or archives and logs will be root's",
+            root.display()
+        ));
+    }
+}
+
+fn report(console: &Console, totals: &Totals, size: u64, tally: Tally) {
+    let share = tally.reused as f64 * 100.0 / (tally.reused + tally.fresh).max(1) as f64;
+    console.detail(format_args!(
+        "{} entries, {} files, {} in {} ({share:.1} % reused)",
+        totals.entries,
+        totals.files,
+        human_size(totals.bytes),
+        human_size(size)
+    ));
+}

@@ -1,0 +1,255 @@
+//! `list`: the archives of a folder, or the entries of one.
+
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use pai_common::clock::{Timestamp, Zone};
+use pai_common::exit::Exit;
+use pai_common::output::Output;
+use pai_common::sha256::{self, Digest};
+use pai_common::units::human_size;
+use serde::Serialize;
+
+use crate::Context;
+use crate::archive::open::Archive;
+use crate::cli::List;
+use crate::contents::{self, Listed};
+use crate::entry::Kind;
+use crate::shelf::Stored;
+
+/// Runs `list`.
+pub fn run(args: &List, run: &Context<'_>) -> anyhow::Result<Exit> {
+    let mut out = Output::stdout(args.json);
+    match &args.archive {
+        None => list_archives(run, &mut out)?,
+        Some(named) => {
+            let archive = run.open(named)?;
+            if args.sha256 {
+                list_digests(&archive, run, &mut out)?;
+            } else {
+                list_entries(&archive, args.long, run, &mut out)?;
+            }
+        }
+    }
+    out.finish()?;
+    Ok(Exit::partial_if(run.console.complaints() > 0))
+}
+
+/// One archive of the folder.
+#[derive(Debug, Serialize)]
+struct ArchiveRow {
+    r#type: &'static str,
+    path: PathBuf,
+    time: Timestamp,
+    size: u64,
+    files: Option<u64>,
+    content: Option<u64>,
+    /// Share of its compressed bytes that the archive before it holds too.
+    reused: Option<f64>,
+    good: bool,
+    why: Option<String>,
+}
+
+fn list_archives(run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
+    let mut rows: Vec<ArchiveRow> = Vec::new();
+    let mut members_before: HashSet<Digest> = HashSet::new();
+    // Oldest first, since each is compared with the one before it.
+    for stored in run.shelf(None)?.list()?.into_iter().rev() {
+        rows.push(archive_row(stored, &mut members_before));
+    }
+    for row in rows.iter().rev() {
+        out.record(row, |text| {
+            let count = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+            let reused = row.reused.map_or("-".to_owned(), |share| format!("{:.0}%", share * 100.0));
+            let verdict = row.why.as_deref().unwrap_or("good");
+            writeln!(
+                text,
+                "{}  {:>10}  {:>8} files  {:>5} reused  {}  {verdict}",
+                row.time,
+                human_size(row.size),
+                count(row.files),
+                reused,
+                row.path.display()
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn archive_row(stored: Stored, members_before: &mut HashSet<Digest>) -> ArchiveRow {
+    let mut row = ArchiveRow {
+        r#type: "archive",
+        path: stored.path,
+        time: stored.time,
+        size: 0,
+        files: None,
+        content: None,
+        reused: None,
+        good: false,
+        why: None,
+    };
+    let archive = match Archive::open(&row.path) {
+        Ok(archive) => archive,
+        Err(error) => {
+            row.why = Some(format!("{error:#}"));
+            return row;
+        }
+    };
+    row.size = archive.file().size();
+    match archive.index().map_err(ToString::to_string).and_then(|index| {
+        let members = index.members().map_err(|error| error.to_string())?;
+        Ok((index.totals(), index.data_size(), members))
+    }) {
+        Err(why) => row.why = Some(why),
+        Ok((totals, size, groups)) => {
+            let members: Vec<_> = groups.into_iter().flat_map(|group| group.members).collect();
+            let known = members.iter().filter(|info| members_before.contains(&info.digest));
+            let shared: u64 = known.map(|info| u64::from(info.size)).sum();
+            *members_before = members.iter().map(|info| info.digest).collect();
+            row.files = Some(totals.files);
+            row.content = Some(totals.bytes);
+            row.reused = Some(shared as f64 / size.max(1) as f64);
+            row.good = true;
+        }
+    }
+    row
+}
+
+/// One entry of an archive.
+#[derive(Debug, Serialize)]
+struct EntryRow<'a> {
+    r#type: &'static str,
+    path: std::borrow::Cow<'a, str>,
+    kind: &'static str,
+    mode: String,
+    uid: u64,
+    gid: u64,
+    size: u64,
+    mtime: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<std::borrow::Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+fn list_entries(archive: &Archive, long: bool, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
+    contents::visit(archive, false, run.threads(), run.console, |listed| {
+        let entry = &listed.entry;
+        let row = EntryRow {
+            r#type: "entry",
+            path: entry.path.to_string_lossy(),
+            kind: entry.kind.word(),
+            mode: format!("{:04o}", entry.mode),
+            uid: entry.uid,
+            gid: entry.gid,
+            size: entry.size,
+            mtime: entry.mtime,
+            link: (!entry.link.as_os_str().is_empty()).then(|| entry.link.to_string_lossy()),
+            sha256: listed.digest.as_ref().map(sha256::to_hex),
+        };
+        out.record(&row, |text| if long { long_line(&listed, text) } else { name_line(&listed, text) })
+    })
+}
+
+fn name_line(listed: &Listed, text: &mut dyn Write) -> io::Result<()> {
+    text.write_all(listed.entry.path.as_os_str().as_bytes())?;
+    text.write_all(if listed.entry.kind == Kind::Folder { b"/\n" } else { b"\n" })
+}
+
+fn long_line(listed: &Listed, text: &mut dyn Write) -> io::Result<()> {
+    let entry = &listed.entry;
+    let civil = entry.mtime.civil(Zone::Local);
+    let mode = permissions(entry.kind, entry.mode);
+    write!(text, "{mode} {}/{} {:>12} {} {} ", entry.uid, entry.gid, entry.size, civil.date(), civil.time())?;
+    text.write_all(entry.path.as_os_str().as_bytes())?;
+    if !entry.link.as_os_str().is_empty() {
+        text.write_all(if entry.kind == Kind::HardLink { b" link to " } else { b" -> " })?;
+        text.write_all(entry.link.as_os_str().as_bytes())?;
+    }
+    text.write_all(if entry.kind == Kind::Folder { b"/\n" } else { b"\n" })
+}
+
+/// `drwxr-x---`, as `ls -l` writes it.
+fn permissions(kind: Kind, mode: u32) -> String {
+    let mut text: Vec<char> = "rwxrwxrwx".chars().collect();
+    for (bit, letter) in text.iter_mut().rev().enumerate() {
+        if mode & (1 << bit) == 0 {
+            *letter = '-';
+        }
+    }
+    for (bit, at, set) in [(0o4000, 2, 's'), (0o2000, 5, 's'), (0o1000, 8, 't')] {
+        if mode & bit != 0 {
+            text[at] = if text[at] == 'x' { set } else { set.to_ascii_uppercase() };
+        }
+    }
+    std::iter::once(kind.letter()).chain(text).collect()
+}
+
+/// `sha256sum` lines; a hard link has the digest of the file it names.
+fn list_digests(archive: &Archive, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
+    let mut linked: HashMap<PathBuf, Option<Digest>> = HashMap::new();
+    contents::visit(archive, false, run.threads(), run.console, |listed| {
+        if listed.entry.kind == Kind::HardLink {
+            linked.insert(listed.entry.link, None);
+        }
+        Ok(())
+    })?;
+    contents::visit(archive, true, run.threads(), run.console, |listed| {
+        if let Some(slot) = linked.get_mut(&listed.entry.path) {
+            *slot = listed.digest;
+        }
+        let target = linked.get(&listed.entry.link).copied().flatten();
+        match listed.digest.or(if listed.entry.kind == Kind::HardLink { target } else { None }) {
+            Some(digest) => out.bytes(&checksum_line(&digest, &listed.entry.path)),
+            None => Ok(()),
+        }
+    })
+}
+
+/// A line that `sha256sum -c` reads: a name with a backslash or a line end is escaped, and says so first.
+fn checksum_line(digest: &Digest, path: &Path) -> Vec<u8> {
+    let name = path.as_os_str().as_bytes();
+    let mut line = Vec::with_capacity(name.len() + 68);
+    if name.iter().any(|byte| b"\\\n\r".contains(byte)) {
+        line.push(b'\\');
+    }
+    line.extend_from_slice(sha256::to_hex(digest).as_bytes());
+    line.extend_from_slice(b"  ");
+    for &byte in name {
+        match byte {
+            b'\\' => line.extend_from_slice(b"\\\\"),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            _ => line.push(byte),
+        }
+    }
+    line.push(b'\n');
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_read_as_in_ls() {
+        for (kind, mode, text) in [
+            (Kind::File, 0o644, "-rw-r--r--"),
+            (Kind::Folder, 0o1777, "drwxrwxrwt"),
+            (Kind::File, 0o4755, "-rwsr-xr-x"),
+            (Kind::File, 0o2644, "-rw-r-Sr--"),
+            (Kind::Symlink, 0o777, "lrwxrwxrwx"),
+        ] {
+            assert_eq!(permissions(kind, mode), text);
+        }
+    }
+
+    #[test]
+    fn checksum_lines_escape_as_sha256sum_does() {
+        let line = checksum_line(&[0; 32], Path::new("a\\b\nc"));
+        assert!(line.starts_with(b"\\0000") && line.ends_with(b"  a\\\\b\\nc\n"));
+        assert!(checksum_line(&[0; 32], Path::new("plain")).starts_with(b"0000"));
+    }
+}

@@ -1,0 +1,109 @@
+//! Sources in, members out: what `create` does between the walk and the finished archive.
+//!
+//! One thread walks, groups and cuts large files (`plan`); the others read small files, hash and compress
+//! (`seal`); this one writes the results in order.
+
+mod plan;
+mod read;
+mod seal;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use pai_common::console::Console;
+use pai_common::progress::Progress;
+use pai_common::walk;
+
+use crate::archive::index::Group;
+use crate::archive::member::MemberInfo;
+use crate::archive::writer::ArchiveWriter;
+use crate::pack::plan::Planner;
+use crate::pack::seal::{Sealed, Worker};
+use crate::pipeline;
+use crate::reuse::Known;
+use crate::source::Sources;
+
+/// What is packed, and how.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The folder the entries' paths are relative to.
+    pub root: &'a Path,
+    /// Top-level names, in order.
+    pub names: &'a [PathBuf],
+    /// Excludes and the like.
+    pub options: &'a walk::Options,
+    /// The archive being written, if it could lie inside the root.
+    pub own: Option<&'a Path>,
+    /// Keep extended attributes.
+    pub xattrs: bool,
+    /// Compression level.
+    pub level: u8,
+    /// Worker threads.
+    pub threads: usize,
+    /// Where chunks can be copied from.
+    pub known: Known<'a>,
+    /// Share of the unchanged chunks to read anyway, 0 to 1.
+    pub reread: f64,
+}
+
+/// Bytes of compressed members, by where they came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Copied, from the parent or from this archive.
+    pub reused: u64,
+    /// Compressed now.
+    pub fresh: u64,
+}
+
+/// Packs everything into `writer`. Files that could not be read are complained of and left out.
+pub fn pack<W: Write>(
+    job: &Job<'_>,
+    writer: &mut ArchiveWriter<W>,
+    console: &Console,
+) -> anyhow::Result<Tally> {
+    let progress =
+        Progress::bytes(console, "archiving", job.known.parent.map(|parent| parent.totals().bytes));
+    let mut tally = Tally::default();
+    let mut open_group: Vec<MemberInfo> = Vec::new();
+    pipeline::ordered(
+        job.threads,
+        |submit| {
+            let mut planner = Planner::new(job, submit, console, &progress);
+            Sources::new(job.root, job.options, job.own, console)
+                .visit(job.names, |source| planner.take(source))?;
+            planner.finish()
+        },
+        || Worker::new(job, console, &progress),
+        |worker: &mut Worker<'_>, chunks| worker.seal(chunks),
+        |sealed| {
+            pai_common::signal::check()?;
+            for sealed in sealed {
+                write_sealed(job, writer, sealed, &mut open_group, &mut tally)
+                    .context("could not write the archive")?;
+            }
+            Ok(())
+        },
+    )?;
+    Ok(tally)
+}
+
+fn write_sealed<W: Write>(
+    job: &Job<'_>,
+    writer: &mut ArchiveWriter<W>,
+    sealed: Sealed,
+    open_group: &mut Vec<MemberInfo>,
+    tally: &mut Tally,
+) -> std::io::Result<()> {
+    match sealed {
+        Sealed::Member { bytes, info, reused } => {
+            let offset = writer.offset();
+            writer.member(&bytes)?;
+            job.known.written(offset, info);
+            open_group.push(info);
+            *(if reused { &mut tally.reused } else { &mut tally.fresh }) += bytes.len() as u64;
+            Ok(())
+        }
+        Sealed::GroupEnd(records) => writer.group(&Group { members: std::mem::take(open_group), records }),
+    }
+}

@@ -1,0 +1,199 @@
+//! Entries to chunks, chunks to batches: the thread that walks.
+
+use pai_common::console::Console;
+use pai_common::progress::Progress;
+
+use crate::archive::header::{self, BLOCK};
+use crate::archive::index::{Group, Record};
+use crate::chunk::{self, Grouper, LARGEST_PIECE};
+use crate::content::ContentHash;
+use crate::entry::Kind;
+use crate::pack::Job;
+use crate::pack::read::{self, StoredReader};
+use crate::pack::seal::{Chunk, Origin, Sealed};
+use crate::pipeline::Submit;
+use crate::reuse::Unchanged;
+use crate::source::Source;
+
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+
+/// All batches in flight together hold about this much.
+const IN_FLIGHT: u64 = 24 << 20;
+/// A batch is no larger, so that work spreads; wide enough that many digests run side by side.
+const BATCH: u64 = 4 << 20;
+
+/// What an entry's metadata takes in memory, roughly.
+const HELD_PER_ENTRY: u64 = 1 << 10;
+
+/// Collects chunks and submits them in batches.
+pub(super) struct Planner<'a> {
+    job: &'a Job<'a>,
+    submit: &'a Submit<Vec<Chunk>, Vec<Sealed>>,
+    console: &'a Console,
+    progress: &'a Progress<'a>,
+    grouper: Grouper,
+    group: Vec<Source>,
+    batch: Vec<Chunk>,
+    batched: u64,
+    batch_limit: u64,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(
+        job: &'a Job<'a>,
+        submit: &'a Submit<Vec<Chunk>, Vec<Sealed>>,
+        console: &'a Console,
+        progress: &'a Progress<'a>,
+    ) -> Self {
+        let batch_limit = (IN_FLIGHT / (job.threads as u64 + 2)).clamp(1 << 20, BATCH);
+        Self {
+            job,
+            submit,
+            console,
+            progress,
+            grouper: Grouper::default(),
+            group: Vec::new(),
+            batch: Vec::new(),
+            batched: 0,
+            batch_limit,
+        }
+    }
+
+    /// Takes the next entry.
+    pub(super) fn take(&mut self, source: Source) -> anyhow::Result<()> {
+        if source.entry.kind == Kind::File && source.stored() >= chunk::LARGE {
+            self.end_group()?;
+            self.grouper.restart();
+            return self.large(source);
+        }
+        if self.grouper.border_before(source.entry.path.as_os_str().as_bytes(), source.stored()) {
+            self.end_group()?;
+        }
+        self.group.push(source);
+        Ok(())
+    }
+
+    /// Submits what is left.
+    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+        self.end_group()?;
+        self.flush()
+    }
+
+    fn end_group(&mut self) -> anyhow::Result<()> {
+        let sources = std::mem::take(&mut self.group);
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let size = sources.iter().map(|source| chunk::counted(source.stored())).sum::<u64>();
+        let unchanged = self.unchanged(&sources)?;
+        let chunk = match unchanged {
+            Some(Unchanged { offset, group }) if !self.reread(&sources[0]) => {
+                let info = group.members[0];
+                // A thousand tiny files compress to little, but what is known of them takes room too.
+                let held = u64::from(info.size) + sources.len() as u64 * HELD_PER_ENTRY;
+                let origin = Origin::Small { sources, records: group.records };
+                return self.push(Chunk::Copy { offset, info, origin }, held);
+            }
+            Some(Unchanged { group, .. }) => Chunk::Small { sources, expected: Some(group) },
+            None => Chunk::Small { sources, expected: None },
+        };
+        self.push(chunk, size)
+    }
+
+    fn unchanged(&self, sources: &[Source]) -> anyhow::Result<Option<Unchanged>> {
+        Ok(match self.job.known.parent {
+            Some(parent) => parent.unchanged(sources)?,
+            None => None,
+        })
+    }
+
+    /// Whether this unchanged chunk is among those read anyway.
+    fn reread(&self, first: &Source) -> bool {
+        self.job.known.parent.is_some_and(|parent| parent.reread(&first.entry.path, self.job.reread))
+    }
+
+    fn large(&mut self, source: Source) -> anyhow::Result<()> {
+        let unchanged = self.unchanged(std::slice::from_ref(&source))?;
+        match unchanged {
+            Some(unchanged) if !self.reread(&source) => self.copy_large(&source, unchanged),
+            Some(Unchanged { group, .. }) => self.read_large(source, Some(group)),
+            None => self.read_large(source, None),
+        }
+    }
+
+    /// Copies each member of an unchanged large file; a member that turns out damaged is made anew from its
+    /// part of the file.
+    fn copy_large(&mut self, source: &Source, unchanged: Unchanged) -> anyhow::Result<()> {
+        let Unchanged { mut offset, group } = unchanged;
+        let mut start = 0;
+        for (number, info) in group.members.iter().enumerate() {
+            let part = (number > 0).then_some(start);
+            let chunk =
+                Chunk::Copy { offset, info: *info, origin: Origin::Large { source: source.clone(), part } };
+            self.push(chunk, u64::from(info.size))?;
+            offset += u64::from(info.size);
+            start += if number > 0 { u64::from(info.payload) } else { 0 };
+        }
+        self.push(Chunk::GroupEnd(group.records), 0)
+    }
+
+    fn read_large(&mut self, mut source: Source, expected: Option<Group>) -> anyhow::Result<()> {
+        let opened = match read::open(self.job.root, &mut source) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.console
+                    .complain(format_args!("could not read {}: {error}", source.entry.path.display()));
+                return Ok(());
+            }
+        };
+        let xattrs = if self.job.xattrs { read::xattrs_of(&opened) } else { Vec::new() };
+        let head = header::encode(&source.entry, &xattrs, source.sparse.as_ref());
+        self.push(Chunk::Piece(head), 2 * BLOCK as u64)?;
+
+        let mut content = StoredReader::new(&opened, &source);
+        let mut hash = ContentHash::new(source.sparse.as_ref(), source.entry.size);
+        let mut buffer: Vec<u8> = Vec::with_capacity(LARGEST_PIECE + (1 << 20));
+        loop {
+            pai_common::signal::check()?;
+            let wanted = (LARGEST_PIECE - buffer.len()) as u64;
+            content.by_ref().take(wanted).read_to_end(&mut buffer)?;
+            if buffer.is_empty() {
+                break;
+            }
+            let length = chunk::cut(&buffer);
+            let rest = buffer.split_off(length);
+            let mut piece = std::mem::replace(&mut buffer, rest);
+            hash.update(&piece);
+            if buffer.is_empty() && content.is_done() {
+                piece.resize(length + header::padding(source.stored()), 0);
+            }
+            self.progress.add(length as u64);
+            self.push(Chunk::Piece(piece), length as u64)?;
+        }
+        if let Some(trouble) = content.trouble(&source) {
+            self.console.complain(trouble);
+        }
+        let Source { entry, identity, .. } = source;
+        let record = Record { entry, identity, digest: Some(hash.finish()), member: 0, offset: 0 };
+        if let Some(expected) = expected {
+            read::report_silent_changes(self.console, &expected.records, std::slice::from_ref(&record));
+        }
+        self.push(Chunk::GroupEnd(vec![record]), 0)
+    }
+
+    fn push(&mut self, chunk: Chunk, size: u64) -> anyhow::Result<()> {
+        self.batch.push(chunk);
+        self.batched += size;
+        if self.batched >= self.batch_limit { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> anyhow::Result<()> {
+        self.batched = 0;
+        let batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.submit.submit(batch).map_err(|_| anyhow::anyhow!("the archive is no longer written"))
+    }
+}

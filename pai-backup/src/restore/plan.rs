@@ -1,0 +1,333 @@
+//! What a restore would do to each path: decided before anything is touched.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::Context as _;
+use glob::{MatchOptions, Pattern};
+use pai_common::sha256::{Digest, Sha256};
+
+use crate::Context;
+use crate::archive::open::Archive;
+use crate::contents::{self, Listed};
+use crate::entry::{Entry, Kind};
+use crate::restore::beneath::Beneath;
+
+/// What is to become of one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing is there: it is written.
+    Write,
+    /// Something else is there: it is replaced.
+    Replace,
+    /// It is there already, the same in content, mode and time.
+    Leave,
+    /// The archive must not have it, and why.
+    Refuse(String),
+}
+
+/// Which entries are wanted.
+#[derive(Debug)]
+pub(super) struct Selector {
+    /// Each as written, and as a glob if it is one.
+    patterns: Vec<(String, Option<Pattern>)>,
+}
+
+impl Selector {
+    /// All entries, or those that match a path or glob, and what is below them.
+    pub(super) fn new(paths: &[String]) -> anyhow::Result<Self> {
+        let compile = |text: &String| {
+            let trimmed = text.trim_start_matches("./").trim_end_matches('/');
+            let is_glob = trimmed.contains(['*', '?', '[']);
+            let pattern = is_glob.then(|| Pattern::new(trimmed)).transpose();
+            Ok((trimmed.to_owned(), pattern.with_context(|| format!("could not read pattern {text:?}"))?))
+        };
+        Ok(Self { patterns: paths.iter().map(compile).collect::<anyhow::Result<_>>()? })
+    }
+
+    /// Whether `path` is wanted; the patterns that say so are added to `hits`.
+    pub(super) fn wants(&self, path: &Path, hits: &mut HashSet<usize>) -> bool {
+        const OPTIONS: MatchOptions = MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: false,
+        };
+        let mut wanted = self.patterns.is_empty();
+        for (number, (literal, pattern)) in self.patterns.iter().enumerate() {
+            // A name with brackets in it is meant as it stands, if there is one.
+            let matches = path.starts_with(literal)
+                || pattern.as_ref().is_some_and(|pattern| {
+                    path.ancestors().any(|ancestor| pattern.matches_path_with(ancestor, OPTIONS))
+                });
+            if matches {
+                hits.insert(number);
+                wanted = true;
+            }
+        }
+        wanted
+    }
+
+    /// The patterns that nothing matched.
+    pub(super) fn missing(&self, hits: &HashSet<usize>) -> impl Iterator<Item = &str> {
+        let patterns = self.patterns.iter().enumerate();
+        patterns.filter(|(number, _)| !hits.contains(number)).map(|(_, (text, _))| text.as_str())
+    }
+}
+
+/// The plan of a restore.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// What becomes of each wanted path.
+    verdicts: BTreeMap<PathBuf, Verdict>,
+    /// Files to be written under other names: those of hard links that were wanted without their file.
+    stand_ins: HashMap<PathBuf, PathBuf>,
+    /// The index's groups that wanted entries are in.
+    groups: BTreeSet<usize>,
+    missing: Vec<String>,
+    /// Why the archive could not be read to its end; what comes before that is in the plan.
+    broken: Option<anyhow::Error>,
+}
+
+impl Plan {
+    /// Compares an archive with what is below `target`.
+    pub(super) fn make(
+        archive: &Archive,
+        target: &Path,
+        selector: &Selector,
+        privileged: bool,
+        run: &Context<'_>,
+    ) -> anyhow::Result<Self> {
+        let beneath = target.exists().then(|| Beneath::open(target)).transpose()?;
+        let mut plan = Self {
+            verdicts: BTreeMap::new(),
+            stand_ins: HashMap::new(),
+            groups: BTreeSet::new(),
+            missing: Vec::new(),
+            broken: None,
+        };
+        let mut hits = HashSet::new();
+        // Comparing with existing files needs digests; into an empty folder nothing is compared.
+        let read = contents::visit(archive, beneath.is_some(), run.threads(), run.console, |listed| {
+            plan.decide(&listed, selector, beneath.as_ref(), privileged, &mut hits);
+            Ok(())
+        });
+        if let Err(error) = read {
+            pai_common::signal::check()?;
+            if plan.verdicts.is_empty() {
+                return Err(error);
+            }
+            // What comes before the damage is still worth having.
+            plan.broken = Some(error);
+        }
+        plan.missing = selector.missing(&hits).map(str::to_owned).collect();
+        Ok(plan)
+    }
+
+    fn decide(
+        &mut self,
+        listed: &Listed,
+        selector: &Selector,
+        beneath: Option<&Beneath>,
+        privileged: bool,
+        hits: &mut HashSet<usize>,
+    ) {
+        let entry = &listed.entry;
+        let path = match safe_path(&entry.path) {
+            Ok(path) if path.as_os_str().is_empty() => return,
+            Ok(path) if !selector.wants(&path, hits) => return,
+            Ok(path) => path,
+            Err(why) => {
+                self.verdicts.insert(entry.path.clone(), Verdict::Refuse(why.to_owned()));
+                return;
+            }
+        };
+        let verdict = match may_exist(entry, privileged) {
+            Err(why) => Verdict::Refuse(why.to_owned()),
+            Ok(()) => self.compare(listed, &path, beneath),
+        };
+        let verdict = match self.verdicts.get(&path) {
+            Some(_) if entry.kind == Kind::Folder => return,
+            Some(_) => Verdict::Refuse("the archive has this name twice".to_owned()),
+            None => verdict,
+        };
+        if matches!(verdict, Verdict::Write | Verdict::Replace) {
+            self.groups.insert(listed.group);
+        }
+        self.verdicts.insert(path, verdict);
+    }
+
+    fn compare(&mut self, listed: &Listed, path: &Path, beneath: Option<&Beneath>) -> Verdict {
+        if listed.entry.kind == Kind::HardLink {
+            let Ok(link) = safe_path(&listed.entry.link) else {
+                return Verdict::Refuse(format!("a hard link to {}", listed.entry.link.display()));
+            };
+            match self.verdicts.get(&link) {
+                Some(Verdict::Refuse(_)) => {
+                    return Verdict::Refuse("a hard link to a refused file".to_owned());
+                }
+                Some(_) => {}
+                None => {
+                    self.stand_ins.entry(link).or_insert_with(|| path.to_owned());
+                }
+            }
+        }
+        let Some(beneath) = beneath else { return Verdict::Write };
+        match beneath.look(path) {
+            Err(why) => Verdict::Refuse(why.to_string()),
+            Ok(None) => Verdict::Write,
+            Ok(Some(existing)) => match (existing.kind, listed.entry.kind) {
+                (Kind::Folder, Kind::Folder) => Verdict::Leave,
+                (Kind::Folder, _) => Verdict::Refuse("a folder is in its place".to_owned()),
+                _ if same(listed, &existing, beneath, path) => Verdict::Leave,
+                _ => Verdict::Replace,
+            },
+        }
+    }
+
+    /// What becomes of `path`, if it is wanted.
+    pub(super) fn verdict(&self, path: &Path) -> Option<&Verdict> {
+        self.verdicts.get(path)
+    }
+
+    /// The name under which a file must be written though it is not wanted itself.
+    pub(super) fn stand_in(&self, path: &Path) -> Option<&PathBuf> {
+        self.stand_ins.get(path)
+    }
+
+    /// Whether entries of this group may have to be written. A stand-in's file can be in any.
+    pub(super) fn needs_group(&self, number: usize) -> bool {
+        !self.stand_ins.is_empty() || self.groups.contains(&number)
+    }
+
+    /// Every wanted path, in order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&PathBuf, &Verdict)> {
+        self.verdicts.iter()
+    }
+
+    /// What must not be restored, and why.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&PathBuf, &String)> {
+        self.verdicts.iter().filter_map(|(path, verdict)| match verdict {
+            Verdict::Refuse(why) => Some((path, why)),
+            _ => None,
+        })
+    }
+
+    /// What would be replaced.
+    pub(super) fn replaced(&self) -> Vec<PathBuf> {
+        self.verdicts
+            .iter()
+            .filter(|(_, verdict)| **verdict == Verdict::Replace)
+            .map(|(path, _)| path.clone())
+            .collect()
+    }
+
+    /// Why the archive could not be read to its end, if that is so.
+    pub(super) fn broken(&self) -> Option<&anyhow::Error> {
+        self.broken.as_ref()
+    }
+
+    /// Wanted patterns that nothing matched.
+    pub(super) fn missing(&self) -> &[String] {
+        &self.missing
+    }
+}
+
+/// An entry's path without `./`; an error for one that could lead out of the target. Empty is the root itself.
+pub(super) fn safe_path(path: &Path) -> Result<PathBuf, &'static str> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.is_empty() {
+        return Err("an empty name");
+    }
+    if bytes.contains(&0) {
+        return Err("a NUL in its name");
+    }
+    let mut safe = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => safe.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => return Err("a name with .. in it"),
+            Component::RootDir | Component::Prefix(_) => return Err("an absolute name"),
+        }
+    }
+    Ok(safe)
+}
+
+/// Whether this kind of entry may be made at all.
+pub(super) fn may_exist(entry: &Entry, privileged: bool) -> Result<(), &'static str> {
+    if entry.kind.is_device() && !privileged {
+        return Err("a device node: only for root, with --privileged");
+    }
+    Ok(())
+}
+
+/// Whether what is there is what the archive has.
+fn same(listed: &Listed, existing: &Entry, beneath: &Beneath, path: &Path) -> bool {
+    let entry = &listed.entry;
+    if entry.kind == Kind::HardLink {
+        // Cheap to make again, and certain only then.
+        return false;
+    }
+    if (existing.kind, existing.mode, existing.mtime) != (entry.kind, entry.mode, entry.mtime) {
+        return entry.kind == Kind::Symlink && existing.kind == Kind::Symlink && existing.link == entry.link;
+    }
+    match entry.kind {
+        Kind::File if existing.size == entry.size => {
+            beneath.read(path).ok().and_then(digest).is_some_and(|digest| Some(digest) == listed.digest)
+        }
+        Kind::File => false,
+        Kind::Symlink => existing.link == entry.link,
+        _ => existing.device == entry.device,
+    }
+}
+
+fn digest(mut file: File) -> Option<Digest> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer).ok()? {
+            0 => return Some(hasher.finish()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_lead_out_are_refused() {
+        for (name, safe) in [
+            ("a/b", Some("a/b")),
+            ("./a/./b", Some("a/b")),
+            ("./", Some("")),
+            ("a/../b", None),
+            ("..", None),
+            ("/etc/passwd", None),
+            ("", None),
+            ("a\0b", None),
+        ] {
+            assert_eq!(safe_path(Path::new(name)).ok(), safe.map(PathBuf::from), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_select_what_they_match_and_what_is_below() {
+        let selector = Selector::new(&["projects/*.md".into(), "tools/".into(), "odd[1]".into()]).unwrap();
+        let mut hits = HashSet::new();
+        for (path, wanted) in [
+            ("projects/a.md", true),
+            ("projects/deep/a.md", false),
+            ("tools", true),
+            ("tools/x/y", true),
+            ("toolsmith", false),
+            ("odd[1]", true),
+        ] {
+            assert_eq!(selector.wants(Path::new(path), &mut hits), wanted, "{path}");
+        }
+        assert_eq!(hits.len(), 3);
+    }
+}

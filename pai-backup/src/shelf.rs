@@ -1,0 +1,227 @@
+//! The archives of one folder: their names, the newest good one, and which may go.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use pai_common::atomic;
+use pai_common::clock::{Timestamp, Zone};
+use pai_common::console::Console;
+use pai_common::retention::{self, Policy};
+use pai_common::stamp;
+
+use crate::archive::open::Archive;
+
+/// What follows the stamp in an archive's name.
+pub const EXTENSION: &str = ".tar.gz";
+/// What follows an archive's name in its sidecar's.
+pub const SIDECAR: &str = ".sha256";
+
+/// A folder of archives that share a prefix.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    folder: PathBuf,
+    prefix: String,
+}
+
+/// One archive on the shelf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its path.
+    pub path: PathBuf,
+    /// When it was begun, by its name.
+    pub time: Timestamp,
+}
+
+impl Shelf {
+    /// The archives in `folder` called `PREFIX-YYYYMMDD-HHMMSS.tar.gz`.
+    pub fn new(folder: PathBuf, prefix: &str) -> Self {
+        Self { folder, prefix: prefix.to_owned() }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The pattern that all archive names of this shelf match.
+    pub fn pattern(&self) -> String {
+        format!("{}-*{EXTENSION}", self.prefix)
+    }
+
+    /// All archives, newest first. A missing folder holds none.
+    pub fn list(&self) -> anyhow::Result<Vec<Stored>> {
+        let context = || format!("could not read {}", self.folder.display());
+        let entries = match std::fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.with_context(context)?,
+        };
+        let mut stored = Vec::new();
+        for entry in entries {
+            let entry = entry.with_context(context)?;
+            if let Some(time) = self.time_of(&entry.file_name()) {
+                stored.push(Stored { path: entry.path(), time });
+            }
+        }
+        stored.sort_by(|a, b| (b.time, &b.path).cmp(&(a.time, &a.path)));
+        Ok(stored)
+    }
+
+    /// The name a new archive gets: that of `now`, or of the next second that is free.
+    pub fn free_name(&self, now: Timestamp) -> PathBuf {
+        self.free_name_with(now, EXTENSION)
+    }
+
+    /// The same with another extension.
+    pub fn free_name_with(&self, now: Timestamp, extension: &str) -> PathBuf {
+        let name = |time| format!("{}-{}{extension}", self.prefix, stamp::compact(time, Zone::Local));
+        first_free(now, |time| self.folder.join(name(time)))
+    }
+
+    /// The path that `named` means: `latest`, a path, or a name on the shelf.
+    pub fn resolve(&self, named: &Path, console: &Console) -> anyhow::Result<PathBuf> {
+        if named.as_os_str() == "latest" {
+            return Ok(self.newest_good(console)?.file().path().to_owned());
+        }
+        let on_shelf = self.folder.join(named);
+        Ok(if is_name(named) && !named.exists() && on_shelf.exists() { on_shelf } else { named.to_owned() })
+    }
+
+    /// The newest archive whose footer and index hold. Newer ones that are passed over are named.
+    pub fn newest_good(&self, console: &Console) -> anyhow::Result<Archive> {
+        for stored in self.list()? {
+            match Archive::open(&stored.path) {
+                Ok(archive) => match archive.index() {
+                    Ok(_) => return Ok(archive),
+                    Err(why) => console.warn(format_args!("passing over {}: {why}", stored.path.display())),
+                },
+                Err(error) => console.warn(format_args!("passing over it: {error:#}")),
+            }
+        }
+        bail!("no good archive {} in {}", self.pattern(), self.folder.display())
+    }
+
+    /// Removes what runs that did not end have left.
+    pub fn remove_abandoned(&self, console: &Console) -> anyhow::Result<()> {
+        for path in
+            atomic::remove_abandoned(&self.folder, |name| self.time_of(OsStr::from_bytes(name)).is_some())?
+        {
+            console.note(format_args!("removed {}, left by a run that did not end", path.display()));
+        }
+        Ok(())
+    }
+
+    /// Which archives a retention of `days` lets go at `now`, newest first. The newest good archive stays.
+    /// `coming` is an archive that a run of the same moment would make: it counts as there, and as good.
+    pub fn expired(&self, days: u32, now: Timestamp, coming: Option<&Path>) -> anyhow::Result<Vec<Stored>> {
+        let mut stored = self.list()?;
+        if let Some((path, time)) = coming.and_then(|path| Some((path, self.time_of(path.file_name()?)?))) {
+            let place = stored.partition_point(|stored| stored.time > time);
+            stored.insert(place, Stored { path: path.to_owned(), time });
+        }
+        let is_good = |path: &Path| coming == Some(path) || is_good(path);
+        let times: Vec<Timestamp> = stored.iter().map(|stored| stored.time).collect();
+        let age = Duration::from_secs(u64::from(days) * 86_400);
+        let policy = Policy { older_than: Some(age), min_keep: 1, ..Policy::default() };
+        let decisions = retention::decide(&times, &policy, now);
+        let (mut expired, mut kept) = (Vec::new(), Vec::new());
+        for (stored, decision) in stored.into_iter().zip(decisions) {
+            if decision.keep { kept.push(stored) } else { expired.push(stored) }
+        }
+        if !kept.iter().any(|stored| is_good(&stored.path))
+            && let Some(newest_good) = expired.iter().position(|stored| is_good(&stored.path))
+        {
+            expired.remove(newest_good);
+        }
+        Ok(expired)
+    }
+
+    fn time_of(&self, name: &OsStr) -> Option<Timestamp> {
+        let middle = name
+            .as_bytes()
+            .strip_prefix(self.prefix.as_bytes())?
+            .strip_prefix(b"-")?
+            .strip_suffix(EXTENSION.as_bytes())?;
+        let found = stamp::find(middle, Zone::Local)?;
+        (found.range == (0..middle.len())).then_some(found.time)
+    }
+}
+
+/// Whether a path is a mere name, which may be that of an archive on the shelf.
+pub fn is_name(path: &Path) -> bool {
+    path.components().count() == 1
+}
+
+/// The first path, second by second from `now` on, that nothing has yet.
+pub fn first_free(now: Timestamp, path: impl Fn(Timestamp) -> PathBuf) -> PathBuf {
+    let mut time = Timestamp::new(now.secs(), 0);
+    loop {
+        let path = path(time);
+        if path.symlink_metadata().is_err() {
+            return path;
+        }
+        time = Timestamp::new(time.secs() + 1, 0);
+    }
+}
+
+/// The sidecar that belongs to an archive.
+pub fn sidecar(archive: &Path) -> PathBuf {
+    let mut name = OsString::from(archive);
+    name.push(SIDECAR);
+    PathBuf::from(name)
+}
+
+/// Removes an archive and its sidecar.
+pub fn remove(archive: &Path) -> anyhow::Result<()> {
+    std::fs::remove_file(archive).with_context(|| format!("could not remove {}", archive.display()))?;
+    let sidecar = sidecar(archive);
+    match std::fs::remove_file(&sidecar) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove {}", sidecar.display()))
+        }
+        _ => atomic::sync_folder(archive),
+    }
+}
+
+fn is_good(path: &Path) -> bool {
+    Archive::open(path).is_ok_and(|archive| archive.index().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shelf_with(names: &[&str]) -> (tempfile::TempDir, Shelf) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in names {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let shelf = Shelf::new(folder.path().to_owned(), "pai");
+        (folder, shelf)
+    }
+
+    #[test]
+    fn only_names_of_the_pattern_are_archives() {
+        let (_folder, shelf) = shelf_with(&[
+            "pai-20250916-090003.tar.gz",
+            "pai-20250917-090003.tar.gz",
+            "pai-20250917-090003.tar.gz.sha256",
+            ".pai-20250918-090003.tar.gz.partial",
+            "pai-extra-20250918-090003.tar.gz",
+            "pai-20259999-090003.tar.gz",
+            "other.txt",
+        ]);
+        let names: Vec<_> =
+            shelf.list().unwrap().iter().map(|stored| stored.path.file_name().unwrap().to_owned()).collect();
+        assert_eq!(names, ["pai-20250917-090003.tar.gz", "pai-20250916-090003.tar.gz"]);
+    }
+
+    #[test]
+    fn two_runs_in_one_second_get_two_names() {
+        let now = Timestamp::from_civil(Zone::Local, (2025, 9, 16), (9, 0, 3)).unwrap();
+        let (_folder, shelf) = shelf_with(&["pai-20250916-090003.tar.gz"]);
+        assert!(shelf.free_name(now).ends_with("pai-20250916-090004.tar.gz"));
+    }
+}

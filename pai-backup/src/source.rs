@@ -1,0 +1,201 @@
+//! What goes into an archive: the entries of a workspace with their metadata, in archive order.
+//!
+//! The order is fixed, for chunks repeat only if their entries come in the same order every night: the
+//! top-level names as listed, below each name by name in byte order, parents before their children.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, bail};
+use pai_common::console::Console;
+use pai_common::walk::{Found, Options, walk};
+use rustix::fs::SeekFrom;
+
+use crate::archive::header::SparseMap;
+use crate::entry::{Entry, Identity, Kind};
+
+/// The top-level names the runbook lists, in its order; they come before all others.
+const DOCUMENTED: [&str; 11] = [
+    "context.md",
+    "memory.md",
+    "projects",
+    "tools",
+    "config.json",
+    "pai.sh",
+    "server.py",
+    "scheduler.py",
+    "voice.py",
+    "optimize_memory.py",
+    "backup.sh",
+];
+
+/// Left out unless named: the archives themselves, and the logs this very run writes to.
+const LEFT_OUT: [&str; 2] = ["archive", "logs"];
+
+/// One thing to archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What its header will say, unless it changes before it is read.
+    pub entry: Entry,
+    /// How a later run recognises it.
+    pub identity: Identity,
+    /// Where its data is, if it is a sparse file.
+    pub sparse: Option<SparseMap>,
+}
+
+impl Source {
+    /// Bytes of data it takes in the archive; for a sparse file the map is not counted.
+    pub fn stored(&self) -> u64 {
+        match (&self.sparse, self.entry.kind) {
+            (Some(map), _) => map.data_size(),
+            (None, Kind::File) => self.entry.size,
+            _ => 0,
+        }
+    }
+}
+
+/// The top-level names of an archive of `root`, in order: `named` as given, or all but what is left out.
+pub fn top_level(root: &Path, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    if !named.is_empty() {
+        return named.iter().map(|path| inside(root, path)).collect();
+    }
+    let entries = std::fs::read_dir(root).with_context(|| format!("could not read {}", root.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.with_context(|| format!("could not read {}", root.display()))?.file_name();
+        if !LEFT_OUT.iter().any(|&left_out| left_out == name) {
+            names.push(PathBuf::from(name));
+        }
+    }
+    let rank = |name: &Path| {
+        DOCUMENTED.iter().position(|&known| Path::new(known) == name).unwrap_or(DOCUMENTED.len())
+    };
+    names.sort_by(|a, b| {
+        rank(a).cmp(&rank(b)).then_with(|| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()))
+    });
+    Ok(names)
+}
+
+/// A path the user named, relative to `root`. It must be inside and exist: silence about a missing file is
+/// how backups turn out empty.
+fn inside(root: &Path, named: &Path) -> anyhow::Result<PathBuf> {
+    let relative = if named.is_absolute() { named.strip_prefix(root).unwrap_or(named) } else { named };
+    let relative: PathBuf = relative.components().filter(|part| *part != Component::CurDir).collect();
+    if relative.components().any(|part| !matches!(part, Component::Normal(_)))
+        || relative.as_os_str().is_empty()
+    {
+        bail!("could not archive {}: not a path inside {}", named.display(), root.display());
+    }
+    root.join(&relative)
+        .symlink_metadata()
+        .with_context(|| format!("could not archive {}", root.join(&relative).display()))?;
+    Ok(relative)
+}
+
+/// Walks a workspace and hands out its entries.
+#[derive(Debug)]
+pub struct Sources<'a> {
+    root: &'a Path,
+    options: &'a Options,
+    console: &'a Console,
+    /// First path of each file that has several names.
+    linked: HashMap<(u64, u64), PathBuf>,
+    /// A file never to be archived: the archive being written, should it lie in the workspace.
+    own: Option<&'a Path>,
+}
+
+impl<'a> Sources<'a> {
+    /// Entries of `root`; `own` is the absolute path of a file to leave out.
+    pub fn new(root: &'a Path, options: &'a Options, own: Option<&'a Path>, console: &'a Console) -> Self {
+        Self { root, options, console, linked: HashMap::new(), own }
+    }
+
+    /// Calls `visit` for each entry below `names`, in order. What cannot be read is complained of.
+    pub fn visit(
+        mut self,
+        names: &[PathBuf],
+        mut visit: impl FnMut(Source) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        for name in names {
+            for item in walk(self.root, name, self.options) {
+                pai_common::signal::check()?;
+                match item {
+                    Ok(found) => {
+                        if let Some(source) = self.source(found) {
+                            visit(source)?;
+                        }
+                    }
+                    Err(failure) => {
+                        self.console.complain(format_args!(
+                            "could not read {}: {}",
+                            failure.path.display(),
+                            failure.error
+                        ));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn source(&mut self, found: Found) -> Option<Source> {
+        let Found { path, metadata } = found;
+        let Some(kind) = Kind::of(&metadata) else {
+            self.console.note(format_args!("skipping socket {}", path.display()));
+            return None;
+        };
+        let full = self.root.join(&path);
+        if self.own.is_some_and(|own| own == full) {
+            return None;
+        }
+        let mut entry = Entry::of(path, kind, &metadata);
+        if kind == Kind::Symlink {
+            match std::fs::read_link(&full) {
+                Ok(target) => entry.link = target,
+                Err(error) => {
+                    self.console.complain(format_args!("could not read {}: {error}", entry.path.display()));
+                    return None;
+                }
+            }
+        }
+        if kind == Kind::File && metadata.nlink() > 1 {
+            match self.linked.entry((metadata.dev(), metadata.ino())) {
+                std::collections::hash_map::Entry::Occupied(first) => {
+                    entry.kind = Kind::HardLink;
+                    entry.link.clone_from(first.get());
+                    entry.size = 0;
+                }
+                std::collections::hash_map::Entry::Vacant(first) => {
+                    first.insert(entry.path.clone());
+                }
+            }
+        }
+        // Fewer blocks than bytes: perhaps holes, perhaps a file system that compresses.
+        let may_be_sparse = entry.kind == Kind::File && metadata.blocks() * 512 < entry.size;
+        let sparse = if may_be_sparse { sparse_map(&full, entry.size) } else { None };
+        Some(Source { entry, identity: Identity::of(&metadata), sparse })
+    }
+}
+
+/// Where the data of a file is; `None` if it has no hole, or the file system cannot tell.
+fn sparse_map(path: &Path, size: u64) -> Option<SparseMap> {
+    let file = File::open(path).ok()?;
+    let mut extents = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let start = match rustix::fs::seek(&file, SeekFrom::Data(at)) {
+            Ok(start) if start < size => start,
+            // Nothing but a hole up to the end.
+            Ok(_) | Err(rustix::io::Errno::NXIO) => break,
+            Err(_) => return None,
+        };
+        let end = rustix::fs::seek(&file, SeekFrom::Hole(start)).ok()?.min(size);
+        extents.push((start, end - start));
+        at = end;
+    }
+    let whole = extents == [(0, size)];
+    (!whole).then_some(SparseMap { extents })
+}

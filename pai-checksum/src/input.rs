@@ -1,0 +1,166 @@
+//! What is to be hashed: names from the command line, from a list, or from below folders.
+
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::io::{self, Read};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use pai_common::walk::{self, walk};
+
+use crate::cli::Args;
+use crate::talk::Talk;
+
+/// One thing to hash, under the name it is printed with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Input {
+    /// The name, as bytes.
+    pub name: Vec<u8>,
+    /// Where the bytes are; `None` for standard input.
+    pub path: Option<PathBuf>,
+}
+
+impl Input {
+    /// `name` as it was given: `-` is standard input, everything else a path below `base`.
+    pub fn named(name: Vec<u8>, base: &Path) -> Self {
+        let path = (name != b"-").then(|| below(base, &name));
+        Self { name, path }
+    }
+
+    /// A file, even if it is called `-`.
+    pub fn file(name: Vec<u8>, base: &Path) -> Self {
+        let path = Some(below(base, &name));
+        Self { name, path }
+    }
+}
+
+/// The inputs of a run without `--check`, `--audit` or `--update`.
+pub fn gather(args: &Args, talk: &Talk<'_>) -> anyhow::Result<Vec<Input>> {
+    let base = args.directory.as_deref().unwrap_or(Path::new(""));
+    let skip = args.output.as_deref().and_then(Id::of);
+    let names = names(args, talk)?;
+    if !args.recursive {
+        let inputs = names.into_iter().map(|name| Input::named(name, base));
+        return Ok(inputs.filter(|input| !input.is(skip)).collect());
+    }
+    let options = walk_options(args)?;
+    let mut inputs = Vec::new();
+    for name in names {
+        let input = Input::named(name, base);
+        match &input.path {
+            Some(root) if root.is_dir() => {
+                let prefix = if input.name == b"." {
+                    Path::new("")
+                } else {
+                    Path::new(OsStr::from_bytes(&input.name))
+                };
+                inputs.extend(files_below(root, &options, skip, talk).into_iter().map(|path| {
+                    let name = listed_name(prefix.join(&path));
+                    Input { name, path: Some(root.join(path)) }
+                }));
+            }
+            _ if input.is(skip) => {}
+            _ => inputs.push(input),
+        }
+    }
+    Ok(inputs)
+}
+
+/// The regular files below `root`, in the order of a walk, relative to it; `skip` is left out.
+pub fn files_below(root: &Path, options: &walk::Options, skip: Option<Id>, talk: &Talk<'_>) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for item in walk(root, Path::new(""), options) {
+        match item {
+            Ok(found) if found.metadata.is_file() && skip != Some(Id::from(&found.metadata)) => {
+                files.push(found.path);
+            }
+            Ok(_) => {}
+            Err(failure) => talk.trouble(root.join(failure.path).as_os_str().as_bytes(), &failure.error),
+        }
+    }
+    files
+}
+
+/// What a checksum line calls a file: to every reader of such lines a bare `-` is standard input.
+pub fn listed_name(path: PathBuf) -> Vec<u8> {
+    let name = path.into_os_string().into_vec();
+    if name == b"-" { b"./-".to_vec() } else { name }
+}
+
+/// The excludes of the command line.
+pub fn walk_options(args: &Args) -> anyhow::Result<walk::Options> {
+    let mut options = walk::Options::default();
+    for pattern in &args.exclude {
+        options.excludes.add(pattern)?;
+    }
+    Ok(options)
+}
+
+/// A file whatever its name: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Id {
+    device: u64,
+    inode: u64,
+}
+
+impl Id {
+    /// The file at `path`, if there is one.
+    pub fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().as_ref().map(Self::from)
+    }
+}
+
+impl From<&Metadata> for Id {
+    fn from(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+impl Input {
+    fn is(&self, skip: Option<Id>) -> bool {
+        skip.is_some() && self.path.as_deref().and_then(Id::of) == skip
+    }
+}
+
+fn below(base: &Path, name: &[u8]) -> PathBuf {
+    base.join(OsStr::from_bytes(name))
+}
+
+fn names(args: &Args, talk: &Talk<'_>) -> anyhow::Result<Vec<Vec<u8>>> {
+    if let Some(list) = &args.files0_from {
+        return names_of(list, talk);
+    }
+    if args.files.is_empty() {
+        return Ok(vec![if args.recursive { b".".to_vec() } else { b"-".to_vec() }]);
+    }
+    Ok(args.files.iter().map(|file| file.as_os_str().as_bytes().to_vec()).collect())
+}
+
+fn names_of(list: &Path, talk: &Talk<'_>) -> anyhow::Result<Vec<Vec<u8>>> {
+    let bytes = read(list).with_context(|| format!("could not read {}", list.display()))?;
+    let mut names = Vec::new();
+    let listed = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    if bytes.is_empty() {
+        return Ok(names);
+    }
+    for (n, name) in listed.split(|&byte| byte == 0).enumerate() {
+        if name.is_empty() {
+            talk.complain(format_args!("{}:{}: invalid zero-length file name", list.display(), n + 1));
+        } else {
+            names.push(name.to_vec());
+        }
+    }
+    Ok(names)
+}
+
+/// The bytes of a file, or of standard input for `-`.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if path != Path::new("-") {
+        return std::fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

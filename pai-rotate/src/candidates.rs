@@ -1,0 +1,344 @@
+//! Files and folders on disk that a policy may decide on, from paths, patterns and folders.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use pai_common::clock::{Timestamp, Zone};
+use pai_common::console::Console;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::cli::By;
+use crate::listing::stamped;
+use crate::paths::{self, Named};
+use crate::plan::{Entry, SIDECARS, sidecar_of};
+
+/// What was found, and what was left out of the decision.
+#[derive(Debug, Default)]
+pub struct Candidates {
+    /// The folders, as they were named.
+    pub folders: Vec<PathBuf>,
+    /// What may be decided on.
+    pub files: Vec<Candidate>,
+    /// What may not, and why.
+    pub skipped: Vec<(PathBuf, &'static str)>,
+}
+
+/// A file, or with `--dirs` a folder.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// Index of its folder in [`Candidates::folders`].
+    pub folder: u32,
+    /// Its name there.
+    pub name: OsString,
+    /// What it was when it was looked at.
+    pub identity: Identity,
+    /// Bytes; 0 for folders.
+    pub size: u64,
+    /// Whether it is not empty.
+    pub good: bool,
+}
+
+/// What tells a file from another one that has taken its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The file system.
+    pub dev: u64,
+    /// The file in it.
+    pub ino: u64,
+    /// When its content last changed.
+    pub mtime: Timestamp,
+    /// What it is.
+    pub kind: FileType,
+}
+
+impl Identity {
+    /// The identity of what `metadata` describes.
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            dev: metadata.dev(),
+            ino: metadata.ino(),
+            mtime: Timestamp::new(metadata.mtime(), metadata.mtime_nsec() as u32),
+            kind: FileType::from_raw_mode(metadata.mode()),
+        }
+    }
+
+    /// The identity of what has `name` in an open folder, and its size; a link is not followed.
+    pub fn at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<(Self, u64)> {
+        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let identity = Self {
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+            mtime: Timestamp::new(stat.st_mtime, stat.st_mtime_nsec as u32),
+            kind: FileType::from_raw_mode(stat.st_mode),
+        };
+        Ok((identity, stat.st_size as u64))
+    }
+
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.kind == FileType::Directory
+    }
+}
+
+/// What a look at a name tells.
+struct Seen {
+    name: OsString,
+    identity: Identity,
+    size: u64,
+}
+
+impl Seen {
+    fn new(name: OsString, metadata: &Metadata) -> Self {
+        Self { name, identity: Identity::of(metadata), size: metadata.len() }
+    }
+}
+
+impl Candidates {
+    /// The path as the user would write it.
+    pub fn path(&self, file: &Candidate) -> PathBuf {
+        self.folders[file.folder as usize].join(&file.name)
+    }
+
+    /// What stands before a name, for each folder.
+    pub fn prefixes(&self) -> Vec<Vec<u8>> {
+        self.folders.iter().map(|folder| folder.join("").into_os_string().into_vec()).collect()
+    }
+
+    /// A sidecar goes with its file: one whose file is there but was not named, or was left out, stays.
+    fn set_aside_lone_sidecars(&mut self) {
+        let Self { folders, files, skipped } = self;
+        if !files.iter().any(|file| sidecar_of(file.name.as_bytes()).is_some()) {
+            return;
+        }
+        let names: HashSet<(u32, OsString)> =
+            files.iter().map(|file| (file.folder, file.name.clone())).collect();
+        files.retain(|file| {
+            let Some(owner) = sidecar_of(file.name.as_bytes()).map(OsStr::from_bytes) else { return true };
+            let folder = &folders[file.folder as usize];
+            let is_lone = !names.contains(&(file.folder, owner.to_owned()))
+                && folder.join(owner).symlink_metadata().is_ok();
+            if is_lone {
+                skipped.push((folder.join(&file.name), "sidecar of a file that is not looked at"));
+            }
+            !is_lone
+        });
+    }
+
+    /// What the plan decides on, in the order of [`Candidates::files`].
+    pub fn entries(&self, by: By, zone: Zone) -> Vec<Entry<'_>> {
+        let entry = |file: &Candidate| {
+            let (stamp, time) = stamped(file.name.as_bytes(), zone);
+            let time = match by {
+                By::Name => time,
+                By::Mtime => Some(file.identity.mtime),
+                By::Auto => time.or(Some(file.identity.mtime)),
+            };
+            (stamp, time)
+        };
+        let files = self.files.iter().map(|file| (file, entry(file)));
+        files
+            .map(|(file, (stamp, time))| Entry {
+                folder: file.folder,
+                name: file.name.as_bytes(),
+                stamp,
+                time,
+                good: file.good,
+            })
+            .collect()
+    }
+}
+
+/// Looks up `named`; what cannot be looked at is complained about. `dirs` makes stamped folders candidates,
+/// `except` is never one.
+pub fn find(named: &[Named], dirs: bool, except: Option<&Path>, console: &Console) -> Candidates {
+    let except = except.and_then(|path| path.metadata().ok()).map(|metadata| Identity::of(&metadata));
+    let mut finder = Finder { found: Candidates::default(), ids: HashMap::new(), dirs, except, console };
+    for named in named {
+        finder.take(named);
+    }
+    let mut found = finder.found;
+    found.set_aside_lone_sidecars();
+    found.skipped.sort();
+    found
+}
+
+struct Finder<'a> {
+    found: Candidates,
+    /// Folders by their real path, so that `a/` and `./a` are one.
+    ids: HashMap<PathBuf, u32>,
+    dirs: bool,
+    except: Option<Identity>,
+    console: &'a Console,
+}
+
+impl Finder<'_> {
+    fn take(&mut self, named: &Named) {
+        let is_item = self.dirs
+            && !paths::ends_with_slash(&named.path)
+            && named.path.file_name().is_some_and(is_stamped);
+        if named.metadata.is_dir() && named.may_scan && !is_item {
+            if let Err(error) = self.scan(&named.path) {
+                self.console
+                    .complain(format_args!("could not read folder {}: {error}", named.path.display()));
+            }
+            return;
+        }
+        let Some(name) = named.path.file_name() else {
+            return self.found.skipped.push((named.path.clone(), "folder"));
+        };
+        match self.folder(paths::folder_of(&named.path)) {
+            Ok(folder) => {
+                self.consider(folder, Seen::new(name.to_owned(), &named.metadata));
+                self.consider_sidecars(folder, name);
+            }
+            Err(error) => {
+                self.console.complain(format_args!("could not look up {}: {error}", named.path.display()));
+            }
+        }
+    }
+
+    /// The files in a folder, not below; names that start with a dot are hidden, as from a shell's `*`.
+    fn scan(&mut self, path: &Path) -> io::Result<()> {
+        let folder = self.folder(path)?;
+        let shares = look_into(path)?;
+        self.found.files.reserve(shares.iter().map(Vec::len).sum());
+        for (name, seen) in shares.into_iter().flatten() {
+            match seen {
+                Ok((identity, size)) => self.consider(folder, Seen { name, identity, size }),
+                // Gone since the folder was read: nothing to decide.
+                Err(Errno::NOENT) => {}
+                Err(error) => {
+                    let (path, error) = (path.join(name), io::Error::from(error));
+                    self.console.complain(format_args!("could not look up {}: {error}", path.display()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn folder(&mut self, path: &Path) -> io::Result<u32> {
+        let real = if path.as_os_str().is_empty() { Path::new(".") } else { path }.canonicalize()?;
+        let next = self.found.folders.len() as u32;
+        let id = *self.ids.entry(real).or_insert(next);
+        if id == next {
+            self.found.folders.push(path.to_owned());
+        }
+        Ok(id)
+    }
+
+    fn consider(&mut self, folder: u32, seen: Seen) {
+        let Seen { name, identity, size } = seen;
+        if let Some(why) = self.out_of_question(&name, &identity) {
+            let path = self.found.folders[folder as usize].join(name);
+            self.found.skipped.push((path, why));
+            return;
+        }
+        let good = match identity.kind {
+            FileType::Directory => holds_something(&self.found.folders[folder as usize].join(&name)),
+            _ => !is_hollow(&name, size),
+        };
+        let size = if identity.is_folder() { 0 } else { size };
+        self.found.files.push(Candidate { folder, name, identity, size, good });
+    }
+
+    /// A pattern such as `*.tar.gz` does not name them, and they go with their file all the same.
+    fn consider_sidecars(&mut self, folder: u32, owner: &OsStr) {
+        for ending in SIDECARS {
+            let mut name = owner.to_owned();
+            name.push(ending);
+            let path = self.found.folders[folder as usize].join(&name);
+            if let Ok(metadata) = path.symlink_metadata() {
+                self.consider(folder, Seen::new(name, &metadata));
+            }
+        }
+    }
+
+    fn out_of_question(&self, name: &OsStr, identity: &Identity) -> Option<&'static str> {
+        match identity.kind {
+            FileType::Symlink => Some("symbolic link"),
+            FileType::Directory if !self.dirs => Some("folder"),
+            FileType::Directory if !is_stamped(name) => Some("folder without a stamp in its name"),
+            FileType::RegularFile if self.except == Some(*identity) => Some("the list of checksums"),
+            FileType::RegularFile | FileType::Directory => None,
+            _ => Some("not a regular file"),
+        }
+    }
+}
+
+/// A name in a folder and what a look at it told.
+type Look = (OsString, rustix::io::Result<(Identity, u64)>);
+
+/// Looks at each name in a folder, in several threads if they are many: the kernel's part takes nearly all
+/// the time. One list a thread.
+fn look_into(path: &Path) -> io::Result<Vec<Vec<Look>>> {
+    const WORTH_A_THREAD: usize = 4096;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(path, flags, Mode::empty())?;
+    let mut names = visible_names(folder.as_fd())?;
+    let look = |name: OsString| {
+        let seen = Identity::at(folder.as_fd(), &name);
+        (name, seen)
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+    let share = names.len().div_ceil(threads).max(WORTH_A_THREAD);
+    thread::scope(|scope| {
+        let mut others = Vec::new();
+        while names.len() > share {
+            let names = names.split_off(names.len() - share);
+            others.push(scope.spawn(move || names.into_iter().map(look).collect::<Vec<_>>()));
+        }
+        let mut shares = vec![names.into_iter().map(look).collect()];
+        // A thread that panicked passes its panic on.
+        shares.extend(
+            others.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))),
+        );
+        Ok(shares)
+    })
+}
+
+fn visible_names(folder: BorrowedFd<'_>) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !name.starts_with(b".") {
+            names.push(OsStr::from_bytes(name).to_owned());
+        }
+    }
+    Ok(names)
+}
+
+fn is_stamped(name: &OsStr) -> bool {
+    stamped(name.as_bytes(), Zone::Utc).0.is_some()
+}
+
+/// An empty file, or the 20 bytes that gzip makes of nothing (`pg_dump ... | gzip` when `pg_dump` failed).
+fn is_hollow(name: &OsStr, size: u64) -> bool {
+    size == 0 || (size <= 20 && name.as_bytes().ends_with(b".gz"))
+}
+
+fn holds_something(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gzip_makes_of_nothing_is_hollow() {
+        assert!(is_hollow(OsStr::new("a.sql"), 0));
+        assert!(is_hollow(OsStr::new("a.sql.gz"), 20));
+        assert!(!is_hollow(OsStr::new("a.sql.gz"), 21));
+        assert!(!is_hollow(OsStr::new("a.sql"), 20));
+    }
+}

@@ -1,0 +1,88 @@
+//! A list of checksums (`sha256sum`'s lines) without the files that are gone, so that it still verifies.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use pai_common::atomic;
+
+use crate::paths::folder_of;
+
+/// Takes the lines of `deleted` out of the list `file`, in one atomic step; names in it are relative to its folder.
+pub fn forget(file: &Path, deleted: &[PathBuf]) -> anyhow::Result<usize> {
+    let text = std::fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+    let folder = real(folder_of(file));
+    let deleted: HashSet<PathBuf> = deleted.iter().map(|path| real_name(path)).collect();
+    let names_deleted =
+        |line: &&[u8]| name_in(line).is_some_and(|name| deleted.contains(&real_name(&folder.join(name))));
+    let (gone, kept): (Vec<&[u8]>, Vec<&[u8]>) =
+        text.split_inclusive(|&b| b == b'\n').partition(names_deleted);
+    if !gone.is_empty() {
+        atomic::write(file, 0o644, &kept.concat())?;
+    }
+    Ok(gone.len())
+}
+
+/// The path with its folder's real name; the file itself may be gone.
+fn real_name(path: &Path) -> PathBuf {
+    real(folder_of(path)).join(path.file_name().unwrap_or_default())
+}
+
+fn real(folder: &Path) -> PathBuf {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
+}
+
+/// The file a line is about: `HEX  NAME`, `HEX *NAME` or `ALGORITHM (NAME) = HEX`, with sha256sum's escapes.
+fn name_in(line: &[u8]) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let (line, is_escaped) = line.strip_prefix(b"\\").map_or((line, false), |rest| (rest, true));
+    let figures = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
+    let name = if figures >= 32 && matches!(line.get(figures..figures + 2), Some(b"  " | b" *")) {
+        &line[figures + 2..]
+    } else {
+        let start = line.windows(2).position(|pair| pair == b" (")? + 2;
+        let end = line.windows(4).rposition(|four| four == b") = ")?;
+        line.get(start..end)?
+    };
+    let name = if is_escaped { unescape(name) } else { name.to_vec() };
+    Some(std::ffi::OsString::from_vec(name).into())
+}
+
+fn unescape(name: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(name.len());
+    let mut bytes = name.iter();
+    while let Some(&byte) = bytes.next() {
+        plain.push(match byte {
+            b'\\' => match bytes.next() {
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(&other) => other,
+                None => b'\\',
+            },
+            other => other,
+        });
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_deleted_files_go_and_all_others_stay_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("checksums.txt");
+        let hex = "ab".repeat(32);
+        let text = format!(
+            "# notes\n{hex}  old.zip\n{hex}  new.zip\n{hex} *./old.zip\n\\{hex}  two\\nlines\nSHA256 (old.zip) = {hex}\n{hex}  old.zip.bak\nold.zip"
+        );
+        std::fs::write(&list, text).unwrap();
+        let deleted = ["old.zip", "two\nlines"].map(|name| folder.path().join(name));
+        assert_eq!(forget(&list, &deleted).unwrap(), 4);
+        let left = std::fs::read_to_string(&list).unwrap();
+        assert_eq!(left, format!("# notes\n{hex}  new.zip\n{hex}  old.zip.bak\nold.zip"));
+    }
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Main memory: what is not available to new programs, in percent.
+# Usage: memory.sh NAME [warn_used=90%] [fail_used=95%]
+set -euo pipefail
+# shellcheck source=scripts/lib/check.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/check.sh"
+
+main() {
+  local used free
+  shift || true
+  check_options warn_used=90% fail_used=95% -- "$@"
+  read -r used free < <(awk '/^MemTotal:/ { total = $2 } /^MemAvailable:/ { free = $2 }
+    END { if (total) printf "%d %d\n", (total - free) * 100 / total, free / 1024 }' /proc/meminfo)
+  limit used "$used" used
+  finding ok "$used% used, $free MiB available"
+  verdict
+}
+
+main "$@"

@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # shared with maintenance.sh
+# One task: its own process, a time limit, all its output in the run's log, one JSON line.
+
+# run_task NAME: runs it unless plan left it out, and records what became of it.
+run_task() {
+  local name=$1 status=0 start=$EPOCHREALTIME offset
+  if [ -n "${left_out[$name]-}" ]; then
+    record "$name" skipped 0 0 "because ${left_out[$name]}"
+    return 0
+  fi
+  echo "$(date -Iseconds) == $name starts" >>"$log"
+  offset=$(stat -c %s "$log")
+  # In the background and waited for: bash then takes a signal at once. 9>&-: a task's own children must not
+  # keep the lock after this process has gone.
+  running=$name
+  MAINTENANCE_DRY_RUN=$dry_run MAINTENANCE_YES=$yes MAINTENANCE_VERBOSE=$verbose MAINTENANCE_PERIOD=${period_of[$name]} \
+    timeout -k 10 "$limit" "$tasks_folder/$name.sh" >>"$log" 2>&1 </dev/null 9>&- &
+  child=$!
+  wait "$child" || status=$?
+  child='' running=''
+  judge "$name" "$status" "$start" "$offset"
+}
+
+# judge NAME STATUS START OFFSET: the task's state and reason; its output starts at OFFSET in the log.
+judge() {
+  local name=$1 status=$2 took last state
+  took=$(awk -v a="$3" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f", b - a }')
+  [ "$verbose" = no ] || tail -c "+$(($4 + 1))" "$log"
+  last=$(tail -c "+$(($4 + 1))" "$log" | grep -v '^[[:space:]]*$' | tail -n 1 | tr -d '\000-\037\177') || last=
+  case "$status" in
+    0)
+      state=ok last=
+      remember "$name"
+      ;;
+    75) state=skipped last="because ${last#*: skipped: }" ;;
+    124 | 137) state=FAILED last="error: no end within $limit s" ;;
+    *) state=FAILED last="error: exit $status: ${last#*: error: }" ;;
+  esac
+  if [ "$state" = FAILED ]; then
+    if [ "$verbose" = no ]; then tail -c "+$(($4 + 1))" "$log" | tail -n 20 | sed "s/^/$name| /"; fi
+    [ "$status" -eq 1 ] || worst=2
+    [ "$worst" -eq 2 ] || worst=1
+  fi
+  record "$name" "$state" "$status" "$took" "$last"
+}
+
+# record NAME STATE STATUS SECONDS REASON: into the run's log, maintenance.jsonl and the summary.
+record() {
+  local json mode=real
+  [ "$dry_run" = no ] || mode=dry-run
+  json_text "$5"
+  printf '{"type":"task","time":"%s","run":"%s","task":"%s","period":"%s","mode":"%s","status":"%s","exit":%d,"seconds":%s,"reason":%s}\n' \
+    "$(date -Iseconds)" "${log##*/}" "$1" "${period_of[$1]}" "$mode" "${2,,}" "$3" "$4" "$json" >>"$LOG_DIR/maintenance.jsonl"
+  echo "$(date -Iseconds) == $1 $2 ${4} s${5:+ $5}" >>"$log"
+  done_names+=("$1") done_states+=("$2") done_seconds+=("$4") done_reasons+=("$5")
+}
+
+failed_tasks() {
+  local i names=
+  for ((i = 0; i < ${#done_names[@]}; i++)); do
+    [ "${done_states[$i]}" != FAILED ] || names+="${names:+, }${done_names[$i]}"
+  done
+  printf '%s' "$names"
+}
+
+# ended_by STATUS SIGNAL: ends the running task, says so, and dies of the same signal.
+ended_by() {
+  trap - INT TERM
+  if [ -n "$child" ]; then
+    kill -TERM "$child" 2>/dev/null || true
+    wait "$child" || true
+    record "$running" FAILED "$1" 0 "error: ended by SIG$2"
+  fi
+  summary | tee -a "$log"
+  kill "-$2" "$$"
+}

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Lists the pending security updates, and installs only those if told to.
+# run: monthly 10
+set -euo pipefail
+# shellcheck source=scripts/lib/task.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"
+
+# shellcheck source=scripts/lib/package-manager.sh
+. "$scripts_folder/lib/package-manager.sh"
+
+usage() {
+  cat <<TEXT
+Usage: tasks/security-update.sh [--yes] [--without-backup] [OPTION...]
+
+Lists the updates that come from the distribution's security archive, and nothing else. Installs them only with
+--yes, and only if a backup was verified within UPDATE_BACKUP_AGE (36h). brew does not tell which are for security.
+Then docker scout cves for the images in use, where that plugin is installed.
+
+  -y, --yes         install what is listed
+  --without-backup  no verified backup is needed
+$task_help
+TEXT
+}
+
+install_these() {
+  case "$manager" in
+    apt-get) change "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${apt_options[@]}" --only-upgrade install "$@" ;;
+    dnf) change "${as_root[@]}" dnf update -y --security ;;
+  esac
+}
+
+scout() {
+  local image
+  if ! timeout 20 docker scout version >/dev/null 2>&1; then
+    echo 'images: docker scout is not installed, nothing looked for'
+    return 0
+  fi
+  while read -r image; do
+    look docker scout cves --only-severity critical,high "$image"
+  done < <(docker ps --format '{{.Image}}' | sort -u)
+}
+
+main() {
+  task_begin "$@"
+  setting UPDATE_BACKUP_AGE 36h
+  local backup=needed list packages=()
+  if [ "${words[*]}" = --without-backup ]; then
+    backup='' words=()
+  fi
+  no_words
+  find_manager
+  [ "$manager" != brew ] || not_here 'brew does not tell which updates are for security (system-update lists all)'
+  [ "$manager" != apt-get ] || change "${as_root[@]}" apt-get -qq update
+  # Not mapfile < <(pending ...): its failure would pass for "nothing pending".
+  list=$(pending security)
+  [ -z "$list" ] || mapfile -t packages <<<"$list"
+  echo "${#packages[@]} packages have a security update ($manager)"
+  if [ "${#packages[@]}" -gt 0 ]; then
+    printf '%s\n' "${packages[@]}"
+    if [ "$yes" = no ]; then
+      echo 'nothing was installed: that needs --yes'
+    else
+      [ -z "$backup" ] || need_backup "$UPDATE_BACKUP_AGE"
+      install_these "${packages[@]}"
+    fi
+  fi
+  scout
+  after_update
+  task_end
+}
+
+main "$@"

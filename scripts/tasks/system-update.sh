@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Lists the updates of the system packages, and installs them if told to.
+# run: weekly 50
+set -euo pipefail
+# shellcheck source=scripts/lib/task.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"
+
+# shellcheck source=scripts/lib/package-manager.sh
+. "$scripts_folder/lib/package-manager.sh"
+
+usage() {
+  cat <<TEXT
+Usage: tasks/system-update.sh [--yes] [--without-backup] [OPTION...]
+
+Lists what apt-get, dnf or brew would update. Installs it only with --yes, and only if a backup was verified within
+UPDATE_BACKUP_AGE (36h), unless --without-backup says it is not needed.
+
+  -y, --yes         install what is listed
+  --without-backup  no verified backup is needed
+$task_help
+TEXT
+}
+
+install_all() {
+  case "$manager" in
+    apt-get)
+      change "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get "${apt_options[@]}" upgrade
+      change "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -y autoremove
+      ;;
+    dnf)
+      change "${as_root[@]}" dnf update -y
+      change "${as_root[@]}" dnf autoremove -y
+      ;;
+    brew)
+      change brew upgrade
+      change brew cleanup
+      ;;
+  esac
+}
+
+refresh() {
+  case "$manager" in
+    apt-get) change "${as_root[@]}" apt-get -qq update ;;
+    brew) change brew update ;;
+  esac
+}
+
+main() {
+  task_begin "$@"
+  setting UPDATE_BACKUP_AGE 36h
+  local backup=needed list
+  if [ "${words[*]}" = --without-backup ]; then
+    backup='' words=()
+  fi
+  no_words
+  find_manager
+  refresh
+  list=$(pending all)
+  echo "$(grep -c . <<<"$list" || true) packages have an update ($manager)"
+  if [ -n "$list" ]; then
+    echo "$list"
+    if [ "$yes" = no ]; then
+      echo 'nothing was installed: that needs --yes'
+    else
+      [ -z "$backup" ] || need_backup "$UPDATE_BACKUP_AGE"
+      install_all
+    fi
+  fi
+  after_update
+  task_end
+}
+
+main "$@"

@@ -1,0 +1,435 @@
+//! Trouble: told by path and cause, with the right exit status, nothing half done left behind.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use pai_tests::{as_nobody, command, run, skip};
+
+use crate::fixtures::{Workspace, archived_tree, assert_same_tree, chmod, names_in, noise, tree};
+
+/// Does something over and over while `body` runs.
+fn meanwhile<T>(mut disturb: impl FnMut() + Send, body: impl FnOnce() -> T) -> T {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                disturb();
+            }
+        });
+        let outcome = body();
+        done.store(true, Ordering::Relaxed);
+        outcome
+    })
+}
+
+#[test]
+fn an_archive_folder_that_cannot_be_written_is_named() {
+    let workspace = Workspace::demo();
+    workspace.write("archive/pai-20200101-000000.tar.gz", b"old");
+    let tool = workspace.give_to_nobody();
+    chmod(&workspace.home().join("archive"), 0o500);
+    let mut command = command(tool);
+    command.arg("-q").env("PAI_HOME", workspace.home()).current_dir(workspace.beside(""));
+    let Some(mut command) = as_nobody(&command) else { return };
+    let refused = run(&mut command).expect(2);
+    let path = workspace.home().join("archive/pai-");
+    assert!(refused.stderr.contains(&format!("could not create {}", path.display())), "{}", refused.stderr);
+    assert!(refused.stderr.contains("Permission denied"), "{}", refused.stderr);
+    assert_eq!(workspace.archives(), ["pai-20200101-000000.tar.gz"], "nothing rotated");
+    assert!(workspace.log().last().unwrap().contains("Backup failed: could not create"));
+    // A log that cannot be written stops the run before it begins.
+    chmod(&workspace.home().join("logs"), 0o500);
+    chmod(&workspace.home().join("logs/backup.log"), 0o400);
+    let refused = run(&mut command).expect(2);
+    assert!(refused.stderr.contains("could not open log"), "{}", refused.stderr);
+    chmod(&workspace.home().join("archive"), 0o700);
+    chmod(&workspace.home().join("logs"), 0o700);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_folder_is_named() {
+    for name in ["archive", "logs"] {
+        let workspace = Workspace::demo();
+        workspace.write(name, b"a file");
+        let refused = run(&mut workspace.pai(["-q"])).expect(2);
+        let path = workspace.home().join(name);
+        assert!(refused.stderr.contains(&path.display().to_string()), "{}", refused.stderr);
+        assert_eq!(fs::read(path).unwrap(), b"a file");
+    }
+}
+
+#[test]
+fn a_full_disk_under_a_restore_is_named_and_leaves_no_half_file() {
+    let workspace = Workspace::empty();
+    workspace.write("small", b"fits");
+    workspace.write("big", &noise(3 << 20, 1));
+    let made = workspace.back_up(["-q"]);
+    let disk = workspace.beside("disk");
+    fs::create_dir(&disk).unwrap();
+    let line = format!(
+        "mount -t tmpfs -o size=1m tmpfs '{disk}' || exit 99
+         '{tool}' restore '{made}' --target '{disk}'; status=$?
+         ls -A '{disk}'
+         exit $status",
+        disk = disk.display(),
+        tool = pai_tests::tool("pai-backup").display(),
+        made = made.display(),
+    );
+    let mut command = command("unshare");
+    command.args(if rustix::process::geteuid().is_root() { ["-m", "--"] } else { ["-rm", "--"] });
+    let full = run(command.args(["sh", "-c", &line]));
+    if full.status == Some(99) || full.stderr.contains("unshare") {
+        return skip("no private mount namespace here");
+    }
+    let full = full.expect(1);
+    assert!(full.stderr.contains("could not restore big: No space left on device"), "{}", full.stderr);
+    assert_eq!(full.stdout, "small\n");
+}
+
+#[test]
+fn a_full_disk_under_stdout_is_no_success() {
+    let workspace = Workspace::demo();
+    workspace.write("big", &noise(1 << 20, 1));
+    workspace.back_up(["-q"]);
+    for args in [&["list", "latest"][..], &["cat", "latest", "big"], &["create", "-q", "-o", "-"]] {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut child = workspace.pai(args).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(2), "{args:?}");
+    }
+    // Nor is a reader of an archive that goes away.
+    let mut child = workspace
+        .pai(["create", "-q", "-o", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_ne!(child.wait().unwrap().code(), Some(0));
+    // A reader of a list may have seen enough.
+    let mut child = workspace.pai(["cat", "latest", "big"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Backs up while `disturb` works on the file `victim`, until a run has met it half done. Each run must end
+/// well or name the file, and its archive must be whole.
+fn disturbed(start: &[u8], mut disturb: impl FnMut(&Path, u64) + Send, says: &[&str]) {
+    let workspace = Workspace::demo();
+    workspace.write("victim", start);
+    let path = workspace.home().join("victim");
+    let mut round = 0;
+    let mut met = 0;
+    for _ in 0..20 {
+        let outcome = meanwhile(
+            || {
+                disturb(&path, round);
+                round += 1;
+            },
+            || run(&mut workspace.pai(["-q", "--no-rotate"])),
+        );
+        match outcome.status {
+            Some(0) => assert_eq!(outcome.stderr, ""),
+            Some(1) => {
+                let named = outcome.stderr.lines().all(|line| says.iter().any(|what| line.contains(what)));
+                assert!(named && outcome.stderr.contains("victim"), "{}", outcome.stderr);
+                met += 1;
+            }
+            _ => panic!("{outcome:?}"),
+        }
+        let made = outcome.stdout.trim_end();
+        run(&mut workspace.pai(["verify", made])).expect(0);
+        let listed = run(&mut workspace.pai(["list", made])).expect(0);
+        assert!(
+            listed.stdout.lines().any(|line| line == "backup.sh"),
+            "the rest is there: {}",
+            listed.stdout
+        );
+        fs::remove_file(made).unwrap();
+        if met == 2 {
+            return;
+        }
+    }
+    skip("no run met the file while it changed");
+}
+
+#[test]
+fn a_file_that_shrinks_is_padded_and_named() {
+    let big = noise(6 << 20, 3);
+    disturbed(
+        &big.clone(),
+        move |path, round| {
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            if round % 2 == 0 {
+                file.set_len(1000).unwrap();
+            } else {
+                fs::write(path, &big).unwrap();
+            }
+        },
+        &["shrank while it was read", "grew while it was read", "changed while it was read"],
+    );
+}
+
+#[test]
+fn a_small_file_that_never_rests_is_named() {
+    // Just small enough to be read as one of many, so that reading it takes a while.
+    disturbed(
+        &vec![b'x'; 900_000],
+        |path, round| {
+            let mut file = OpenOptions::new().append(true).open(path).unwrap();
+            if round % 5000 == 0 {
+                file.set_len(900_000).unwrap();
+            }
+            file.write_all(b"one more line\n").unwrap();
+        },
+        &["shrank while it was read", "grew while it was read", "changed while it was read"],
+    );
+}
+
+#[test]
+fn a_file_that_vanishes_is_named_and_no_more() {
+    disturbed(
+        b"here and gone",
+        |path, _| {
+            let _ = fs::remove_file(path);
+            let _ = fs::create_dir(path);
+            let _ = fs::remove_dir(path);
+            let _ = fs::write(path, "here again");
+        },
+        &["No such file", "no longer a regular file", "while it was read", "could not read victim"],
+    );
+}
+
+/// A run that cannot end: it waits for someone to read its archive from a pipe.
+fn endless(workspace: &Workspace) -> Child {
+    let mut child = workspace
+        .pai(["create", "-q", "-o", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Once bytes come, it holds the lock.
+    let mut first = [0];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    child
+}
+
+#[test]
+fn a_second_run_at_once_is_told_so_or_waits() {
+    let workspace = Workspace::demo();
+    workspace.write("big", &noise(8 << 20, 9));
+    let mut first = endless(&workspace);
+    let busy = run(&mut workspace.pai(["-q"])).expect(75);
+    assert!(busy.stderr.contains("another run is at work there"), "{}", busy.stderr);
+    run(&mut workspace.pai(["-q", "--wait", "100ms"])).expect(75);
+    // Reading asks for no lock.
+    run(&mut workspace.pai(["list"])).expect(0);
+    run(&mut workspace.pai(["-n", "-q"])).expect(0);
+    assert_eq!(workspace.archives(), [""; 0]);
+    let waiting = workspace.pai(["-q", "--wait", "1m"]).stdout(Stdio::piped()).spawn().unwrap();
+    first.kill().unwrap();
+    first.wait().unwrap();
+    // The lock is the kernel's: a killed run leaves none.
+    assert!(waiting.wait_with_output().unwrap().status.success());
+    assert_eq!(workspace.archives().len(), 1);
+}
+
+#[test]
+fn many_runs_at_once_make_one_archive_each_or_none() {
+    let workspace = Workspace::demo();
+    let runs: Vec<Child> = (0..6)
+        .map(|_| workspace.pai(["-q", "--wait", "1m"]).stdout(Stdio::piped()).spawn().unwrap())
+        .collect();
+    let mut made: Vec<String> = runs
+        .into_iter()
+        .map(|run| String::from_utf8(run.wait_with_output().unwrap().stdout).unwrap().trim_end().to_owned())
+        .collect();
+    made.sort();
+    made.dedup();
+    assert_eq!(made.len(), 6, "each has a name of its own: {made:?}");
+    run(&mut workspace.pai(["verify", "--all"])).expect(0);
+}
+
+#[test]
+fn a_partial_archive_of_a_killed_run_is_swept_up() {
+    let workspace = Workspace::demo();
+    workspace.write("archive/.pai-20200101-000000.tar.gz.partial", b"half");
+    workspace.write("archive/.other.partial", b"somebody else's");
+    let made = run(&mut workspace.pai(["create"])).expect(0);
+    assert!(made.stderr.contains("left by a run that did not end"), "{}", made.stderr);
+    let name = Path::new(made.stdout.trim_end()).file_name().unwrap().to_str().unwrap();
+    assert_eq!(workspace.archives(), [".other.partial", name]);
+}
+
+/// Waits for something to become true, as long as a slow machine may need.
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_signal_half_way_leaves_nothing_behind() {
+    let workspace = Workspace::demo();
+    for number in 0..12 {
+        workspace.write(&format!("projects/{number}"), &noise(8 << 20, number));
+    }
+    workspace.write("archive/pai-20200101-000000.tar.gz", b"old");
+    let archives = workspace.home().join("archive");
+    for signal in [2, 15] {
+        let mut child = workspace
+            .pai(["-q", "--level", "9"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let is_partial = || {
+            let mut partial = fs::read_dir(&archives).unwrap().flatten();
+            partial.any(|entry| {
+                entry.file_name().to_string_lossy().ends_with(".partial")
+                    && entry.metadata().is_ok_and(|metadata| metadata.len() > 0)
+            })
+        };
+        wait_until("the run has begun to write", is_partial);
+        Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status().unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.signal(), Some(signal), "ended by the signal itself: {status}");
+        assert_eq!(names_in(&archives), ["pai-20200101-000000.tar.gz"], "nothing left, nothing rotated");
+        assert!(workspace.log().last().unwrap().contains("Backup failed: interrupted by signal"));
+    }
+    // In a shell that is 130.
+    let line = format!(
+        "'{}' -q -o - | (head -c 1 >/dev/null; pkill -INT -P $$ -x pai-backup; cat >/dev/null); echo ${{PIPESTATUS[0]}}",
+        pai_tests::tool("pai-backup").display()
+    );
+    if !pai_tests::has("pkill") {
+        return;
+    }
+    let shell = run(command("bash").args(["-c", &line]).env("PAI_HOME", workspace.home()));
+    assert_eq!(shell.stdout, "130\n", "{}", shell.stderr);
+}
+
+#[test]
+fn a_signal_under_a_restore_leaves_no_half_file() {
+    let workspace = Workspace::empty();
+    for number in 0..10 {
+        workspace.write(&format!("f{number}"), &noise(6 << 20, number));
+    }
+    let made = workspace.back_up(["-q"]);
+    let expected = archived_tree(workspace.home());
+    let back = workspace.beside("back");
+    let mut child =
+        workspace.pai(["restore", "--jobs", "1", "--target"]).arg(&back).arg(&made).spawn().unwrap();
+    wait_until("the restore has begun", || !names_in(&back).is_empty());
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let status = child.wait().unwrap();
+    assert!(status.signal() == Some(15) || status.code() == Some(0), "{status}");
+    for (path, node) in tree(&back) {
+        assert_eq!(node.content, expected[&path].content, "{} is whole", path.display());
+    }
+}
+
+#[test]
+fn sockets_are_skipped_with_a_notice() {
+    let workspace = Workspace::demo();
+    let _listener = std::os::unix::net::UnixListener::bind(workspace.home().join("socket")).unwrap();
+    let made = run(&mut workspace.pai(["create"])).expect(0);
+    assert!(made.stderr.contains("skipping socket socket"), "{}", made.stderr);
+    let listed = run(&mut workspace.pai(["list", "latest"])).expect(0);
+    assert!(!listed.stdout.lines().any(|line| line == "socket"));
+}
+
+#[test]
+fn a_damaged_member_costs_its_own_entries_and_no_others() {
+    let workspace = Workspace::demo();
+    workspace.write("large", &noise(2 << 20, 21));
+    let made = workspace.back_up(["-q"]);
+    let mut bytes = fs::read(&made).unwrap();
+    let last = bytes.len();
+    // In the large file, which comes last before the index.
+    bytes[last - 5000] ^= 1;
+    fs::write(&made, &bytes).unwrap();
+    let back = workspace.beside("back");
+    let restored = run(workspace.pai(["restore", "--target"]).arg(&back).arg(&made)).expect(1);
+    assert!(restored.stderr.contains("could not restore large"), "{}", restored.stderr);
+    let mut expected = archived_tree(workspace.home());
+    expected.remove(Path::new("large"));
+    assert_same_tree(&tree(&back), &expected);
+    let shown = run(workspace.pai(["cat"]).arg(&made).arg("large")).expect(2);
+    assert!(shown.stderr.contains("could not read large"), "{}", shown.stderr);
+}
+
+#[test]
+fn a_plain_archive_cut_in_a_file_gives_what_comes_before_and_names_it() {
+    use crate::craft::{Item, write_plain};
+    let folder = pai_tests::scratch();
+    let path = folder.path().join("plain.tar.gz");
+    let long = noise(600_000, 2);
+    write_plain(
+        &path,
+        &[Item::file("first", b"whole"), Item::file("second", &long), Item::file("third", b"")],
+    );
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    for from_pipe in [false, true] {
+        let back = folder.path().join(format!("back-{from_pipe}"));
+        let mut restore = command(pai_tests::tool("pai-backup"));
+        restore.args(["restore", "--target"]).arg(&back);
+        let part = if from_pipe {
+            pai_tests::run_with_input(restore.arg("-"), &fs::read(&path).unwrap())
+        } else {
+            run(restore.arg(&path))
+        };
+        let part = part.expect(1);
+        let named = ["could not read second: ", "could not restore second: "];
+        assert!(named.iter().any(|what| part.stderr.contains(what)), "{}", part.stderr);
+        assert_eq!(names_in(&back), ["first"], "no half file");
+    }
+}
+
+#[test]
+fn a_path_that_the_archive_lacks_is_named() {
+    let workspace = Workspace::demo();
+    let made = workspace.back_up(["-q"]);
+    let back = workspace.beside("back");
+    let restore = |archive: &str| {
+        let mut command = workspace.pai(["restore", archive, "--target"]);
+        command.arg(&back).args(["memory.md", "no-such-file"]);
+        command
+    };
+    let bytes = fs::read(&made).unwrap();
+    for outcome in
+        [run(&mut restore("latest")), pai_tests::run_with_input(restore("-").arg("--force"), &bytes)]
+    {
+        let outcome = outcome.expect(1);
+        assert!(outcome.stderr.contains("could not find no-such-file in "), "{}", outcome.stderr);
+        assert_eq!(names_in(&back), ["memory.md"]);
+    }
+    run(workspace.pai(["cat", "latest", "no-such-file"]).arg("-q")).expect(2);
+}
+
+#[test]
+fn latest_passes_over_an_archive_that_is_cut() {
+    let workspace = Workspace::demo();
+    let good = workspace.back_up(["-q", "--now", "2026-01-01T00:00:00Z"]);
+    let cut = workspace.back_up(["-q", "--now", "2026-01-02T00:00:00Z"]);
+    let file = File::options().write(true).open(&cut).unwrap();
+    file.set_len(cut.metadata().unwrap().len() - 1).unwrap();
+    let back = workspace.beside("back");
+    let restored = run(workspace.pai(["restore", "latest", "--target"]).arg(&back)).expect(0);
+    assert!(restored.stderr.contains(&format!("passing over {}", cut.display())), "{}", restored.stderr);
+    assert_same_tree(&tree(&back), &archived_tree(workspace.home()));
+    let listed = run(&mut workspace.pai(["list"])).expect(0);
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert!(
+        lines[0].contains("no footer") && lines[1].ends_with(&format!("{}  good", good.display())),
+        "{lines:?}"
+    );
+}
