@@ -12,6 +12,7 @@ mod maintenance;
 mod nights;
 mod notify;
 mod quickstart;
+mod real_engine;
 mod replays;
 mod rigs;
 mod scheduling;

@@ -31,9 +31,14 @@ fn row_0_22_the_documented_commands_name_the_units_that_are_shipped() {
     ] {
         assert!(page.contains(command), "{command}");
     }
-    let shipped = [repository().join("scripts/systemd"), repository().join("scripts/systemd/user")].map(|folder| names(&folder)).concat();
+    let shipped = [repository().join("scripts/systemd"), repository().join("scripts/systemd/user")]
+        .map(|folder| names(&folder))
+        .concat();
     for word in page.split(|c: char| c.is_whitespace() || "`(),".contains(c)) {
-        if word.starts_with("pai-") && (word.ends_with(".timer") || word.ends_with(".service")) && !word.contains('%') {
+        if word.starts_with("pai-")
+            && (word.ends_with(".timer") || word.ends_with(".service"))
+            && !word.contains('%')
+        {
             assert!(shipped.iter().any(|name| name == word), "{word} is not shipped");
         }
     }
@@ -60,7 +65,8 @@ fn row_2_11_every_documented_command_of_both_systems_is_on_the_page() {
 #[test]
 fn the_cron_lines_on_the_page_are_the_shipped_ones_and_every_shipped_file_passes_the_lint() {
     let folder = repository().join("scripts/cron");
-    let shipped: String = names(&folder).iter().map(|name| fs::read_to_string(folder.join(name)).expect("a file")).collect();
+    let shipped: String =
+        names(&folder).iter().map(|name| fs::read_to_string(folder.join(name)).expect("a file")).collect();
     let lines = blocks("cron");
     assert!(!lines.is_empty());
     for line in lines.iter().flat_map(|block| block.lines()) {
@@ -92,8 +98,13 @@ fn row_2_15_the_logrotate_rules_on_the_page_are_good_ones() {
     let folder = scratch();
     let debug = |rules: &str| {
         let file = folder.path().join("rules");
-        fs::write(&file, rules.replace("codex", "nobody").replace("nobody nobody", "nobody nogroup")).expect("written");
-        run(Command::new("/usr/sbin/logrotate").arg("-d").arg("--state").arg(folder.path().join("state")).arg(&file))
+        fs::write(&file, rules.replace("codex", "nobody").replace("nobody nobody", "nobody nogroup"))
+            .expect("written");
+        run(Command::new("/usr/sbin/logrotate")
+            .arg("-d")
+            .arg("--state")
+            .arg(folder.path().join("state"))
+            .arg(&file))
     };
     let good = debug(&rules).expect(0);
     assert!(!good.stderr.contains("error:"), "{}", good.stderr);
