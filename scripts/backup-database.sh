@@ -54,7 +54,7 @@ client() {
 
 # dumps: this database's dumps, newest first.
 dumps() {
-  find "$dir" -maxdepth 1 -type f \( -name "${database}_*.sql" -o -name "${database}_*.sql.gz" \) -printf '%T@ %s %p\n' |
+  find "$dir" -maxdepth 1 -type f \( -name "${database}_????-??-??.sql" -o -name "${database}_????-??-??.sql.gz" \) -printf '%T@ %s %p\n' |
     sort -rn
 }
 

@@ -31,7 +31,11 @@ installed, and changes nothing when run again. A file of another origin is kept 
   -h, --help         this text
 
 Exit status: 0 done, or nothing to do; 2 refused or not done.
-Example: sudo install-schedule.sh cron.d codex-backup --backups /srv/backups
+
+Examples:
+  install-schedule.sh cron --home ~/projects/codex-assistant/pai
+  sudo install-schedule.sh cron.d codex-backup --backups /srv/backups
+  install-schedule.sh systemd --user --dry-run
 TEXT
 }
 
@@ -58,6 +62,7 @@ settle() {
   fi
   local folder
   for folder in "$home" "$prefix" "$backups" "$codex_home"; do
+    [[ $folder == /* || -z $folder ]] || die "a job has no working folder of yours: $folder does not start with /"
     # shellcheck disable=SC1003 # a backslash
     [[ ! $folder =~ [[:cntrl:]\"\'\`\$%\\] ]] || die "cron or systemd would misread this name: $folder"
   done

@@ -45,7 +45,8 @@ configure() {
   local file key
   declare -gA config=([NOTIFY_ON]=fail [NOTIFY_TIMEOUT]=10)
   for file in ${NOTIFY_CONFIG:+"$NOTIFY_CONFIG"} "${HOME:-/}/.config/pai-tools/notify.env" /etc/pai-tools/notify.env; do
-    [ -r "$file" ] || continue
+    # One that is there and must not be read is told: silence would look like "nothing configured".
+    [ -e "$file" ] || continue
     dotenv_read "$file" config
     local trouble
     for trouble in "${dotenv_errors[@]}"; do

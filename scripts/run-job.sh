@@ -83,7 +83,8 @@ main() {
   umask 077
   # cron's PATH is /usr/bin:/bin: what is installed beside this script is found all the same.
   PATH=$here:${here%/libexec/pai-tools}/bin:$PATH
-  mkdir -p -- "$(dirname -- "$log")" "$(dirname -- "${lock:-$log}")"
+  # Where that fails, the lock or the log will tell.
+  mkdir -p -- "$(dirname -- "$log")" "$(dirname -- "${lock:-$log}")" 2>/dev/null || true
   [ -z "$lock" ] || take_lock
   begun=$SECONDS
   log_line started

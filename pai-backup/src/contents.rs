@@ -82,8 +82,10 @@ fn visit_scanned(
     while let Some(found) = reader.next_entry()? {
         pai_common::signal::check()?;
         let is_file = found.entry.kind == crate::entry::Kind::File;
-        let digest =
-            if digests && is_file { Some(content_digest(&found, &mut reader.data())?) } else { None };
+        let digest = (digests && is_file)
+            .then(|| content_digest(&found, &mut reader.data()))
+            .transpose()
+            .with_context(|| format!("could not read {}", found.entry.path.display()))?;
         visit(Listed { entry: found.entry, identity: None, digest, group: 0 })?;
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -153,9 +152,7 @@ fn unlisted(
         .collect();
     let files = input::files_below(root, &input::walk_options(args)?, Id::of(path), talk);
     let unlisted = files.into_iter().filter(|file| !listed.contains(file));
-    Ok(unlisted
-        .map(|file| Input { path: Some(root.join(&file)), name: file.into_os_string().into_vec() })
-        .collect())
+    Ok(unlisted.map(|file| Input { path: Some(root.join(&file)), name: input::listed_name(file) }).collect())
 }
 
 /// `a/b` for `./a/./b`.

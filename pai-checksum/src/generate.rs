@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use pai_common::output::Output;
 use pai_common::progress::Progress;
 use pai_common::sha256::to_hex;
@@ -45,7 +45,6 @@ pub fn write(manifest: &Manifest, target: &Path, plain: bool) -> anyhow::Result<
     signal::end_at_once(false);
     // 0644: checksums are no secret.
     atomic::write(target, 0o644, &manifest.to_bytes(plain))
-        .with_context(|| format!("could not write {}", target.display()))
 }
 
 /// What both kinds of list say about a file; the digest if there is one.

@@ -93,19 +93,26 @@ struct Desk<'a> {
 impl Desk<'_> {
     /// A worker: takes files in the order of the plan until none is left.
     fn work(&self, plan: &Plan, next: &AtomicUsize, outcomes: &Sender<Vec<Outcome>>) {
-        // Both closures below add outcomes; those of small files are sent together, as waking the receiver
-        // costs as much as hashing one.
+        // Cells, because both closures below add to them.
         let batch = RefCell::new(Batch::default());
+        let buffers = RefCell::new(Vec::new());
         let send = |outcome| match batch.borrow_mut().add(outcome) {
             Some(full) => outcomes.send(full),
             None => Ok(()),
         };
         let take = || loop {
-            let n = *plan.order.get(next.fetch_add(1, Ordering::Relaxed))?;
+            let Some(&n) = plan.order.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                let _ = outcomes.send(batch.borrow_mut().hurry());
+                return None;
+            };
             match File::open(self.inputs[n].path.as_deref()?) {
-                Ok(file) => return Some((n, Reader::new(file, plan.stamps[n], self.run))),
+                Ok(file) => {
+                    let buffer = buffers.borrow_mut().pop().unwrap_or_default();
+                    return Some((n, Reader::new(file, plan.stamps[n], self.run, buffer)));
+                }
                 Err(error) if too_many_open(&error) => {
                     send((n, None)).ok()?;
+                    let _ = outcomes.send(batch.borrow_mut().hurry());
                     return None;
                 }
                 Err(error) => send((n, Some(Err(error)))).ok()?,
@@ -114,10 +121,10 @@ impl Desk<'_> {
         // An error means that nobody listens any more.
         let _ = sha256::digest_streams(plan.width, take, |n, reader, digest| {
             let outcome = digest.and_then(|digest| reader.conclude(digest));
+            buffers.borrow_mut().push(reader.into_buffer());
             // Changed since the plan was made, perhaps before it was opened: it gets a second chance.
             send((n, Some(outcome).filter(|outcome| !matches!(outcome, Ok(hashed) if hashed.changed))))
         });
-        let _ = outcomes.send(batch.into_inner().outcomes);
     }
 
     /// Puts the outcomes in order, and hashes here what the workers did not.
@@ -175,7 +182,7 @@ impl Desk<'_> {
         if let ([_], Some(before)) = (self.inputs, before) {
             self.run.progress.set_total(before.size);
         }
-        Reader::new(file, before, self.run).digest()
+        Reader::new(file, before, self.run, Vec::new()).digest()
     }
 }
 

@@ -57,9 +57,7 @@ pub fn gather(args: &Args, talk: &Talk<'_>) -> anyhow::Result<Vec<Input>> {
                     Path::new(OsStr::from_bytes(&input.name))
                 };
                 inputs.extend(files_below(root, &options, skip, talk).into_iter().map(|path| {
-                    let name = prefix.join(&path).into_os_string().into_vec();
-                    // To every reader of checksum lines a bare - is standard input.
-                    let name = if name == b"-" { b"./-".to_vec() } else { name };
+                    let name = listed_name(prefix.join(&path));
                     Input { name, path: Some(root.join(path)) }
                 }));
             }
@@ -83,6 +81,12 @@ pub fn files_below(root: &Path, options: &walk::Options, skip: Option<Id>, talk:
         }
     }
     files
+}
+
+/// What a checksum line calls a file: to every reader of such lines a bare `-` is standard input.
+pub fn listed_name(path: PathBuf) -> Vec<u8> {
+    let name = path.into_os_string().into_vec();
+    if name == b"-" { b"./-".to_vec() } else { name }
 }
 
 /// The excludes of the command line.

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::bail;
+
 use crate::audit::{self, Depth, Survey};
 use crate::cli::Args;
 use crate::compare::{Comparison, Now, Verdict, compare};
@@ -13,6 +15,9 @@ use crate::talk::Talk;
 /// Rewrites the manifest at `path` if anything in it has to change, and prints the differences; false if
 /// something rotted.
 pub fn run(args: &Args, path: &Path, talk: &Talk<'_>) -> anyhow::Result<bool> {
+    if path == Path::new("-") {
+        bail!("could not update standard input: name the file");
+    }
     let (manifest, bytes) = audit::read(path)?;
     let survey = audit::survey(args, path, &manifest, Depth::Touched, talk)?;
     let comparison = compare(&manifest.entries, &survey.now, &survey.unlisted);

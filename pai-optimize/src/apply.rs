@@ -13,10 +13,10 @@ use pai_common::atomic::{self, AtomicFile, Batch, Ownership};
 use pai_common::signal;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::archive::{Archive, Listing, read_if_there};
+use crate::archive::{self, Archive, Listing, read_if_there};
 use crate::conserve;
 use crate::date::Date;
-use crate::memory::{Document, line_ending};
+use crate::memory::Document;
 use crate::plan::Plan;
 
 /// How many earlier versions of the memory file are kept.
@@ -92,50 +92,24 @@ pub fn stage(
 /// The archive files of `departures`. One thread: a folder takes one new name at a time, and two threads wait for each
 /// other longer than for the disk.
 fn write_days(
-    archive: &Archive,
+    folder: &Archive,
     like: Ownership,
     departures: &[(Date, Vec<&[u8]>)],
     listing: &Listing,
 ) -> anyhow::Result<Batch> {
-    let mut batch = Batch::new(archive.folder());
+    let mut batch = Batch::new(folder.folder());
     for (date, sections) in departures {
         signal::check()?;
-        let before = if listing.dates.contains(date) { archive.read(*date)? } else { Vec::new() };
-        let parts = append(&before, sections);
-        conserve::archive(&parts, sections)?;
-        if parts.len() > 1 {
-            batch.write(&archive.path(*date), like, &parts)?;
+        let before = if listing.dates.contains(date) { folder.read(*date)? } else { Vec::new() };
+        let added = archive::append(&before, sections);
+        conserve::archive(&before, &added, sections)?;
+        if !added.is_empty() {
+            let parts: Vec<&[u8]> =
+                std::iter::once(before.as_slice()).chain(added.iter().map(AsRef::as_ref)).collect();
+            batch.write(&folder.path(*date), like, &parts)?;
         }
     }
     Ok(batch)
-}
-
-/// An archive file that was `before`, with those of `sections` behind it that do not end it already (a killed run
-/// or a restore left them in both places).
-fn append<'a>(before: &'a [u8], sections: &[&'a [u8]]) -> Vec<&'a [u8]> {
-    let mut length: usize = sections.iter().map(|section| section.len()).sum();
-    let mut there = sections.len();
-    while there > 0 && !ends_with(before, length, &sections[..there]) {
-        there -= 1;
-        length -= sections[there].len();
-    }
-    let mut parts = vec![before];
-    for &section in &sections[there..] {
-        let last = parts.iter().rev().find(|part| !part.is_empty());
-        if last.is_some_and(|last| !last.ends_with(b"\n")) {
-            parts.push(line_ending(before));
-        }
-        parts.push(section);
-    }
-    parts
-}
-
-fn ends_with(text: &[u8], length: usize, sections: &[&[u8]]) -> bool {
-    let Some(mut at) = text.len().checked_sub(length) else { return false };
-    sections.iter().all(|section| {
-        at += section.len();
-        &text[at - section.len()..at] == *section
-    })
 }
 
 fn retire(archive: &Archive, like: Ownership, plan: &Plan, batch: &mut Batch) -> anyhow::Result<()> {
@@ -175,7 +149,8 @@ pub fn swap(memory: AtomicFile, real: &Path, old: &[u8], before: &Path) -> anyho
     let length = memory.file().metadata().context("could not look at a temporary file")?.len();
     let Some(displaced) = memory.exchange()? else { return Ok(Commit::Done) };
     if starts_with(&displaced, old)? {
-        carry(&displaced, old.len() as u64, real)?;
+        let carried = carry(&displaced, old.len() as u64, real)?;
+        mark_carried(before, old.len() as u64, carried)?;
         remove(&displaced)?;
         return Ok(Commit::Done);
     }
@@ -258,9 +233,17 @@ pub fn carry_late(listing: &Listing, real: &Path) -> anyhow::Result<bool> {
         return Ok(false);
     }
     let carried = carry(newest, length, real)?;
-    let renamed = newest.with_extension(carried.to_string());
-    fs::rename(newest, &renamed).with_context(|| format!("could not rename {}", newest.display()))?;
+    mark_carried(newest, length, carried)?;
     Ok(true)
+}
+
+/// Puts into an earlier version's name how much of it is in the memory file.
+fn mark_carried(version: &Path, length: u64, carried: u64) -> anyhow::Result<()> {
+    if carried == length {
+        return Ok(());
+    }
+    let renamed = version.with_extension(carried.to_string());
+    fs::rename(version, &renamed).with_context(|| format!("could not rename {}", version.display()))
 }
 
 /// Removes what a killed run left, and all but the last versions. The caller holds the lock.
@@ -306,27 +289,6 @@ fn starts_with(path: &Path, old: &[u8]) -> anyhow::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_section_that_ends_its_archive_file_is_not_doubled() {
-        let joined = |before: &str, sections: &[&str]| {
-            let sections: Vec<&[u8]> = sections.iter().map(|section| section.as_bytes()).collect();
-            String::from_utf8(append(before.as_bytes(), &sections).concat()).unwrap()
-        };
-        for (before, sections, after) in [
-            ("", vec!["a\n", "b\n"], "a\nb\n"),
-            ("x\n", vec!["a\n"], "x\na\n"),
-            ("x\na\nb\n", vec!["a\n", "b\n"], "x\na\nb\n"),
-            ("x\na\n", vec!["a\n", "b\n"], "x\na\nb\n"),
-            ("a\nb\n", vec!["a\n", "b\n", "c"], "a\nb\nc"),
-            ("a\n", vec!["a\n", "a\n"], "a\na\n"),
-            ("no end", vec!["a\n"], "no end\na\n"),
-            ("x\r\nno end", vec!["a\n"], "x\r\nno end\r\na\n"),
-            ("a", vec!["a"], "a"),
-        ] {
-            assert_eq!(joined(before, &sections), after, "{before:?} {sections:?}");
-        }
-    }
 
     #[test]
     fn what_is_written_to_the_old_file_is_carried_over() {

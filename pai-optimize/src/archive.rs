@@ -1,5 +1,6 @@
 //! The folder of archived sections: `archive/memory/memory-YYYY-MM-DD.md`, each a day's exact bytes.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -10,6 +11,7 @@ use anyhow::Context;
 use pai_common::home::ensure_private_folder;
 
 use crate::date::Date;
+use crate::memory::{Document, completion, joint};
 use crate::summaries::{Links, percent_encode};
 
 /// Where the archived days of one memory file are.
@@ -121,6 +123,45 @@ pub fn read_if_there(path: &Path) -> anyhow::Result<Vec<u8>> {
     }
 }
 
+/// What is added to an archive file that was `before` so that it holds `sections`: those that do not end it already
+/// (a killed run or a restore left them in both places), and what must stand between them.
+pub fn append<'a>(before: &'a [u8], sections: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
+    let dangling = !before.is_empty() && Document::parse(before, true).dangling;
+    let mut parts: Vec<Cow<'a, [u8]>> = Vec::new();
+    let there = already_there(before, sections);
+    if there > 0 && !before.ends_with(b"\n") && sections[there - 1].ends_with(b"\n") {
+        parts.push(Cow::Borrowed(completion(before, sections[0])));
+    }
+    for &section in &sections[there..] {
+        let above = parts.last().map_or(before, |part| part.as_ref());
+        let between = joint(above, section, dangling && parts.is_empty());
+        parts.extend((!between.is_empty()).then_some(Cow::Owned(between)));
+        parts.push(Cow::Borrowed(section));
+    }
+    parts
+}
+
+/// How many of `sections`, from the first, the end of `before` consists of. Its last line may lack the ending it was given
+/// when it was restored in the middle of a file.
+pub fn already_there(before: &[u8], sections: &[&[u8]]) -> usize {
+    let Some(first) = sections.first().filter(|_| !before.is_empty()) else { return 0 };
+    let mut joined = Vec::new();
+    let mut ends = vec![0];
+    for section in sections {
+        let between = joint(&joined, section, false);
+        joined.extend(between);
+        joined.extend_from_slice(section);
+        ends.push(joined.len());
+    }
+    let ending = completion(before, first);
+    let found = (1..=sections.len()).rev().find(|&count| {
+        let joined = &joined[..ends[count]];
+        before.ends_with(joined)
+            || (!ending.is_empty() && joined.strip_suffix(ending).is_some_and(|bare| before.ends_with(bare)))
+    });
+    found.unwrap_or(0)
+}
+
 fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     // The folder may not be there yet, so its links cannot be resolved.
     let path = path.canonicalize().or_else(|_| std::path::absolute(path));
@@ -138,6 +179,33 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_section_that_ends_its_archive_file_is_not_doubled() {
+        let joined = |before: &str, sections: &[&str]| {
+            let sections: Vec<&[u8]> = sections.iter().map(|section| section.as_bytes()).collect();
+            String::from_utf8([before.as_bytes(), &append(before.as_bytes(), &sections).concat()].concat())
+                .unwrap()
+        };
+        for (before, sections, after) in [
+            ("", vec!["#a\n", "#b\n"], "#a\n#b\n"),
+            ("#x\n", vec!["#a\n"], "#x\n#a\n"),
+            ("#x\n#a\n#b\n", vec!["#a\n", "#b\n"], "#x\n#a\n#b\n"),
+            ("#x\n#a\n", vec!["#a\n", "#b\n"], "#x\n#a\n#b\n"),
+            ("#a\n#b\n", vec!["#a\n", "#b\n", "#c"], "#a\n#b\n#c"),
+            ("#a\n", vec!["#a\n", "#a\n"], "#a\n#a\n"),
+            ("no end", vec!["#a\n"], "no end\n#a\n"),
+            ("x\r\nno end", vec!["#a\r\n"], "x\r\nno end\r\n#a\r\n"),
+            ("half an end\r", vec!["half an end\r\n"], "half an end\r\n"),
+            ("#a", vec!["#a"], "#a"),
+            ("#a", vec!["#a\n"], "#a\n"),
+            ("#a", vec!["#a\n", "#b\n"], "#a\n#b\n"),
+            ("#a\n<p>\n", vec!["#b\n"], "#a\n<p>\n\n<!-- pai-optimize -->\n#b\n"),
+            ("#a\nx\n", vec!["b\n--\n"], "#a\nx\n\n<!-- pai-optimize -->\nb\n--\n"),
+        ] {
+            assert_eq!(joined(before, &sections), after, "{before:?} {sections:?}");
+        }
+    }
 
     #[test]
     fn each_memory_file_has_an_archive_of_its_own() {

@@ -133,15 +133,12 @@ fn decoded(target: &[u8]) -> std::path::PathBuf {
     let mut rest = target;
     while let Some((&byte, after)) = rest.split_first() {
         let code = after.get(..2).and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        match code.filter(|_| byte == b'%') {
-            Some(code) => {
-                out.push(code);
-                rest = &after[2..];
-            }
-            None => {
-                out.push(byte);
-                rest = after;
-            }
+        if let Some(code) = code.filter(|_| byte == b'%') {
+            out.push(code);
+            rest = &after[2..];
+        } else {
+            out.push(byte);
+            rest = after;
         }
     }
     std::ffi::OsString::from_vec(out).into()

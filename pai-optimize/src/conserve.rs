@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::memory::{Document, Kind, Section};
+use crate::memory::{Document, Kind, Section, without_separator};
 use crate::plan::{self, Plan};
 
 /// Why a plan must not be carried out.
@@ -37,7 +37,7 @@ pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(),
             found.next_if(|next| next.kind == Kind::Recent);
         }
         let whole = found.next().is_some_and(|next| {
-            next.kind == section.kind && new.text(next).strip_prefix(text).is_some_and(is_separator)
+            same_kind(next.kind, section.kind) && new.text(next).strip_prefix(text).is_some_and(is_separator)
         });
         if !whole {
             return Err(Loss(describe(old, section)));
@@ -50,30 +50,30 @@ pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(),
     summaries(old, plan, new)
 }
 
-/// Whether an archive file made of `parts` ends with `sections`.
-pub fn archive(parts: &[&[u8]], sections: &[&[u8]]) -> Result<(), Loss> {
-    let mut have = parts.iter().rev().copied();
-    let mut rest: &[u8] = &[];
-    for mut wanted in sections.iter().rev().copied() {
-        while !wanted.is_empty() {
-            if rest.is_empty() {
-                rest = have.next().ok_or_else(|| Loss("a section on its way to the archive".into()))?;
-                continue;
-            }
-            let length = rest.len().min(wanted.len());
-            let (rest_left, a) = rest.split_at(rest.len() - length);
-            let (wanted_left, b) = wanted.split_at(wanted.len() - length);
-            if a != b {
-                return Err(Loss("a section on its way to the archive".into()));
-            }
-            (rest, wanted) = (rest_left, wanted_left);
+/// Whether each of `sections` stands whole in an archive file that was `before` or in what is added to it.
+pub fn archive<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -> Result<(), Loss> {
+    let mut parts = added.iter().rev().map(AsRef::as_ref);
+    for section in sections.iter().rev() {
+        if parts.by_ref().any(|part| part == *section) {
+            continue;
+        }
+        // There before, but for a line ending perhaps.
+        let first = added.first().map_or(&b""[..], AsRef::as_ref);
+        if memchr::memmem::find(&[before, first].concat(), section).is_none() {
+            return Err(Loss("a section on its way to the archive".into()));
         }
     }
     Ok(())
 }
 
+/// A later title becomes the file's first when what stood above it goes.
+fn same_kind(a: Kind, b: Kind) -> bool {
+    let plain = |kind| if kind == Kind::Top { Kind::Undated } else { kind };
+    plain(a) == plain(b)
+}
+
 fn is_separator(rest: &[u8]) -> bool {
-    matches!(rest, b"" | b"<!-- -->\n" | b"<!-- -->\r\n")
+    without_separator(rest).is_empty()
 }
 
 fn summaries(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), Loss> {
@@ -82,7 +82,7 @@ fn summaries(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), 
     let retired: HashSet<&[u8]> = plan.retired.iter().map(Vec::as_slice).collect();
     for (period, line) in &before.lines {
         let stays = stays.get(period).is_some_and(|lines| lines.iter().any(|new| new.starts_with(line)));
-        let derived = crate::summaries::days(line).is_some();
+        let derived = crate::summaries::is_derived(line);
         if !stays && !derived && !retired.contains(line.as_slice()) {
             return Err(Loss(format!("the summary of {period}")));
         }

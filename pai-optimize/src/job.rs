@@ -18,7 +18,7 @@ use crate::journal::Journal;
 use crate::memory::{Document, Kind};
 use crate::plan::{self, Plan, Policy, Request, Surroundings};
 use crate::summaries::{Links, Span};
-use crate::summarizer::Summarizer;
+use crate::summarizer::{Asked, Summarizer};
 use crate::summary;
 
 /// The most characters of a summary line.
@@ -85,6 +85,7 @@ impl Job {
             journal.warn("Carried over what was written to the previous memory file after the last run")?;
             listing = self.archive.list()?;
         }
+        let mut asked = Asked::default();
         for number in 1..=ATTEMPTS {
             let seen = Seen::of(&real)?;
             let bytes = read(&real)?;
@@ -96,7 +97,7 @@ impl Job {
                 journal.info("No dated sections found; nothing to optimize")?;
                 return Ok(Report { archived: 0, exit: self.fit(bytes.len() as u64, true, journal)? });
             }
-            let plan = self.plan(&document, &listing, journal)?;
+            let plan = self.plan(&document, &listing, &mut asked, journal)?;
             if !plan.changes {
                 return self.conclude(&document, &plan, 0, journal);
             }
@@ -130,7 +131,7 @@ impl Job {
             journal.info("No dated sections found; nothing to optimize")?;
             return Ok(Report { archived: 0, exit: self.fit(bytes.len() as u64, true, journal)? });
         }
-        let plan = self.plan(&document, &self.archive.list()?, journal)?;
+        let plan = self.plan(&document, &self.archive.list()?, &mut Asked::default(), journal)?;
         let mut archived = 0;
         for (date, sections) in plan.departures(&document) {
             archived += sections.len();
@@ -152,14 +153,18 @@ impl Job {
         &self,
         document: &Document<'_>,
         listing: &Listing,
+        asked: &mut Asked,
         journal: &mut Journal<'_>,
     ) -> anyhow::Result<Plan> {
         let links: Links = self.archive.links(folder_of(&self.memory))?;
         let stamp = self.clock.now().rfc3339(Zone::Local);
-        let around = Surroundings { archived: &listing.dates, links: &links, stamp: &stamp };
         let today = Date::today(self.clock);
+        let known = plan::known(document, &listing.dates, today, |date| self.archive.read(date))?;
+        let around = Surroundings { archived: &listing.dates, known: &known, links: &links, stamp: &stamp };
         let policy = Policy { today, window: self.window, roll_up: self.roll_up, max_size: self.max_size };
-        plan::make(document, around, policy, |request| self.summarise(document, listing, request, journal))
+        plan::make(document, around, policy, |request| {
+            self.summarise(document, listing, request, asked, journal)
+        })
     }
 
     fn summarise(
@@ -167,6 +172,7 @@ impl Job {
         document: &Document<'_>,
         listing: &Listing,
         request: &Request,
+        asked: &mut Asked,
         journal: &mut Journal<'_>,
     ) -> anyhow::Result<String> {
         signal::check()?;
@@ -177,13 +183,11 @@ impl Job {
             .map(|&date| self.archive.read(date))
             .collect::<anyhow::Result<_>>()?;
         let going = request.sections.iter().map(|&section| document.text(&document.sections[section]));
-        // A killed run's sections are in both places.
-        let going = going.filter(|section| !archived.iter().any(|file| file.ends_with(section)));
         let texts: Vec<&[u8]> = archived.iter().map(Vec::as_slice).chain(going).collect();
         let title = request.sections.iter().find_map(|&section| document.title(&document.sections[section]));
         let line = match &self.summarizer {
             None => summary::line(&texts, LINE),
-            Some(summarizer) => match summarizer.line(&texts)? {
+            Some(summarizer) => match asked.line(summarizer, &texts)? {
                 Ok(line) => line,
                 Err(failure) => {
                     journal.warn(format_args!(
@@ -276,3 +280,6 @@ pub fn folder_of(path: &Path) -> &Path {
 fn has_dated(document: &Document<'_>) -> bool {
     document.sections.iter().any(|section| matches!(section.kind, Kind::Dated(_)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,8 @@ pub struct Outline {
     pub headings: Vec<Heading>,
     /// From the opening line of a fence or HTML block that is never closed, to the end of the text.
     pub unclosed: Option<Range<usize>>,
+    /// The text ends in an HTML block that a blank line would end; a heading right behind it would be none.
+    pub dangling: bool,
 }
 
 /// Finds the top-level headings of `text`; a byte order mark and front matter are stepped over.
@@ -273,6 +275,7 @@ impl Scanner<'_> {
     }
 
     fn finish(mut self) -> Outline {
+        self.found.dangling = matches!(self.leaf, Leaf::Html { end: HtmlEnd::Blank, .. });
         self.found.unclosed = match self.leaf {
             Leaf::Fence { start, .. } => Some(start..self.text.len()),
             Leaf::Html { start, end } if end != HtmlEnd::Blank => Some(start..self.text.len()),

@@ -51,6 +51,29 @@ pub struct Document<'a> {
     pub titles: bool,
     /// A fence or comment runs to the end of the file: nothing may be put behind it.
     pub unclosed: bool,
+    /// The file ends in an HTML block that needs a blank line to end.
+    pub dangling: bool,
+}
+
+/// Written, with a line ending before and behind it, where a heading could otherwise become part of what a run or a
+/// restore has put above it: an indented one of a list, an underlined one of a paragraph. It shows nothing, belongs
+/// to no section, and never reaches the archive.
+pub const SEPARATOR: &[u8] = b"<!-- pai-optimize -->";
+
+/// The separator as it is written.
+pub fn separator(feed: &[u8]) -> Vec<u8> {
+    [feed, SEPARATOR, feed].concat()
+}
+
+/// `text` without a separator at its end.
+pub fn without_separator(text: &[u8]) -> &[u8] {
+    for feed in [b"\r\n".as_slice(), b"\n"] {
+        let before = text.strip_suffix(feed).and_then(|text| text.strip_suffix(SEPARATOR));
+        if let Some(before) = before.and_then(|text| text.strip_suffix(feed)) {
+            return before;
+        }
+    }
+    text
 }
 
 impl<'a> Document<'a> {
@@ -59,16 +82,15 @@ impl<'a> Document<'a> {
         let outline = markdown::outline(bytes);
         let mut headings = outline.headings.iter().filter(|heading| heading.level <= 2).peekable();
         let mut sections: Vec<Section> = Vec::new();
-        let top = markdown::preface(bytes);
-        let title =
-            headings.next_if(|first| first.level == 1 && bytes[top..first.start].trim_ascii().is_empty());
         let first = headings.peek().map_or(bytes.len(), |heading| heading.start);
-        if first > 0 || title.is_some() {
+        if first > 0 {
             sections.push(Section::plain(0..first, Kind::Top));
         }
         while let Some(heading) = headings.next() {
             let end = headings.peek().map_or(bytes.len(), |next| next.start);
             let kind = match heading.level {
+                // The file's title.
+                1 if heading.start == first => Kind::Top,
                 2 => kind_of(&bytes[heading.text.clone()], titles),
                 _ => Kind::Undated,
             };
@@ -80,7 +102,7 @@ impl<'a> Document<'a> {
         if let Some(range) = &outline.unclosed {
             mark_doubt(bytes, range, &mut sections);
         }
-        Self { bytes, sections, titles, unclosed: outline.unclosed.is_some() }
+        Self { bytes, sections, titles, unclosed: outline.unclosed.is_some(), dangling: outline.dangling }
     }
 
     /// The bytes of a section.
@@ -127,6 +149,30 @@ pub fn line_ending(text: &[u8]) -> &'static [u8] {
     }
 }
 
+/// What must stand between `above` and a section `next` so that its heading stays one. `dangling`: `above` ends in an
+/// HTML block that needs a blank line.
+pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
+    if next.is_empty() || above.is_empty() || above == b"\xef\xbb\xbf" {
+        return Vec::new();
+    }
+    let like = if above.contains(&b'\n') { above } else { next };
+    let mut joint = completion(above, like).to_vec();
+    let safe = next.starts_with(b"#") && !dangling;
+    if !safe && without_separator(above).len() == above.len() {
+        joint.extend(separator(line_ending(like)));
+    }
+    joint
+}
+
+/// What `text` lacks to end with a whole line ending, in the style of `like`.
+pub fn completion(text: &[u8], like: &[u8]) -> &'static [u8] {
+    match text.last() {
+        None | Some(b'\n') => b"",
+        Some(b'\r') => b"\n",
+        Some(_) => line_ending(like),
+    }
+}
+
 fn kind_of(heading: &[u8], titles: bool) -> Kind {
     match heading {
         b"Summaries" => return Kind::Summaries,
@@ -136,15 +182,13 @@ fn kind_of(heading: &[u8], titles: bool) -> Kind {
     let Some(stamp) = heading.get(..10).filter(|stamp| date::figures(stamp).is_some()) else {
         return Kind::Undated;
     };
-    let bare = heading.len() == 10;
     match (Date::parse(stamp), heading.get(10)) {
-        (Some(date), None) => Kind::Dated(date),
-        (None, None) => Kind::Impossible,
         // 2025-09-011 and 2025-09-01-draft are not a date and its title.
         (_, Some(next)) if next.is_ascii_alphanumeric() || *next == b'-' => Kind::Undated,
-        (Some(date), _) if titles && !bare => Kind::Dated(date),
-        (Some(date), _) => Kind::Titled(date),
         (None, _) => Kind::Impossible,
+        (Some(date), None) => Kind::Dated(date),
+        (Some(date), Some(_)) if titles => Kind::Dated(date),
+        (Some(date), Some(_)) => Kind::Titled(date),
     }
 }
 
@@ -213,18 +257,15 @@ mod tests {
     #[test]
     fn what_stands_before_the_first_entry_is_the_top() {
         for (text, top) in [
-            ("# PAI Memory\n\n## 2025-09-01\n", Some(14)),
-            ("intro\n\n## 2025-09-01\n", Some(7)),
-            ("\u{feff}## 2025-09-01\n", Some(3)),
-            ("---\na: b\n---\n# T\n## 2025-09-01\n", Some(17)),
-            ("## 2025-09-01\n", None),
+            ("# PAI Memory\n\n## 2025-09-01\n", 14),
+            ("intro\n\n## 2025-09-01\n", 7),
+            ("\u{feff}## 2025-09-01\n", 3),
+            ("---\na: b\n---\n# T\n## 2025-09-01\n", 17),
+            ("## 2025-09-01\n# Late\n", 0),
         ] {
             let found = kinds(text);
-            assert_eq!(
-                found.first().filter(|(kind, _)| *kind == Kind::Top).map(|found| found.1),
-                top,
-                "{text:?}"
-            );
+            let found: usize = found.iter().filter(|(kind, _)| *kind == Kind::Top).map(|found| found.1).sum();
+            assert_eq!(found, top, "{text:?}");
         }
         assert_eq!(kinds(""), []);
         assert_eq!(kinds("x"), [(Kind::Top, 1)]);

@@ -2,13 +2,15 @@
 //! summaries come from a function that is handed in.
 
 mod layout;
+mod lines;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
+use self::lines::Lines;
 use crate::date::Date;
-use crate::memory::{Document, Kind};
-use crate::summaries::{self, Block, Links, Period, Span};
+use crate::memory::{Document, Kind, without_separator};
+use crate::summaries::{self, Block, Links, Period};
 
 /// When a section goes, and what memory.md may weigh.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +30,8 @@ pub struct Policy {
 pub struct Surroundings<'a> {
     /// Days that have an archive file.
     pub archived: &'a BTreeSet<Date>,
+    /// Sections, by index, whose bytes are in the archive already: restored ones, or a killed run's.
+    pub known: &'a BTreeSet<usize>,
     /// How the file links to its archive.
     pub links: &'a Links,
     /// The time for `_Last updated: ..._`.
@@ -41,7 +45,7 @@ pub struct Request {
     pub period: Period,
     /// The archived days it stands for, in order.
     pub dates: Vec<Date>,
-    /// Indices of the sections that go now and belong to it.
+    /// Indices of the sections that go now, belong to it, and are not in the archive yet.
     pub sections: Vec<usize>,
 }
 
@@ -101,7 +105,7 @@ impl Plan {
         let mut days: BTreeMap<Date, Vec<&[u8]>> = BTreeMap::new();
         for (section, _) in document.sections.iter().zip(&self.gone).filter(|(_, gone)| **gone) {
             if let Kind::Dated(date) = section.kind {
-                days.entry(date).or_default().push(document.text(section));
+                days.entry(date).or_default().push(without_separator(document.text(section)));
             }
         }
         days
@@ -119,16 +123,17 @@ pub fn make(
     let mut made: HashMap<(Period, usize), String> = HashMap::new();
     let mut build = |cutoff: Date| {
         let gone: Vec<bool> = document.sections.iter().map(|section| goes(section, cutoff)).collect();
-        // A later cut-off only adds sections, so their number tells whether a line is the same as before.
-        let mut text = |request: &Request| match made.get(&(request.period, request.sections.len())) {
-            Some(text) => Ok(text.clone()),
-            None => {
+        let Lines { lines, retired } =
+            lines::lines(document, &block, &gone, around, policy, &mut |request| {
+                // A later cut-off only adds sections, so their number tells whether a line is the same as before.
+                let key = (request.period, request.sections.len());
+                if let Some(text) = made.get(&key) {
+                    return Ok(text.clone());
+                }
                 let text = summarise(request)?;
-                made.insert((request.period, request.sections.len()), text.clone());
-                anyhow::Ok(text)
-            }
-        };
-        let (lines, retired) = lines(document, &block, &gone, around, policy, &mut text)?;
+                made.insert(key, text.clone());
+                Ok(text)
+            })?;
         let old = block.lines.iter().map(|(_, line)| line);
         let blocks = document.sections.iter().filter(|section| section.kind == Kind::Summaries).count();
         let changes = gone.contains(&true) || !old.eq(&lines) || blocks > 1;
@@ -163,6 +168,32 @@ fn goes(section: &crate::memory::Section, cutoff: Date) -> bool {
     matches!(section.kind, Kind::Dated(date) if date <= cutoff) && !section.pinned && !section.in_doubt
 }
 
+/// The sections that are in the archive already: those of a day that its file, as `read` gives it, ends with.
+pub fn known(
+    document: &Document<'_>,
+    archived: &BTreeSet<Date>,
+    today: Date,
+    mut read: impl FnMut(Date) -> anyhow::Result<Vec<u8>>,
+) -> anyhow::Result<BTreeSet<usize>> {
+    let mut days: BTreeMap<Date, Vec<usize>> = BTreeMap::new();
+    for (number, section) in document.sections.iter().enumerate().filter(|(_, section)| goes(section, today))
+    {
+        if let Kind::Dated(date) = section.kind
+            && archived.contains(&date)
+        {
+            days.entry(date).or_default().push(number);
+        }
+    }
+    let mut known = BTreeSet::new();
+    for (date, numbers) in days {
+        let text = |&number: &usize| without_separator(document.text(&document.sections[number]));
+        let sections: Vec<&[u8]> = numbers.iter().map(text).collect();
+        let there = crate::archive::already_there(&read(date)?, &sections);
+        known.extend(&numbers[..there]);
+    }
+    Ok(known)
+}
+
 /// The days inside the window that may go if the file is too big, oldest first.
 fn later_cutoffs(document: &Document<'_>, cutoff: Date, today: Date) -> Vec<Date> {
     let dated = document.sections.iter().filter(|section| goes(section, today));
@@ -183,92 +214,3 @@ pub fn read_block(document: &Document<'_>) -> Block {
     }
     block
 }
-
-/// The lines of the new block, and the day lines that are not among them.
-fn lines(
-    document: &Document<'_>,
-    block: &Block,
-    gone: &[bool],
-    around: Surroundings<'_>,
-    policy: Policy,
-    text: &mut impl FnMut(&Request) -> anyhow::Result<String>,
-) -> anyhow::Result<(Vec<Vec<u8>>, Vec<Vec<u8>>)> {
-    let mut standing = block.by_period();
-    let mut lines: BTreeMap<Period, Vec<Vec<u8>>> = BTreeMap::new();
-    let mut retired = Vec::new();
-    for request in requests(document, gone, around.archived, policy) {
-        let old = standing.remove(&request.period).unwrap_or_default();
-        if request.sections.is_empty() && holds(&request, &old) {
-            let adopt = |line: &&[u8]| around.links.adopt(request.period, line);
-            lines.insert(request.period, old.iter().map(adopt).collect());
-        } else {
-            let fresh = around.links.line(request.period, &request.dates, &text(&request)?);
-            let counted = summaries::days(&fresh).unwrap_or(1);
-            // A month's or year's line can be made again from the originals, unless originals have gone missing.
-            let lost = |line: &&[u8]| match request.period.span() {
-                Span::Day => *line != fresh,
-                _ => summaries::days(line).is_some_and(|days| days > counted),
-            };
-            retired.extend(old.into_iter().filter(lost).map(<[u8]>::to_vec));
-            lines.insert(request.period, vec![fresh]);
-        }
-    }
-    let days: BTreeSet<Date> =
-        around.archived.iter().copied().chain(departing(document, gone).map(|(date, _)| date)).collect();
-    let archived = |period: Period| match period.only_day() {
-        Some(day) => days.contains(&day),
-        None => days.iter().any(|&date| period.covers(date)),
-    };
-    for (period, old) in standing {
-        if !archived(period) {
-            // Nothing in the archive stands behind these lines: they are all that is left of those days.
-            lines.insert(period, old.iter().map(|line| line.to_vec()).collect());
-        } else if period.span() == Span::Day {
-            retired.extend(old.into_iter().map(<[u8]>::to_vec));
-        }
-    }
-    Ok((lines.into_values().flatten().collect(), retired))
-}
-
-/// Whether lines that stand for a period's archive files still do.
-fn holds(request: &Request, old: &[&[u8]]) -> bool {
-    match request.period.span() {
-        Span::Day => !old.is_empty(),
-        _ => old.len() == 1 && summaries::days(old[0]).is_some_and(|days| days >= request.dates.len()),
-    }
-}
-
-/// One request for each period that has archived days, with this plan's.
-fn requests(
-    document: &Document<'_>,
-    gone: &[bool],
-    archived: &BTreeSet<Date>,
-    policy: Policy,
-) -> impl Iterator<Item = Request> {
-    let mut periods: BTreeMap<Period, (BTreeSet<Date>, Vec<usize>)> = BTreeMap::new();
-    let of = |date| Period::of(date, policy.today, policy.roll_up);
-    for &date in archived {
-        periods.entry(of(date)).or_default().0.insert(date);
-    }
-    for (date, section) in departing(document, gone) {
-        let (dates, sections) = periods.entry(of(date)).or_default();
-        dates.insert(date);
-        sections.push(section);
-    }
-    periods.into_iter().map(|(period, (dates, sections))| Request {
-        period,
-        dates: dates.into_iter().collect(),
-        sections,
-    })
-}
-
-fn departing<'a>(document: &'a Document<'_>, gone: &'a [bool]) -> impl Iterator<Item = (Date, usize)> + 'a {
-    let sections = document.sections.iter().enumerate().zip(gone);
-    sections.filter_map(|((number, section), gone)| match section.kind {
-        Kind::Dated(date) if *gone => Some((date, number)),
-        _ => None,
-    })
-}
-
-#[cfg(test)]
-mod tests;

@@ -17,7 +17,7 @@ use crate::apply::{self, Commit};
 use crate::archive::Archive;
 use crate::date::Date;
 use crate::job::{folder_of, read};
-use crate::memory::{Document, Kind, line_ending};
+use crate::memory::{Document, Kind, joint};
 use crate::summaries::Period;
 
 /// What goes back, in the order of its dates.
@@ -79,30 +79,53 @@ impl Restore<'_> {
     /// The memory file with every day of `dates` that is not in it already, and those days.
     fn insert(&self, old: &[u8], dates: &[Date], console: &Console) -> anyhow::Result<(Vec<u8>, Vec<Date>)> {
         let document = Document::parse(old, self.titles);
-        let mut pieces: Vec<(usize, Vec<u8>)> = Vec::new();
+        let mut pieces: Vec<Piece> = Vec::new();
         let mut restored = Vec::new();
+        let mut open_end = document.unclosed;
         for &date in dates {
             let bytes = self.archive.read(date)?;
             if memchr::memmem::find(old, &bytes).is_some() {
                 console.note(format_args!("{date} is in {} already", self.memory.display()));
                 continue;
             }
-            pieces.push((place(&document, date), bytes));
+            // An open fence would swallow whatever stood behind it, so it can only be the file's last.
+            let Document { unclosed: open, dangling, .. } = Document::parse(&bytes, true);
+            if open && open_end {
+                console.complain(format_args!(
+                    "could not put back {date}: another entry ends in a code fence or comment that is never closed; see {}",
+                    self.archive.path(date).display()
+                ));
+                continue;
+            }
+            open_end |= open;
+            let at = if open { old.len() } else { place(&document, date) };
+            pieces.push(Piece { at, open, dangling, bytes });
             restored.push(date);
         }
-        // Days for one place stay in the order of their dates.
-        pieces.sort_by_key(|(at, _)| *at);
+        // Days for one place stay in the order of their dates, an open end last.
+        pieces.sort_by_key(|piece| (piece.at, piece.open));
         let mut text =
-            Vec::with_capacity(old.len() + pieces.iter().map(|(_, bytes)| bytes.len() + 16).sum::<usize>());
+            Vec::with_capacity(old.len() + pieces.iter().map(|piece| piece.bytes.len() + 16).sum::<usize>());
         let mut done = 0;
-        for (at, bytes) in &pieces {
-            put(&mut text, &old[done..*at], done > 0);
-            put(&mut text, bytes, true);
-            done = *at;
+        let mut dangling = false;
+        for piece in &pieces {
+            put(&mut text, &old[done..piece.at], dangling);
+            dangling = if piece.at > done { piece.at == old.len() && document.dangling } else { dangling };
+            put(&mut text, &piece.bytes, dangling);
+            (done, dangling) = (piece.at, piece.dangling);
         }
-        put(&mut text, &old[done..], true);
+        put(&mut text, &old[done..], dangling);
         Ok((text, restored))
     }
+}
+
+/// A day on its way back: its bytes, where they go, and how they end: in a fence or comment that is never
+/// closed, in an HTML block that needs a blank line.
+struct Piece {
+    at: usize,
+    open: bool,
+    dangling: bool,
+    bytes: Vec<u8>,
 }
 
 /// Where a day goes: before the first later one; otherwise behind the last entry, or at the end. Nothing ever goes
@@ -113,7 +136,8 @@ fn place(document: &Document<'_>, date: Date) -> usize {
     if let Some(later) = later {
         return later.range.start;
     }
-    let after = entries().last().or(document.sections.iter().find(|section| section.kind == Kind::Recent));
+    let after =
+        entries().next_back().or(document.sections.iter().find(|section| section.kind == Kind::Recent));
     let end = after.map_or(document.bytes.len(), |section| section.range.end);
     match document.sections.last() {
         Some(last) if document.unclosed && end == document.bytes.len() => last.range.start,
@@ -121,20 +145,9 @@ fn place(document: &Document<'_>, date: Date) -> usize {
     }
 }
 
-/// Appends a piece; where it does not start with a heading's hash, what stands above must not draw it in.
-fn put(text: &mut Vec<u8>, piece: &[u8], joint: bool) {
-    if piece.is_empty() {
-        return;
-    }
-    if joint && !text.is_empty() && text != b"\xef\xbb\xbf" {
-        let feed = line_ending(text);
-        if !text.ends_with(b"\n") {
-            text.extend_from_slice(feed);
-        }
-        if !piece.starts_with(b"#") {
-            text.extend_from_slice(b"<!-- -->");
-            text.extend_from_slice(feed);
-        }
-    }
+/// Appends a piece so that what stands above does not draw its heading in.
+fn put(text: &mut Vec<u8>, piece: &[u8], dangling: bool) {
+    let joint = joint(text, piece, dangling);
+    text.extend(joint);
     text.extend_from_slice(piece);
 }

@@ -106,17 +106,34 @@ impl Block {
     /// Reads what follows a `## Summaries` heading, and adds it to this block.
     pub fn read(&mut self, body: &[u8]) {
         let mut foreign: Vec<u8> = Vec::new();
+        let mut open = false;
+        let mut sealed = false;
         for line in body.split_inclusive(|&b| b == b'\n') {
             let bare = line.trim_ascii_end();
+            // From the first code or HTML on, nothing can be taken out without changing what the rest means.
+            sealed |= [b"<".as_slice(), b"```", b"~~~"]
+                .iter()
+                .any(|mark| bare.trim_ascii_start().starts_with(mark));
+            if sealed {
+                foreign.extend_from_slice(line);
+                continue;
+            }
             if bare.starts_with(b"_Last updated: ") && bare.ends_with(b"_") {
                 continue;
             }
-            match period_of(bare) {
-                Some(period) => self.lines.push((period, bare.to_vec())),
+            let period = period_of(bare);
+            match (period, self.lines.last_mut()) {
+                (Some(period), _) => self.lines.push((period, bare.to_vec())),
+                // What follows a line of ours without a blank line or a new item belongs to it.
+                (None, Some((_, last))) if open && continues(bare) => {
+                    last.push(b'\n');
+                    last.extend_from_slice(bare);
+                }
                 // Blank lines between our lines are ours.
-                None if bare.is_empty() && foreign.is_empty() => {}
-                None => foreign.extend_from_slice(line),
+                (None, _) if bare.is_empty() && foreign.is_empty() => {}
+                (None, _) => foreign.extend_from_slice(line),
             }
+            open = period.is_some() || (open && continues(bare));
         }
         let end = foreign.trim_ascii_end().len();
         if end > 0 {
@@ -138,6 +155,16 @@ impl Block {
         }
         periods
     }
+}
+
+/// Whether a line below a list item is still the item's.
+fn continues(bare: &[u8]) -> bool {
+    !bare.is_empty() && ![b"- ".as_slice(), b"* ", b"+ "].iter().any(|mark| bare.starts_with(mark))
+}
+
+/// Whether a line can be made again from the archive: it is a month's or a year's, and nothing was added to it.
+pub fn is_derived(line: &[u8]) -> bool {
+    days(line).is_some() && !line.contains(&b'\n')
 }
 
 /// What a line stands for, if it is one of ours or of the published script's. A line of a month or year is ours only
@@ -196,7 +223,8 @@ impl Links {
 
     /// The published script's line with the link it lacks.
     pub fn adopt(&self, period: Period, line: &[u8]) -> Vec<u8> {
-        if line.ends_with(b")") && memchr::memmem::find(line, b"](").is_some() {
+        let several = line.contains(&b'\n');
+        if several || line.ends_with(b")") && memchr::memmem::find(line, b"](").is_some() {
             return line.to_vec();
         }
         let mut linked = line.to_vec();

@@ -1,7 +1,9 @@
 //! `--summarizer CMD`: a section in, one line out, by a command of the user's. It may be slow, may hang, may fail; the
 //! extractive line stands in for it then.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -46,6 +48,31 @@ impl fmt::Display for Failure {
             Self::Silent => f.write_str("it wrote nothing"),
             Self::Io(error) => write!(f, "{error}"),
         }
+    }
+}
+
+/// Answers of this run, so that planning again, because somebody wrote meanwhile, does not ask again.
+#[derive(Debug, Default)]
+pub struct Asked(HashMap<u64, String>);
+
+impl Asked {
+    /// [`Summarizer::line`], unless the same text has had its answer.
+    pub fn line(
+        &mut self,
+        summarizer: &Summarizer,
+        texts: &[&[u8]],
+    ) -> Result<Result<String, Failure>, signal::Interrupted> {
+        let mut hasher = DefaultHasher::new();
+        texts.hash(&mut hasher);
+        let key = hasher.finish();
+        if let Some(line) = self.0.get(&key) {
+            return Ok(Ok(line.clone()));
+        }
+        let answer = summarizer.line(texts)?;
+        if let Ok(line) = &answer {
+            self.0.insert(key, line.clone());
+        }
+        Ok(answer)
     }
 }
 

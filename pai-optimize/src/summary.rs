@@ -185,6 +185,14 @@ mod tests {
             ),
             ("## 2025-09-01\n```\nlet x = 1;\n```\n", "let x = 1;"),
             ("## 2025-09-01\nok\n", "ok"),
+            (
+                "## 2025-09-01\n\nFirst one here.\n\nSecond one\nover two lines.\n\n- third\n\n",
+                "First one here. Second one over two lines. third",
+            ),
+            (
+                "## 2025-09-01\ntext\n\n---\n\n***\nmore\n***\n| a | b |\n|---|---|\n| c | d |\n",
+                "text more a b c d",
+            ),
         ] {
             assert_eq!(of(text), expected, "{text:?}");
         }

@@ -2,8 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirEntry, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::panic::resume_unwind;
@@ -12,7 +13,8 @@ use std::thread;
 
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::console::Console;
-use rustix::fs::FileType;
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::cli::By;
 use crate::listing::stamped;
@@ -67,6 +69,18 @@ impl Identity {
             mtime: Timestamp::new(metadata.mtime(), metadata.mtime_nsec() as u32),
             kind: FileType::from_raw_mode(metadata.mode()),
         }
+    }
+
+    /// The identity of what has `name` in an open folder, and its size; a link is not followed.
+    pub fn at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<(Self, u64)> {
+        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let identity = Self {
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+            mtime: Timestamp::new(stat.st_mtime, stat.st_mtime_nsec as u32),
+            kind: FileType::from_raw_mode(stat.st_mode),
+        };
+        Ok((identity, stat.st_size as u64))
     }
 
     /// Whether it is a folder.
@@ -195,15 +209,15 @@ impl Finder<'_> {
     /// The files in a folder, not below; names that start with a dot are hidden, as from a shell's `*`.
     fn scan(&mut self, path: &Path) -> io::Result<()> {
         let folder = self.folder(path)?;
-        let mut entries = fs::read_dir(path)?.collect::<io::Result<Vec<DirEntry>>>()?;
-        entries.retain(|entry| !entry.file_name().as_bytes().starts_with(b"."));
-        for (name, seen) in look_at(&entries) {
+        let shares = look_into(path)?;
+        self.found.files.reserve(shares.iter().map(Vec::len).sum());
+        for (name, seen) in shares.into_iter().flatten() {
             match seen {
-                Ok(seen) => self.consider(folder, seen),
+                Ok((identity, size)) => self.consider(folder, Seen { name, identity, size }),
                 // Gone since the folder was read: nothing to decide.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(Errno::NOENT) => {}
                 Err(error) => {
-                    let path = path.join(name);
+                    let (path, error) = (path.join(name), io::Error::from(error));
                     self.console.complain(format_args!("could not look up {}: {error}", path.display()));
                 }
             }
@@ -260,27 +274,47 @@ impl Finder<'_> {
     }
 }
 
-/// Looks at each entry, in several threads if they are many: the kernel's part takes nearly all the time.
-fn look_at(entries: &[DirEntry]) -> Vec<(OsString, io::Result<Seen>)> {
+/// A name in a folder and what a look at it told.
+type Look = (OsString, rustix::io::Result<(Identity, u64)>);
+
+/// Looks at each name in a folder, in several threads if they are many: the kernel's part takes nearly all
+/// the time. One list a thread.
+fn look_into(path: &Path) -> io::Result<Vec<Vec<Look>>> {
     const WORTH_A_THREAD: usize = 4096;
-    let look = |entry: &DirEntry| {
-        let name = entry.file_name();
-        let seen = entry.metadata().map(|metadata| Seen::new(name.clone(), &metadata));
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = rustix::fs::open(path, flags, Mode::empty())?;
+    let mut names = visible_names(folder.as_fd())?;
+    let look = |name: OsString| {
+        let seen = Identity::at(folder.as_fd(), &name);
         (name, seen)
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
-    let share = entries.len().div_ceil(threads).max(WORTH_A_THREAD);
+    let share = names.len().div_ceil(threads).max(WORTH_A_THREAD);
     thread::scope(|scope| {
-        let shares: Vec<_> = entries
-            .chunks(share)
-            .map(|share| scope.spawn(move || share.iter().map(look).collect::<Vec<_>>()))
-            .collect();
+        let mut others = Vec::new();
+        while names.len() > share {
+            let names = names.split_off(names.len() - share);
+            others.push(scope.spawn(move || names.into_iter().map(look).collect::<Vec<_>>()));
+        }
+        let mut shares = vec![names.into_iter().map(look).collect()];
         // A thread that panicked passes its panic on.
-        shares
-            .into_iter()
-            .flat_map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
+        shares.extend(
+            others.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))),
+        );
+        Ok(shares)
     })
+}
+
+fn visible_names(folder: BorrowedFd<'_>) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !name.starts_with(b".") {
+            names.push(OsStr::from_bytes(name).to_owned());
+        }
+    }
+    Ok(names)
 }
 
 fn is_stamped(name: &OsStr) -> bool {

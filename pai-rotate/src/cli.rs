@@ -13,7 +13,7 @@ use pai_common::units::{parse_duration, parse_size};
 /// Deletes what a retention policy does not keep: backups, dumps, reports, whole dated folders. As a filter
 /// (--stdin) it deletes nothing and prints the names that may go. `pai-rotate logs` rotates log files.
 #[derive(Debug, Parser)]
-#[command(name = "pai-rotate", version, after_long_help = help_end())]
+#[command(name = "pai-rotate", version, after_long_help = help_end(PRUNE_END))]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Args {
     /// Log rotation
@@ -31,12 +31,23 @@ pub struct Args {
     /// The clock
     #[command(flatten)]
     pub now: Now,
+
+    /// What stays; last, as its heading would go on over what follows
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 }
 
 /// What else the tool does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Rotate and compress log files without losing a line
+    ///
+    /// `app.log` becomes `app.log-YYYYMMDD-HHMMSS.gz` when it is large or old enough, and copies that are too many or
+    /// too old go. The log is exchanged with an empty file of the same mode and owner in one step, so a writer
+    /// that opens it by name never misses it; one that keeps it open goes on writing to the copy, which is not
+    /// compressed while a process has it open for writing. Tell such a writer with --postrotate, or use
+    /// --copytruncate.
+    #[command(after_long_help = help_end(LOGS_END))]
     Logs(Logs),
 }
 
@@ -49,10 +60,6 @@ pub struct Prune {
     /// or file named `logs` is given as ./logs.
     #[arg(value_name = "PATH", required_unless_present = "stdin", conflicts_with = "stdin")]
     pub paths: Vec<PathBuf>,
-
-    /// What stays
-    #[command(flatten)]
-    pub policy: PolicyArgs,
 
     /// Show each item with its verdict and the reason; change nothing
     #[arg(short = 'n', long)]
@@ -107,7 +114,7 @@ pub struct Prune {
 #[derive(Debug, Clone, Default, ClapArgs)]
 #[command(next_help_heading = "Policy (an item stays if any of these keeps it; each series on its own)")]
 pub struct PolicyArgs {
-    /// Keep what is not older than N days of 86,400 seconds; alone, `RETENTION_DAYS` says the same
+    /// Keep what is not older than N days of 86,400 seconds, or `RETENTION_DAYS`
     ///
     /// An item of exactly that age stays. find's `-mtime +30` waits for 31 days: it drops fractions.
     #[arg(long, value_name = "N", value_parser = parse_days, conflicts_with = "older_than")]
@@ -166,15 +173,8 @@ pub struct PolicyArgs {
     pub keep_within_yearly: Option<Limit>,
 }
 
-/// Rotate and compress log files without losing a line
-///
-/// `app.log` becomes `app.log-YYYYMMDD-HHMMSS.gz` when it is large or old enough, and copies that are too many or
-/// too old go. The log is exchanged with an empty file of the same mode and owner in one step, so a writer
-/// that opens it by name never misses it; one that keeps it open goes on writing to the copy, which is not
-/// compressed while a process has it open for writing. Tell such a writer with --postrotate, or use
-/// --copytruncate.
+/// Log rotation.
 #[derive(Debug, ClapArgs)]
-#[command(after_long_help = LOGS_END)]
 pub struct Logs {
     /// Log files, quoted patterns, or folders (their *.log files)
     #[arg(value_name = "PATH", required = true)]
@@ -283,8 +283,8 @@ fn parse_floor(text: &str) -> Result<usize, String> {
     }
 }
 
-fn help_end() -> String {
-    format!("{}\n\n{PRUNE_END}", pai_common::exit::HELP)
+fn help_end(rest: &str) -> String {
+    format!("{}\n\n{rest}", pai_common::exit::HELP)
 }
 
 const PRUNE_END: &str = "\
@@ -300,6 +300,10 @@ Examples:
   pai-rotate logs --size 10M --keep 5 ./logs";
 
 const LOGS_END: &str = "\
+Environment:
+  PAI_NOW  an instant to take for now
+  TZ       the time zone of the stamps
+
 Examples:
   pai-rotate logs ./logs
   pai-rotate logs --age 7d --keep 5 --postrotate 'systemctl kill -s HUP app' /var/log/app.log

@@ -23,7 +23,7 @@ use crate::cli::{Args, Command};
 pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
     let clock = args.now.clock();
     match &args.command {
-        None => prune::run(&args.prune, clock.now(), console),
+        None => prune::run(&args.prune, &args.policy, clock.now(), console),
         Some(Command::Logs(args)) => logs::run(args, clock, console),
     }
 }

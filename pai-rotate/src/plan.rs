@@ -1,6 +1,5 @@
 //! From names and times to verdicts. Pure: what is read here comes from the caller, and so does now.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
@@ -62,6 +61,10 @@ impl Entry<'_> {
         [before, b"*", after].concat()
     }
 
+    fn item(&self) -> Item {
+        Item { time: self.time.unwrap_or_default(), good: self.good }
+    }
+
     fn around_stamp(&self) -> Option<(&[u8], &[u8])> {
         let stamp = self.stamp.as_ref()?;
         Some((&self.name[..stamp.start as usize], &self.name[stamp.end as usize..]))
@@ -75,8 +78,7 @@ pub fn plan(entries: &[Entry<'_>], policy: &Policy, now: Timestamp) -> Plan {
     mark_sidecars(entries, &mut verdicts);
     let mut series = group(entries, &verdicts);
     for members in &mut series {
-        // The one of two equal times whose name sorts later counts as the newer.
-        members.sort_unstable_by_key(|&i| Reverse((entries[i].time, entries[i].name)));
+        sort_newest_first(members, entries);
         members.dedup_by(|later, first| {
             let is_again = entries[*later].name == entries[*first].name;
             if is_again {
@@ -84,7 +86,7 @@ pub fn plan(entries: &[Entry<'_>], policy: &Policy, now: Timestamp) -> Plan {
             }
             is_again
         });
-        let items: Vec<Member<'_>> = members.iter().map(|&i| Member(&entries[i])).collect();
+        let items: Vec<Item> = members.iter().map(|&i| entries[i].item()).collect();
         for (&i, decision) in members.iter().zip(retention::decide(&items, policy, now)) {
             verdicts[i] = Verdict::Decided(decision);
         }
@@ -92,12 +94,13 @@ pub fn plan(entries: &[Entry<'_>], policy: &Policy, now: Timestamp) -> Plan {
     Plan { verdicts, series }
 }
 
-#[derive(Clone, Copy)]
-struct Member<'a>(&'a Entry<'a>);
-
-impl From<Member<'_>> for Item {
-    fn from(Member(entry): Member<'_>) -> Self {
-        Self { time: entry.time.unwrap_or_default(), good: entry.good }
+/// The one of two equal times whose name sorts later counts as the newer.
+fn sort_newest_first(members: &mut [usize], entries: &[Entry<'_>]) {
+    // The times beside the indices: looking each up while sorting would miss the cache a million times.
+    let mut timed: Vec<(Option<Timestamp>, usize)> = members.iter().map(|&i| (entries[i].time, i)).collect();
+    timed.sort_unstable_by(|(a, i), (b, j)| b.cmp(a).then_with(|| entries[*j].name.cmp(entries[*i].name)));
+    for (member, (_, i)) in members.iter_mut().zip(timed) {
+        *member = i;
     }
 }
 

@@ -10,10 +10,10 @@ use pai_common::retention::{Period, Policy, Rule, parse_days};
 use crate::cli::{PolicyArgs, Prune};
 
 /// The policy, or why there is none: an empty one is refused, since it would mean everything or nothing.
-pub fn of(args: &Prune, retention_days: Option<&OsStr>) -> anyhow::Result<Policy> {
+pub fn of(stays: &PolicyArgs, args: &Prune, retention_days: Option<&OsStr>) -> anyhow::Result<Policy> {
     let mut policy = Policy {
-        older_than: args.policy.days.or(args.policy.older_than),
-        rules: rules(&args.policy),
+        older_than: stays.days.or(stays.older_than),
+        rules: rules(stays),
         min_keep: args.min_keep,
         zone: if args.utc { Zone::Utc } else { Zone::Local },
     };
@@ -60,26 +60,25 @@ mod tests {
     use pai_common::retention::Limit;
     use std::time::Duration;
 
-    fn prune(policy: PolicyArgs) -> Prune {
-        Prune { policy, min_keep: 1, ..Prune::default() }
+    fn policy(stays: &PolicyArgs, days: Option<&str>) -> anyhow::Result<Policy> {
+        of(stays, &Prune { min_keep: 1, ..Prune::default() }, days.map(OsStr::new))
     }
 
     #[test]
     fn retention_days_counts_only_without_another_policy() {
         let month = Duration::from_secs(30 * 86_400);
-        let days = Some(OsStr::new("30"));
-        let bare = of(&prune(PolicyArgs::default()), days).unwrap();
-        assert_eq!(bare.older_than, Some(month));
+        let none = PolicyArgs::default();
+        assert_eq!(policy(&none, Some("30")).unwrap().older_than, Some(month));
         let daily = PolicyArgs { keep_daily: Some(Limit::Count(7)), ..PolicyArgs::default() };
-        assert_eq!(of(&prune(daily), days).unwrap().older_than, None);
-        assert!(of(&prune(PolicyArgs::default()), Some(OsStr::new("thirty"))).is_err());
+        assert_eq!(policy(&daily, Some("30")).unwrap().older_than, None);
+        assert!(policy(&none, Some("thirty")).is_err());
     }
 
     #[test]
     fn an_empty_policy_is_refused() {
         let none = PolicyArgs { keep_daily: Some(Limit::Count(0)), ..PolicyArgs::default() };
-        for args in [PolicyArgs::default(), none] {
-            assert!(of(&prune(args), None).is_err());
+        for stays in [PolicyArgs::default(), none] {
+            assert!(policy(&stays, None).is_err());
         }
     }
 }

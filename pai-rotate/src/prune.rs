@@ -9,14 +9,14 @@ use pai_common::console::Console;
 use pai_common::exit::Exit;
 use pai_common::output::Output;
 
-use crate::cli::{MaxDelete, Prune};
+use crate::cli::{MaxDelete, PolicyArgs, Prune};
 use crate::plan::{self, Plan};
 use crate::report::{Summary, View, shown};
 use crate::{apply, candidates, listing, paths, policy};
 
 /// Runs `pai-rotate` without a subcommand.
-pub fn run(args: &Prune, now: Timestamp, console: &Console) -> anyhow::Result<Exit> {
-    let policy = policy::of(args, std::env::var_os("RETENTION_DAYS").as_deref())?;
+pub fn run(args: &Prune, stays: &PolicyArgs, now: Timestamp, console: &Console) -> anyhow::Result<Exit> {
+    let policy = policy::of(stays, args, std::env::var_os("RETENTION_DAYS").as_deref())?;
     if args.stdin {
         let text = listing::read()?;
         let entries = listing::entries(&text, args.null, args.by, policy.zone, console);
@@ -51,19 +51,20 @@ fn refuse_bare_logs(paths: &[PathBuf]) -> anyhow::Result<()> {
 }
 
 fn guard(plan: &Plan, max_delete: Option<MaxDelete>) -> anyhow::Result<()> {
+    let Some(max_delete) = max_delete else { return Ok(()) };
     let (items, deleted) = plan.tally();
     match max_delete {
-        Some(MaxDelete::Count(most)) if deleted > most => {
+        MaxDelete::Count(most) if deleted > most => {
             bail!(
                 "refused to delete {deleted} of {items} items: --max-delete allows {most}; nothing was touched"
             )
         }
-        Some(MaxDelete::Percent(most)) if deleted * 100 > items * usize::from(most) => {
+        MaxDelete::Percent(most) if deleted * 100 > items * usize::from(most) => {
             bail!(
                 "refused to delete {deleted} of {items} items: --max-delete allows {most}%; nothing was touched"
             )
         }
-        _ => Ok(()),
+        MaxDelete::Count(_) | MaxDelete::Percent(_) => Ok(()),
     }
 }
 

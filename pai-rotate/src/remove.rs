@@ -4,7 +4,6 @@ use std::ffi::{CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use pai_common::clock::Timestamp;
 use rustix::fs::{self, AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
@@ -58,7 +57,7 @@ fn remove_from(folder: BorrowedFd<'_>, name: &OsStr, identity: &Identity) -> rus
     if fs::flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
         return Ok(Outcome::Left("another process has it locked".to_owned()));
     }
-    if identity_at(folder, name)? != *identity {
+    if Identity::at(folder, name)?.0 != *identity {
         return Ok(replaced());
     }
     if !identity.is_folder() {
@@ -74,16 +73,6 @@ fn remove_from(folder: BorrowedFd<'_>, name: &OsStr, identity: &Identity) -> rus
 
 fn replaced() -> Outcome {
     Outcome::Left("it has changed since it was looked at".to_owned())
-}
-
-fn identity_at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<Identity> {
-    let stat = fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(Identity {
-        dev: stat.st_dev,
-        ino: stat.st_ino,
-        mtime: Timestamp::new(stat.st_mtime, stat.st_mtime_nsec as u32),
-        kind: FileType::from_raw_mode(stat.st_mode),
-    })
 }
 
 /// Whether anything in this folder, at any depth, is on another file system or a mount of its own.

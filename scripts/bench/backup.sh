@@ -60,6 +60,11 @@ archive() {
   pai-backup --quiet --home "$1" --archive-dir "$1.archives" --no-rotate >/dev/null
 }
 
+# next HOME: the shell line that archives HOME as it is now, beside the archives it may reuse.
+next() {
+  echo "pai-backup -q --home $1 --archive-dir $1.archives -o ours.tar.gz"
+}
+
 # in_repositories HOME: HOME/tree in a fresh restic and a fresh borg repository.
 in_repositories() {
   rm -rf restic borg caches
@@ -98,8 +103,9 @@ first_archive() {
 }
 
 later_archives() {
-  local ours='pai-backup -q --home home --archive-dir home.archives -o ours.tar.gz' tar='tar -czf tar.tar.gz -C home tree'
-  local restic='restic backup -q home/tree' borg='borg create ::{now:%s-%f} home/tree' total
+  local ours tar='tar -czf tar.tar.gz -C home tree' total
+  local restic='restic backup -q home/tree' borg='borg create ::{now:%s-%f} home/tree'
+  ours=$(next home)
   table "pai-backup: the next archive"
   archive home
   in_repositories home
@@ -122,14 +128,14 @@ later_archives() {
   make_small small/tree 100000 2000
   archive small
   in_repositories small
-  versus "100,000 small files, nothing changed" wall 1x "${ours//home/small}" "${restic/home/small}" "${borg/home/small}"
+  versus "100,000 small files, nothing changed" wall 1x "$(next small)" "${restic/home/small}" "${borg/home/small}"
 
   mkdir big
   tar -cf tree.tar -C home tree
   head -c 200M tree.tar >big/log
   archive big
   prepare='truncate -s 200M big/log && tail -c 1M tree.tar >>big/log'
-  versus "200 MB file appended by 1 MB" wall 10x "${ours//home/big}" "tar -czf tar.tar.gz -C big log"
+  versus "200 MB file appended by 1 MB" wall 10x "$(next big)" "tar -czf tar.tar.gz -C big log"
   prepare=
 }
 

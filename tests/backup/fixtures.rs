@@ -111,7 +111,10 @@ impl Workspace {
     /// Lets user 65534 have all of it, and gives him a tool that he can reach.
     pub(crate) fn give_to_nobody(&self) -> PathBuf {
         let tool = self.beside("pai-backup");
-        fs::copy(pai_tests::tool("pai-backup"), &tool).unwrap();
+        // By a process of its own: what another thread starts meanwhile would inherit a handle for writing, and
+        // a program that is open for writing cannot be run.
+        let copied = Command::new("cp").arg(pai_tests::tool("pai-backup")).arg(&tool).status().unwrap();
+        assert!(copied.success());
         if rustix::process::geteuid().is_root() {
             let owner = "65534:65534";
             let given = Command::new("chown").args(["-hR", owner]).arg(self.folder.path()).status().unwrap();

@@ -139,6 +139,16 @@ fn an_update_reads_only_what_was_touched_and_writes_only_what_differs() {
 }
 
 #[test]
+fn a_file_called_dash_is_listed_so_that_it_is_not_standard_input() {
+    let folder = listed();
+    write(folder.path(), &[("-", "a\n")]);
+    run(&mut checksum(folder.path(), &["--update", "sums"])).expect(0);
+    let outcome = run(&mut checksum(folder.path(), &["-c", "sums"])).expect(0);
+    assert!(outcome.stdout.ends_with("./-: OK\n"), "{}", outcome.stdout);
+    audit(folder.path()).expect(0);
+}
+
+#[test]
 fn a_list_that_is_none_is_refused_and_left_alone() {
     let folder = scratch();
     for (content, cause) in [

@@ -64,6 +64,15 @@ fn pipes_are_read_one_after_another_in_the_order_given() {
 }
 
 #[test]
+fn short_files_are_printed_while_a_long_one_is_still_read() {
+    let folder = scratch();
+    write(folder.path(), &[("f", "a\n"), ("g", "a\n")]);
+    // A pipe that never ends stands for the long file.
+    let line = "mkfifo p; exec 3<>p; timeout 2 pai-checksum f g p 3<&- | cat";
+    assert_eq!(sh(line, folder.path()).stdout, format!("{A}  f\n{A}  g\n"));
+}
+
+#[test]
 fn files_whose_size_is_not_known_are_read_to_their_end() {
     let folder = scratch();
     let outcome =

@@ -6,6 +6,7 @@ mod differential;
 mod generate;
 mod limits;
 mod manifest;
+mod pipelines;
 mod readme;
 mod rows;
 

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use pai_tests::{repository, scratch, sh};
 
+/// Files that a README speaks of and does not make: its folder, their names and contents.
+const FILES: [(&str, &str, &str); 2] = [("pai-checksum", "a.zip", "a\n"), ("pai-checksum", "d/b.zip", "b\n")];
+
 /// A command and what it should print.
 #[derive(Debug, PartialEq)]
 struct Example {
@@ -76,11 +79,22 @@ fn trouble(block: &[Example], folder: &Path) -> Vec<String> {
     block.iter().filter_map(differs).collect()
 }
 
+/// Makes the files that `readme` speaks of in `folder`.
+fn lay_out(readme: &Path, folder: &Path) {
+    for (_, name, content) in FILES.iter().filter(|(tool, ..)| readme.ends_with(format!("{tool}/README.md")))
+    {
+        let file = folder.join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a scratch folder");
+        std::fs::write(file, content).expect("a scratch file");
+    }
+}
+
 #[test]
 fn every_console_example_of_a_readme_prints_what_it_shows() {
     for readme in readmes() {
         let markdown = std::fs::read_to_string(&readme).expect("a README");
         let folder = scratch();
+        lay_out(&readme, folder.path());
         let troubles: Vec<String> =
             blocks(&markdown).iter().flat_map(|block| trouble(block, folder.path())).collect();
         assert!(troubles.is_empty(), "{}:\n{}", readme.display(), troubles.join("\n"));

@@ -130,13 +130,12 @@ impl State {
                 return io::copy(&mut reader, &mut io::sink()).map(drop);
             }
             std::thread::sleep(answer.delay);
-            let headers: String =
-                answer.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
             let length = answer.body.len();
-            let text = format!(
-                "HTTP/1.1 {} Answer\r\nContent-Length: {length}\r\n{headers}\r\n{}",
-                answer.status, answer.body
-            );
+            let mut text = format!("HTTP/1.1 {} Answer\r\nContent-Length: {length}\r\n", answer.status);
+            for (name, value) in &answer.headers {
+                text.extend([name, ": ", value, "\r\n"]);
+            }
+            text.extend(["\r\n", &answer.body]);
             stream.write_all(text.as_bytes())?;
         }
         Ok(())

@@ -37,7 +37,7 @@ impl Codex {
 }
 
 #[test]
-fn row_2_4_the_dump_appears_under_todays_date_private_and_restores() {
+fn row_2_4_row_2_13_the_dump_appears_under_todays_date_private_and_restores() {
     let Some(codex) = Codex::start() else { return };
     let folder = scratch();
     let dir = folder.path().join("backups");
@@ -171,7 +171,7 @@ fn row_2_16_a_disk_with_too_little_room_is_refused_before_the_dump_and_a_full_on
 }
 
 #[test]
-fn row_2_14_a_password_comes_from_a_private_file_and_is_in_no_argument_log_or_output() {
+fn row_2_14_a_password_comes_from_a_private_file_and_is_in_no_argument_environment_log_or_output() {
     let Some(postgres) = Postgres::start() else { return };
     postgres.with_ledger("codexdb", 10);
     postgres.demand_password("hunter2-in-a-file");
@@ -179,12 +179,12 @@ fn row_2_14_a_password_comes_from_a_private_file_and_is_in_no_argument_log_or_ou
     let pass = folder.path().join("pgpass");
     fs::write(&pass, "*:*:*:codex:hunter2-in-a-file\n").expect("written");
     run(Command::new("chmod").arg("600").arg(&pass)).expect(0);
-    // Every pg_dump and psql that is started leaves its arguments behind.
+    // Every pg_dump and psql that is started leaves its arguments and its environment behind.
     let spy = scratch();
     for program in ["pg_dump", "psql", "createdb", "dropdb"] {
         let real = programs().expect("a server runs").join(program);
         let text = format!(
-            "#!/bin/sh\necho \"$0 $*\" >>{}/arguments\nexec {} \"$@\"\n",
+            "#!/bin/sh\n(echo \"$0 $*\"; env) >>{}/arguments\nexec {} \"$@\"\n",
             spy.path().display(),
             real.display()
         );
@@ -209,6 +209,7 @@ fn row_2_14_a_password_comes_from_a_private_file_and_is_in_no_argument_log_or_ou
 
     let arguments = fs::read_to_string(spy.path().join("arguments")).expect("they were started");
     assert!(arguments.contains("pg_dump") && arguments.contains("psql"), "{arguments}");
+    assert!(arguments.contains("PGPASSFILE="), "{arguments}");
     let log = fs::read_to_string(dir.join("backup.log")).expect("a log");
     for text in [&arguments, &log, &outcome.stdout, &outcome.stderr] {
         assert!(!text.contains("hunter2"), "{text}");

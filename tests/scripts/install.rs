@@ -91,7 +91,7 @@ fn machine() -> Option<Machine> {
     let machine = Machine::new()?;
     let setup = format!(
         "{}/install.sh --prefix /opt/pai --from {} && useradd --create-home keeper && \
-         install -d -o keeper '/home/keeper/my pai' && ln -s /opt/pai/libexec/pai-tools/install-schedule.sh /opt/schedule",
+         install -d -o keeper '/home/keeper/my pai'",
         repository().join("scripts").display(),
         bin_folder().display()
     );
@@ -170,6 +170,7 @@ fn what_cannot_run_tonight_is_refused_and_nothing_is_installed() {
         ("cron.d --home /home/keeper --prefix /opt/empty", "is not installed under /opt/empty"),
         ("cron.d --home '/home/keeper/50%'", "cron or systemd would misread this name"),
         ("systemd --home /home/keeper --prefix /opt/empty", "is not installed under /opt/empty"),
+        ("cron.d codex-backup --backups relative", "relative does not start with /"),
         ("cron.d pai.cron", "say cron, cron.d"),
     ] {
         let refused =

@@ -1,4 +1,5 @@
 //! End-to-end tests of scripts.
+#![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
 
 mod backups;
 mod config;
@@ -15,6 +16,7 @@ mod quickstart;
 mod real_engine;
 mod replays;
 mod rigs;
+mod rows;
 mod scheduling;
 mod stack;
 mod stack_backup;

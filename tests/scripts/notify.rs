@@ -200,3 +200,27 @@ fn configuration_is_read_from_a_private_file_never_run_and_addresses_stay_secret
         failed.stderr
     );
 }
+
+#[test]
+fn a_configuration_that_must_not_be_read_is_told_and_not_taken_for_none() {
+    let folder = scratch();
+    let file = folder.path().join("notify.env");
+    fs::write(&file, "NOTIFY_MAIL_TO=mallory@example.com\n").expect("written");
+    run(Command::new("chmod").arg("666").arg(&file)).expect(0);
+    let outcome =
+        run(job(folder.path()).env("NOTIFY_CONFIG", &file).args(["nightly", "--", "false"])).expect(1);
+    assert!(outcome.stderr.contains("nightly: failed: exit 1"), "{}", outcome.stderr);
+    assert!(log(folder.path()).contains("others can write it"), "{}", log(folder.path()));
+}
+
+#[test]
+fn a_workspace_that_is_gone_is_a_failure_that_is_told() {
+    let mail = Mail::new();
+    let mut job = job(Path::new("/proc/no/such/workspace"));
+    job.env("PATH", path_with(&[mail.folder()]))
+        .env("NOTIFY_MAIL_TO", "ops@example.com")
+        .args(["nightly", "--", "true"]);
+    let outcome = run(&mut job).expect(2);
+    assert!(outcome.stderr.contains("could not open the lock /proc/no/such/workspace"), "{}", outcome.stderr);
+    assert_eq!(mail.letters().len(), 1);
+}

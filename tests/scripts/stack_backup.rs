@@ -164,18 +164,20 @@ fn row_1_17_a_good_backup_passes_as_latest_all_path_and_word() {
     assert!(noted.trim_end().ends_with(path), "{noted}");
 }
 
+/// Something done to a backup's folder.
+type Damage = fn(&Path);
+
 #[test]
 fn row_1_17_every_damage_is_found_and_named() {
     let Some(shop) = Shop::open() else { return };
     let good = shop.backup();
-    type Damage = fn(&Path);
     let cases: [(&str, Damage, &str); 12] = [
         ("a flipped bit in an archive", |b| flip(&artefact(b, "configs", "deployment")), "deployment_"),
         (
             "a flipped bit, sums made anew",
             |b| {
                 flip(&artefact(b, "configs", "deployment"));
-                resum(b)
+                resum(b);
             },
             "deployment_",
         ),
@@ -183,7 +185,7 @@ fn row_1_17_every_damage_is_found_and_named() {
             "an archive cut short",
             |b| {
                 cut(&artefact(b, "configs", "docs"), 40);
-                resum(b)
+                resum(b);
             },
             "docs_",
         ),
@@ -191,7 +193,7 @@ fn row_1_17_every_damage_is_found_and_named() {
             "a dump cut within a table",
             |b| {
                 cut(&artefact(b, "databases", "letta"), 9000);
-                resum(b)
+                resum(b);
             },
             "ends within a table",
         ),
@@ -199,7 +201,7 @@ fn row_1_17_every_damage_is_found_and_named() {
             "a dump without its end",
             |b| {
                 cut(&artefact(b, "databases", "letta"), 150);
-                resum(b)
+                resum(b);
             },
             "the end is missing",
         ),
@@ -207,7 +209,7 @@ fn row_1_17_every_damage_is_found_and_named() {
             "an empty dump",
             |b| {
                 fs::write(artefact(b, "databases", "letta"), "").unwrap();
-                resum(b)
+                resum(b);
             },
             "empty: databases/letta_",
         ),
@@ -215,7 +217,7 @@ fn row_1_17_every_damage_is_found_and_named() {
             "no manifest",
             |b| {
                 fs::remove_file(b.join("BACKUP_MANIFEST.md")).unwrap();
-                resum(b)
+                resum(b);
             },
             "no manifest",
         ),
@@ -224,7 +226,7 @@ fn row_1_17_every_damage_is_found_and_named() {
             "a missing dump",
             |b| {
                 fs::remove_file(artefact(b, "databases", "letta")).unwrap();
-                resum(b)
+                resum(b);
             },
             "missing: databases/letta_",
         ),
@@ -245,7 +247,7 @@ fn row_1_17_every_damage_is_found_and_named() {
             "nothing at all",
             |b| {
                 fs::remove_dir_all(b).unwrap();
-                fs::create_dir(b).unwrap()
+                fs::create_dir(b).unwrap();
             },
             "it holds nothing",
         ),

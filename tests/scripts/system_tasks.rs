@@ -1,5 +1,6 @@
 //! Updates, logs, trends, the crontab and the audits.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -314,7 +315,7 @@ fn figures(stack: &Stack, days: u32, figure: impl Fn(u32) -> (f64, u64)) {
     for day in 0..days {
         let (memory, disk) = figure(day);
         let date = run(command("date").args(["-Iseconds", "-d", &format!("2026-06-01 + {day} days")])).stdout;
-        text += &format!("{},0.5,{memory},0.0,{disk},1000000000000\n", date.trim());
+        writeln!(text, "{},0.5,{memory},0.0,{disk},1000000000000", date.trim()).unwrap();
     }
     stack.write("deployment/logs/performance.csv", &text);
 }

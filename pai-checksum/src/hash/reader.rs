@@ -1,7 +1,7 @@
 //! An open file on its way through a hasher.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pai_common::progress::Progress;
@@ -16,7 +16,12 @@ const BUFFER: usize = 32 << 10;
 
 /// An open file that counts what it reads and stops when the run is over.
 pub(super) struct Reader<'a> {
-    file: BufReader<File>,
+    file: File,
+    buffer: Vec<u8>,
+    /// What is left of the buffer: from here...
+    start: usize,
+    /// ... to here.
+    end: usize,
     before: Option<Stamp>,
     settled: bool,
     bytes: u64,
@@ -33,13 +38,16 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(file: File, before: Option<Stamp>, run: Run<'a>) -> Self {
+    /// `buffer` is one that [`Reader::into_buffer`] gave back, or an empty one: to allocate 32 KiB for each small file
+    /// costs more than to hash it.
+    pub(super) fn new(file: File, before: Option<Stamp>, run: Run<'a>, mut buffer: Vec<u8>) -> Self {
         if before.is_some_and(|before| before.size > BUFFER as u64) {
             // As sha256sum does, for disks that read ahead; where it is not understood nothing is lost.
             let _ = fadvise(&file, 0, None, Advice::Sequential);
         }
         let settled = before.is_some_and(|before| before.settled());
-        Self { file: BufReader::with_capacity(BUFFER, file), before, settled, bytes: 0, run }
+        buffer.resize(BUFFER, 0);
+        Self { file, buffer, start: 0, end: 0, before, settled, bytes: 0, run }
     }
 
     /// Reads to the end, alone.
@@ -60,35 +68,43 @@ impl<'a> Reader<'a> {
     }
 
     /// Compares the file with what it looked like before.
-    pub(super) fn conclude(self, digest: Digest) -> io::Result<Hashed> {
+    pub(super) fn conclude(&self, digest: Digest) -> io::Result<Hashed> {
         let changed = match &self.before {
-            Some(before) => !before.same_content(&Stamp::of(&self.file.get_ref().metadata()?)),
+            Some(before) => !before.same_content(&Stamp::of(&self.file.metadata()?)),
             None => false,
         };
         Ok(Hashed { digest, bytes: self.bytes, stamp: self.before.filter(|_| self.settled), changed })
+    }
+
+    /// The buffer, for the next reader.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
     }
 }
 
 impl Read for Reader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
     }
 }
 
 impl BufRead for Reader<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.file.buffer().is_empty() {
+        if self.start == self.end {
             if self.run.stopped.load(Ordering::Relaxed) {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            let read = self.file.fill_buf()?.len() as u64;
-            self.bytes += read;
-            self.run.progress.add(read);
+            let read = self.file.read(&mut self.buffer)?;
+            (self.start, self.end) = (0, read);
+            self.bytes += read as u64;
+            self.run.progress.add(read as u64);
         }
-        Ok(self.file.buffer())
+        Ok(&self.buffer[self.start..self.end])
     }
 
     fn consume(&mut self, amount: usize) {
-        self.file.consume(amount);
+        self.start += amount;
     }
 }

@@ -98,13 +98,12 @@ fn attribute(text: &[u8]) -> Option<&[u8]> {
     let Some(value) = rest.trim_ascii_start().strip_prefix(b"=").map(<[u8]>::trim_ascii_start) else {
         return Some(rest);
     };
-    match value.first()? {
-        quote @ (b'"' | b'\'') => memchr::memchr(*quote, &value[1..]).map(|at| &value[at + 2..]),
-        _ => {
-            let length = value.iter().take_while(|b| !b" \t\"'=<>`".contains(b)).count();
-            (length > 0).then(|| &value[length..])
-        }
+    let first = *value.first()?;
+    if first == b'"' || first == b'\'' {
+        return memchr::memchr(first, &value[1..]).map(|at| &value[at + 2..]);
     }
+    let length = value.iter().take_while(|b| !b" \t\"'=<>`".contains(b)).count();
+    (length > 0).then(|| &value[length..])
 }
 
 const RAW_TAGS: [&[u8]; 4] = [b"pre", b"script", b"style", b"textarea"];

@@ -167,8 +167,7 @@ impl<'a> Line<'a> {
 /// `***`, `- - -`, `___`: three or more of one mark and nothing but white space.
 pub(super) fn is_thematic_break(rest: &[u8]) -> bool {
     let mark = rest[0];
-    rest.iter().all(|&b| b == mark || b == b' ' || b == b'\t')
-        && rest.iter().filter(|&&b| b == mark).count() >= 3
+    rest.iter().all(|&b| b == mark || b == b' ' || b == b'\t') && memchr::memchr_iter(mark, rest).count() >= 3
 }
 
 /// The mark and length of an opening fence; a fence of backticks has none in its info string.

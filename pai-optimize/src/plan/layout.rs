@@ -1,10 +1,7 @@
 //! Where everything stands in the new memory file.
 
-use crate::memory::{Document, Kind, Section};
+use crate::memory::{Document, Kind, Section, separator, without_separator};
 use crate::plan::Part;
-
-/// Ends whatever block stands above, so that the next heading is one, and shows nothing.
-pub(super) const SEPARATOR: &[u8] = b"<!-- -->";
 
 /// The new file: what goes is left out; `block`, if the summaries change, stands where they stood, or before the
 /// first entry.
@@ -72,8 +69,8 @@ impl Layout<'_> {
     /// paragraph along.
     fn keep(&mut self, section: &Section) {
         let sensitive = !self.document.text(section).starts_with(b"#");
-        if self.torn && sensitive && !self.at_the_start() {
-            self.parts.push(Part::New([SEPARATOR, self.document.line_ending()].concat()));
+        if self.torn && sensitive && !self.safe() {
+            self.parts.push(Part::New(separator(self.document.line_ending())));
         }
         self.torn = false;
         match self.parts.last_mut() {
@@ -82,11 +79,10 @@ impl Layout<'_> {
         }
     }
 
-    fn at_the_start(&self) -> bool {
-        match self.parts.as_slice() {
-            [] => true,
-            [Part::Keep(range)] => &self.document.bytes[range.clone()] == b"\xef\xbb\xbf",
-            _ => false,
-        }
+    /// Whether nothing stands above that could draw a heading in.
+    fn safe(&self) -> bool {
+        let Some(last) = self.parts.last() else { return true };
+        let above = last.bytes(self.document);
+        above == b"\xef\xbb\xbf" || without_separator(above).len() < above.len()
     }
 }

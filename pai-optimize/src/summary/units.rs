@@ -59,7 +59,7 @@ impl<'a> Splitter<'a, '_> {
             self.comment = !bare.contains("-->");
         } else if is_rule(bare) {
             // An underline makes what is above it a heading.
-            if !bare.starts_with(['*', '_', '|']) {
+            if bare.starts_with(['=', '-']) {
                 self.paragraph = None;
             }
             self.end_paragraph(start);

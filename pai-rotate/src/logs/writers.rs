@@ -33,7 +33,8 @@ impl fmt::Display for Writer {
 
 /// The writer on whose account the file must be left alone, if there is one.
 pub(super) fn of(file: &Metadata) -> Option<Writer> {
-    let mut is_all_seen = true;
+    // Mounted with hidepid, /proc does not even name the processes of others.
+    let mut is_all_seen = Path::new("/proc/1").exists();
     let Ok(processes) = fs::read_dir("/proc") else { return unseen(file) };
     for process in processes.filter_map(Result::ok) {
         if !process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit) {
