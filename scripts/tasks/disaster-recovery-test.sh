@@ -33,13 +33,15 @@ try_dump() {
 }
 
 try_archive() {
-  local into status=0
+  local into difference='' status=0
   into=$(mktemp -d "$scratch/archive.XXXXXX")
   pai-backup restore "$1" --target "$into" >/dev/null || status=$?
-  # tar's own comparison: content, modes, times, owners.
-  [ "$status" -ne 0 ] || tar --diff --gzip --file "$1" --directory "$into" || status=$?
+  # tar's own comparison: content, modes, times, owners; of all but the scratch folder itself.
+  [ "$status" -ne 0 ] || difference=$(tar --diff --gzip --file "$1" --directory "$into" 2>&1 | grep -v '^\.: ') || true
   if [ "$status" -ne 0 ]; then
-    complain "${1##*/}: restored it differs (exit $status)"
+    complain "${1##*/}: could not be restored (exit $status)"
+  elif [ -n "$difference" ]; then
+    complain "${1##*/}: restored it differs: $(head -n 3 <<<"$difference" | paste -sd ';' -)"
   else
     echo "${1##*/}: $(find "$into" -mindepth 1 | wc -l) entries restored and compared"
   fi

@@ -164,6 +164,26 @@ fn one_that_hangs_is_ended_and_holds_up_no_other() {
 }
 
 #[test]
+fn row_1_31d_when_everything_hangs_the_run_still_ends_long_before_the_next_one() {
+    let (stack, http) = (Stack::new(), Http::start());
+    http.answer("/hang", Answer::hanging());
+    let socket = stack.path("docker.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let checks = format!("http a {0}\nhttp b {0}\ncontainer c\ncontainer d\n", http.url("/hang"));
+    stack.write("deployment/health.conf", &checks);
+    let health = stack.script("health-check.sh");
+    let mut bounded = command("timeout");
+    bounded.arg("60").arg(health.get_program()).args(["--timeout", "2"]);
+    for (key, value) in health.get_envs() {
+        if let Some(value) = value {
+            bounded.env(key, value);
+        }
+    }
+    let outcome = run(bounded.env("DOCKER_HOST", format!("unix://{}", socket.display()))).expect(1);
+    assert!(outcome.stdout.contains("FAILED: 4 of 4 checks"), "{}", outcome.stdout);
+}
+
+#[test]
 fn a_mistyped_option_type_or_level_is_never_a_pass() {
     let stack = Stack::new();
     for (checks, status) in [

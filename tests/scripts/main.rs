@@ -13,6 +13,7 @@ mod maintenance;
 mod nights;
 mod notify;
 mod quickstart;
+mod real_engine;
 mod replays;
 mod rigs;
 mod rows;

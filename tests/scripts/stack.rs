@@ -97,7 +97,10 @@ impl Stack {
 
     /// A PATH with the built tools and what the machine has, but none of these programs.
     pub(crate) fn path_without(&self, left_out: &[&str]) -> PathBuf {
-        let folder = self.folder.path().join("path");
+        let folder = self.folder.path().join(format!("path-{}", left_out.join("-")));
+        if folder.exists() {
+            return folder;
+        }
         fs::create_dir_all(&folder).expect("the folder of links");
         for place in ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"].map(Path::new) {
             for name in names(place).iter().filter(|name| !left_out.contains(&name.as_str())) {

@@ -36,7 +36,7 @@ impl Shop {
     }
 
     fn script(&self, name: &str, words: &[&str]) -> Command {
-        let mut script = self.stack.script_with(name, &[&self.stack.path_without(&["docker-compose"])]);
+        let mut script = self.stack.script(name);
         script.env("PATH", self.stack.path_without(&["docker-compose"]));
         script.env("DOCKER_HOST", self.engine.host()).args(words);
         script
