@@ -53,6 +53,10 @@ pub struct Place {
     /// Take `## YYYY-MM-DD - title` for a dated section too
     #[arg(long, global = true)]
     pub titles: bool,
+
+    /// Wait this long for another run to end
+    #[arg(long, global = true, value_name = "DURATION", value_parser = units::parse_duration)]
+    pub wait: Option<Duration>,
 }
 
 /// What a run of the job may be told.
@@ -101,10 +105,6 @@ pub struct JobArgs {
     /// Longer entries are not given to it
     #[arg(long, value_name = "SIZE", default_value = "1M", value_parser = units::parse_size)]
     pub summarizer_max_input: u64,
-
-    /// Wait this long for another run to end
-    #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
-    pub wait: Option<Duration>,
 }
 
 /// Everything but the job.

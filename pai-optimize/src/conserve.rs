@@ -27,10 +27,10 @@ pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(),
             continue;
         }
         let text = old.text(section);
-        let stands = |next: &&&Section| {
+        let stands = |next: &&Section| {
             same_kind(next.kind, section.kind) && new.text(next).strip_prefix(text).is_some_and(is_separator)
         };
-        if found.peek().filter(stands).is_none() {
+        if !found.peek().is_some_and(stands) {
             match section.kind {
                 // A second one with nothing in it is the only heading that may go.
                 Kind::Recent if text.trim_ascii().split(|&b| b == b'\n').count() <= 2 => continue,
@@ -39,7 +39,7 @@ pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(),
                 _ => _ = found.next_if(|next| next.kind == Kind::Recent),
             }
         }
-        if found.next_if(|next| stands(&next)).is_none() {
+        if found.next_if(|next| stands(next)).is_none() {
             return Err(Loss(describe(old, section)));
         }
     }

@@ -59,7 +59,8 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
         Some(Command::Summarize { .. }) => Ok(Exit::Done),
         Some(Command::Restore { dates, dry_run }) => {
             let clock = args.now.clock();
-            Restore { memory, archive, periods: dates, titles, clock, dry_run: *dry_run }.run(console)
+            let wait = args.place.wait;
+            Restore { memory, archive, periods: dates, titles, clock, wait, dry_run: *dry_run }.run(console)
         }
         Some(Command::Recall { pattern, ignore_case, fixed_strings, from, to, json }) => {
             let pattern = if *fixed_strings { regex::escape(pattern) } else { pattern.clone() };
@@ -119,7 +120,7 @@ fn optimize(args: &Args, place: Place, console: &Console) -> anyhow::Result<Exit
         titles: args.place.titles,
         summarizer,
         clock: args.now.clock(),
-        wait: options.wait,
+        wait: args.place.wait,
     };
     if options.dry_run {
         return Ok(job.dry_run(&mut Journal::console(console))?.exit);

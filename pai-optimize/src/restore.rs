@@ -1,8 +1,10 @@
 //! Archived sections back into the memory file, byte for byte. The archive keeps them too: the next run recognises
 //! them and does not store them twice.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use pai_common::atomic::AtomicFile;
@@ -14,7 +16,7 @@ use pai_common::output::Output;
 use pai_common::stamp;
 
 use crate::apply::{self, Commit};
-use crate::archive::Archive;
+use crate::archive::{Archive, Listing};
 use crate::date::Date;
 use crate::job::{folder_of, read};
 use crate::memory::{Document, Kind, joint};
@@ -32,6 +34,8 @@ pub struct Restore<'a> {
     pub titles: bool,
     /// What time it is.
     pub clock: Clock,
+    /// How long to wait for another run.
+    pub wait: Option<Duration>,
     /// Only say what would be done.
     pub dry_run: bool,
 }
@@ -39,45 +43,59 @@ pub struct Restore<'a> {
 impl Restore<'_> {
     /// Puts the sections back and names each day on stdout.
     pub fn run(&self, console: &Console) -> anyhow::Result<Exit> {
+        let mut out = Output::stdout(false);
+        for date in self.put_back(console)? {
+            out.line(format!("{date}: {}", self.archive.path(date).display()).as_bytes())?;
+        }
+        out.finish()?;
+        Ok(Exit::partial_if(console.complaints() > 0))
+    }
+
+    /// Puts the sections back; returns their days.
+    pub fn put_back(&self, console: &Console) -> anyhow::Result<Vec<Date>> {
         let (real, like) = apply::resolve(self.memory)?;
-        let _lock = DirLock::acquire(folder_of(&real), None)?;
+        let _lock = DirLock::acquire(folder_of(&real), self.wait)?;
         let listing = if self.dry_run { self.archive.list()? } else { apply::tidy(self.archive, &real)? };
-        let mut dates = Vec::new();
+        let dates = self.wanted(&listing, console);
+        let old = read(&real)?;
+        let (text, restored) = self.insert(&old, &dates, console)?;
+        if restored.is_empty() || self.dry_run {
+            return Ok(restored);
+        }
+        let mut memory = AtomicFile::replace(&real, like.mode)?;
+        memory.write_all(&text).with_context(|| format!("could not write {}", real.display()))?;
+        let stamp = stamp::compact(self.clock.now(), Zone::Local);
+        let before = apply::version_path(self.archive, &real, &stamp, old.len());
+        if apply::swap(memory, &real, &old, &before)? == Commit::Changed {
+            return Err(Busy { folder: folder_of(&real).to_owned() }).with_context(|| {
+                format!("could not rewrite {}: it changed meanwhile", self.memory.display())
+            });
+        }
+        apply::tidy(self.archive, &real)?;
+        Ok(restored)
+    }
+
+    /// The archived days of the periods asked for, in order.
+    fn wanted(&self, listing: &Listing, console: &Console) -> BTreeSet<Date> {
+        let mut dates = BTreeSet::new();
         for period in self.periods {
-            let covered = listing.dates.iter().copied().filter(|&date| period.covers(date));
-            let before = dates.len();
-            dates.extend(covered);
-            if dates.len() == before {
+            let covered = || listing.dates.iter().filter(|&&date| period.covers(date));
+            dates.extend(covered());
+            if covered().next().is_none() {
                 console
                     .complain(format_args!("nothing of {period} is in {}", self.archive.folder().display()));
             }
         }
-        dates.sort_unstable();
-        dates.dedup();
-        let old = read(&real)?;
-        let (text, restored) = self.insert(&old, &dates, console)?;
-        let mut out = Output::stdout(false);
-        for date in &restored {
-            out.line(format!("{date}: {}", self.archive.path(*date).display()).as_bytes())?;
-        }
-        out.finish()?;
-        if !restored.is_empty() && !self.dry_run {
-            let mut memory = AtomicFile::replace(&real, like.mode)?;
-            memory.write_all(&text).with_context(|| format!("could not write {}", real.display()))?;
-            let stamp = stamp::compact(self.clock.now(), Zone::Local);
-            let before = apply::version_path(self.archive, &real, &stamp, old.len());
-            if apply::swap(memory, &real, &old, &before)? == Commit::Changed {
-                return Err(Busy { folder: folder_of(&real).to_owned() }).with_context(|| {
-                    format!("could not rewrite {}: it changed meanwhile", self.memory.display())
-                });
-            }
-            apply::tidy(self.archive, &real)?;
-        }
-        Ok(Exit::partial_if(console.complaints() > 0))
+        dates
     }
 
     /// The memory file with every day of `dates` that is not in it already, and those days.
-    fn insert(&self, old: &[u8], dates: &[Date], console: &Console) -> anyhow::Result<(Vec<u8>, Vec<Date>)> {
+    fn insert(
+        &self,
+        old: &[u8],
+        dates: &BTreeSet<Date>,
+        console: &Console,
+    ) -> anyhow::Result<(Vec<u8>, Vec<Date>)> {
         let document = Document::parse(old, self.titles);
         let mut pieces: Vec<Piece> = Vec::new();
         let mut restored = Vec::new();

@@ -16,46 +16,21 @@ Usage: scripts/bench.sh optimize
 
 Makes memory files of 72 KB and 50 MB under $TMPDIR, and times the job on fresh copies of them: pai-optimize, and
 scripts/bench/optimize_baseline.py, which syncs every file it writes and does no more than the runbook
-documents. BENCH_RUNS (5) runs of each, in turn.
+documents. `each` runs a command in every workspace, so that short jobs can be measured; BENCH_RUNS (5) of each.
 
 Exit status: 0 done, 2 trouble.
 TEXT
 }
 
-# workspaces SOURCE COUNT: COUNT fresh workspaces $work/home/1..COUNT, on disk before the clock starts.
+# workspaces SOURCE COUNT: the shell line for COUNT fresh workspaces, on disk before the clock starts.
 workspaces() {
-  local number
-  rm -rf "${work:?}/home"
-  for ((number = 1; number <= $2; number++)); do
-    mkdir -p "$work/home/$number"
-    cp "$1" "$work/home/$number/memory.md"
-  done
-  sync
+  echo "rm -rf '$work/home'; for n in \$(seq $2); do mkdir -p '$work/home/'\$n && cp '$1' '$work/home/'\$n/memory.md; done; sync"
 }
 
-# against JOB BAR SOURCE COUNT: a row. Each timing is COUNT workspaces, so that short jobs can be measured.
-against() {
-  local job=$1 bar=$2 source=$3 count=$4 round ours theirs
-  # shellcheck disable=SC2016 # the inner bash expands these
-  ours='for home in "$1"/*; do pai-optimize --once -q --home "$home"; done'
-  # shellcheck disable=SC2016
-  theirs='for home in "$1"/*; do python3 "$2" --today "$3" "$home"; done'
-  : >"$work/ours"
-  : >"$work/theirs"
-  for ((round = 0; round < runs; round++)); do
-    workspaces "$source" "$count"
-    seconds bash -c "$ours" bench "$work/home" >>"$work/ours"
-    workspaces "$source" "$count"
-    seconds bash -c "$theirs" bench "$work/home" "$here/scripts/bench/optimize_baseline.py" "$today" >>"$work/theirs"
-  done
-  local a b peak
-  a=$(cut -d' ' -f1 "$work/ours" | median)
-  b=$(cut -d' ' -f1 "$work/theirs" | median)
-  peak=$(cut -d' ' -f3 "$work/ours" | sort -n | tail -n 1)
-  awk -v job="$job" -v bar="$bar" -v a="$a" -v b="$b" -v n="$count" -v peak="$peak" 'BEGIN {
-    printf "| %s | `optimize_baseline.py` | wall %.3f s | %.3f s | **%.1fx** | %s | %.0f MiB |\n",
-      job, b / n, a / n, b / a, bar, peak / 1024
-  }'
+# job TITLE BAR SOURCE COUNT: a row for the whole job.
+job() {
+  prepare=$(workspaces "$3" "$4")
+  versus "$1" wall "$2" "each pai-optimize --once -q --home" "each optimize_baseline.py --today $today"
 }
 
 main() {
@@ -68,23 +43,30 @@ main() {
   work=$(mktemp -d "${TMPDIR:-/tmp}/pai-bench-optimize.XXXXXX")
   # shellcheck disable=SC2064 # the name is meant as it is now
   trap "rm -rf '$work'" EXIT
-  local make="$here/scripts/bench/optimize_input.py"
-  python3 "$make" "$work/old.md" $((50 << 20)) 20000 19992 "$today"
-  python3 "$make" "$work/one.md" $((50 << 20)) 20000 1 "$today"
-  python3 "$make" "$work/small.md" $((72 << 10)) 60 52 "$today"
+  cat >"$work/each" <<'SH'
+#!/bin/sh
+for home in "${0%/*}"/home/*; do "$@" "$home"; done
+SH
+  chmod +x "$work/each"
+  PATH=$work:$here/scripts/bench:$PATH
+  optimize_input.py "$work/old.md" $((50 << 20)) 20000 19992 "$today"
+  optimize_input.py "$work/one.md" $((50 << 20)) 20000 1 "$today"
+  optimize_input.py "$work/small.md" $((72 << 10)) 60 52 "$today"
 
   table "pai-optimize"
-  against "50 MB, 20,000 sections, all but 8 old" 10x "$work/old.md" 1
-  against "50 MB, 20,000 sections, one old" 15x "$work/one.md" 1
-  against "72 KB, 60 sections, all but 8 old" 10x "$work/small.md" 20
+  job "50 MB, 20,000 sections, all but 8 old" 10x "$work/old.md" 1
+  job "50 MB, 20,000 sections, one old" 15x "$work/one.md" 1
+  job "72 KB, 60 sections, all but 8 old, 20 times" 10x "$work/small.md" 20
 
-  workspaces "$work/old.md" 1
-  pai-optimize --once -q --home "$work/home/1"
-  local archive="$work/home/1/archive/memory"
-  versus "recall over 20,000 archived sections, no match" wall 1x \
-    "pai-optimize recall --home $work/home/1 'no such word'; true" "grep -rnE 'no such word' $archive; true"
-  versus "recall of a word in 5% of the lines" wall 1x \
-    "pai-optimize recall --home $work/home/1 -F 'deploy doctor'; true" "grep -rnF 'deploy doctor' $archive; true"
+  bash -c "$(workspaces "$work/old.md" 1)"
+  each pai-optimize --once -q --home
+  cd "$work/home/1"
+  prepare=
+  local word
+  for word in 'no such words' 'deploy doctor'; do
+    versus "recall over 20,000 archived sections" wall 1x \
+      "pai-optimize recall --home . -F '$word'; true" "grep -rnF '$word' archive; true"
+  done
 }
 
 main "$@"
