@@ -27,19 +27,19 @@ pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(),
             continue;
         }
         let text = old.text(section);
-        if section.kind == Kind::Recent && !found.peek().is_some_and(|next| next.kind == Kind::Recent) {
-            // A second one with nothing in it is the only heading that may go.
-            if text.trim_ascii().split(|&b| b == b'\n').count() <= 2 {
-                continue;
+        let stands = |next: &&&Section| {
+            same_kind(next.kind, section.kind) && new.text(next).strip_prefix(text).is_some_and(is_separator)
+        };
+        if found.peek().filter(stands).is_none() {
+            match section.kind {
+                // A second one with nothing in it is the only heading that may go.
+                Kind::Recent if text.trim_ascii().split(|&b| b == b'\n').count() <= 2 => continue,
+                Kind::Recent => {}
+                // A new one stands here.
+                _ => _ = found.next_if(|next| next.kind == Kind::Recent),
             }
         }
-        if section.kind != Kind::Recent {
-            found.next_if(|next| next.kind == Kind::Recent);
-        }
-        let whole = found.next().is_some_and(|next| {
-            same_kind(next.kind, section.kind) && new.text(next).strip_prefix(text).is_some_and(is_separator)
-        });
-        if !whole {
+        if found.next_if(|next| stands(&next)).is_none() {
             return Err(Loss(describe(old, section)));
         }
     }
@@ -53,15 +53,18 @@ pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(),
 /// Whether each of `sections` stands whole in an archive file that was `before` or in what is added to it.
 pub fn archive<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -> Result<(), Loss> {
     let mut parts = added.iter().rev().map(AsRef::as_ref);
-    for section in sections.iter().rev() {
-        if parts.by_ref().any(|part| part == *section) {
-            continue;
-        }
-        // There before, but for a line ending perhaps.
-        let first = added.first().map_or(&b""[..], AsRef::as_ref);
-        if memchr::memmem::find(&[before, first].concat(), section).is_none() {
-            return Err(Loss("a section on its way to the archive".into()));
-        }
+    let fresh = sections.iter().rev().take_while(|section| parts.any(|part| part == **section)).count();
+    let earlier = &sections[..sections.len() - fresh];
+    if earlier.is_empty() {
+        return Ok(());
+    }
+    // The others were there before, each in a place of its own; the last may have lacked its line ending.
+    let ending = added.first().map(AsRef::as_ref).filter(|part| matches!(*part, b"\n" | b"\r\n"));
+    let text = [before, ending.unwrap_or_default()].concat();
+    let mut end = text.len();
+    for section in earlier.iter().rev() {
+        let found = memchr::memmem::rfind(&text[..end], section);
+        end = found.ok_or_else(|| Loss("a section on its way to the archive".into()))?;
     }
     Ok(())
 }
@@ -94,4 +97,83 @@ fn summaries(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), 
 fn describe(document: &Document<'_>, section: &Section) -> String {
     let line = document.line_number(section.range.start);
     format!("the section {:?} of line {line}", document.heading(section))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::date::Date;
+    use crate::plan::{Part, Policy, Surroundings};
+    use crate::summaries::Links;
+
+    const OLD: &str = "# T\n\n## Summaries\n- 2025-08-01: only trace\n\nmy note\n\n## Recent Entries\n\n\
+        ## Projects\np\n\n## 2025-09-01\ngone\n\n## 2025-09-15\nstays\n";
+
+    fn plan(old: &Document<'_>) -> Plan {
+        let date = |text: &[u8]| Date::parse(text).unwrap();
+        let policy = Policy { today: date(b"2025-09-16"), window: 7, roll_up: 60, max_size: None };
+        let links = Links { folder: "archive/memory/".into(), stem: "memory".into() };
+        let around =
+            Surroundings { archived: &BTreeSet::new(), known: &BTreeSet::new(), links: &links, stamp: "now" };
+        plan::make(old, around, policy, |_| Ok("a line".into())).unwrap()
+    }
+
+    /// The verdict on a plan whose text `tamper` has changed.
+    fn verdict(tamper: impl Fn(String) -> String) -> Result<(), Loss> {
+        let old = Document::parse(OLD.as_bytes(), false);
+        let plan = plan(&old);
+        let text = tamper(String::from_utf8(plan.text(&old)).unwrap());
+        memory(&old, &plan, &Document::parse(text.as_bytes(), false))
+    }
+
+    #[test]
+    fn a_sound_plan_passes() {
+        assert_eq!(verdict(|text| text), Ok(()));
+    }
+
+    #[test]
+    fn whatever_is_missing_changed_doubled_or_swallowed_is_named() {
+        for (from, to, named) in [
+            ("stays", "stay", "the section \"2025-09-15\" of line 16"),
+            ("## Projects\np\n\n", "", "the section \"Projects\" of line 10"),
+            ("# T\n", "# t\n", "the section \"T\" of line 1"),
+            ("## 2025-09-15", "```\n## 2025-09-15", "the section \"Projects\" of line 10"),
+            ("## Projects", "## Projects\n## Projects", "the section \"Projects\" of line 10"),
+            (
+                "stays\n",
+                "stays\n## 2025-09-16\nx\n",
+                "an extra section: the section \"2025-09-16\" of line 18",
+            ),
+            ("only trace", "trace", "the summary of 2025-08-01"),
+            ("my note", "note", "the text in the summaries"),
+        ] {
+            let tampered = |text: String| {
+                assert!(text.contains(from), "{text}");
+                text.replacen(from, to, 1)
+            };
+            assert_eq!(verdict(tampered), Err(Loss(named.into())), "{from:?} -> {to:?}");
+        }
+    }
+
+    #[test]
+    fn a_section_that_neither_stays_nor_reaches_the_archive_is_noticed() {
+        let old = Document::parse(OLD.as_bytes(), false);
+        let mut plan = plan(&old);
+        plan.parts = vec![Part::Keep(0..OLD.find("## 2025-09-01").unwrap())];
+        let text = plan.text(&old);
+        assert!(memory(&old, &plan, &Document::parse(&text, false)).is_err());
+        let section = b"## 2025-09-01\ngone\n\n".as_slice();
+        for (before, added, good) in [
+            (b"".as_slice(), vec![section], true),
+            (section, vec![], true),
+            (b"", vec![], false),
+            (b"", vec![&section[1..]], false),
+            (b"## 2025-09-01\ngone\n", vec![b"\n".as_slice()], true),
+        ] {
+            assert_eq!(archive(before, &added, &[section]).is_ok(), good, "{before:?} {added:?}");
+        }
+        assert!(archive(b"", &[section], &[section, section]).is_err(), "one copy for two sections");
+    }
 }

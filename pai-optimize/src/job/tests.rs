@@ -179,7 +179,7 @@ fn once(files: &BTreeMap<PathBuf, (Vec<u8>, i64, i64)>, heading: &[u8]) -> bool 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(1000), failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(3000), failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn every_section_is_found_exactly_once_after_one_two_and_five_runs_and_comes_back(original in document()) {
