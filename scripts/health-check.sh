@@ -154,7 +154,9 @@ options() {
 find_config() {
   [ -z "$config" ] || return 0
   config=$STACK_HOME/deployment/health.conf
-  if [ ! -e "$config" ]; then
+  if [ ! -e "$config" ] && [ ! -e "$here/../examples/health.conf" ]; then
+    die "no $config: copy examples/health.conf of the sources there and make it yours"
+  elif [ ! -e "$config" ]; then
     note "no $config: using the example's checks"
     config=$here/../examples/health.conf
   fi

@@ -27,7 +27,7 @@ judge() {
   local name=$1 status=$2 took last state
   took=$(awk -v a="$3" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f", b - a }')
   [ "$verbose" = no ] || tail -c "+$(($4 + 1))" "$log"
-  last=$(tail -c "+$(($4 + 1))" "$log" | grep -v '^[[:space:]]*$' | tail -n 1 | tr -d '\000-\037\177') || last=
+  last=$(tail -c "+$(($4 + 1))" "$log" | telling_line)
   case "$status" in
     0)
       state=ok last=
@@ -43,6 +43,12 @@ judge() {
     [ "$worst" -eq 2 ] || worst=1
   fi
   record "$name" "$state" "$status" "$took" "$last"
+}
+
+# telling_line: of a task's output its last complaint, else its verdict, else its last line.
+telling_line() {
+  awk '/: error: |: skipped: / { complaint = $0 } /FAILED/ && !verdict { verdict = $0 } NF { last = $0 }
+    END { print complaint ? complaint : verdict ? verdict : last }' | tr -d '\000-\037\177'
 }
 
 # record NAME STATE STATUS SECONDS REASON: into the run's log, maintenance.jsonl and the summary.

@@ -9,8 +9,8 @@ usage() {
   cat <<TEXT
 Usage: tasks/monitoring-setup.sh [--remove] [OPTION...]
 
-Puts the schedule into the user's crontab between two marks: daily 02:00, weekly Sunday 03:00, monthly the 1st 04:00,
-health every 5 minutes. Other lines stay as they are; a second run changes nothing. Shows the difference first.
+Puts the schedule into the user's crontab between two marks: backup 01:00, daily 02:00, weekly Sunday 03:00, monthly
+the 1st 04:00, health every 5 minutes. Other lines stay as they are; a second run changes nothing. Shows the difference first.
 
       --remove   take the marked lines out
 $task_help
@@ -25,6 +25,7 @@ schedule() {
   local maintenance=$scripts_folder/maintenance.sh health=$scripts_folder/health-check.sh
   cat <<TEXT
 $begin
+0 1 * * * STACK_HOME=$home $scripts_folder/backup.sh --quiet >> $logs/backup.log 2>&1
 0 2 * * * STACK_HOME=$home $maintenance --daily >> $logs/maintenance.log 2>&1
 0 3 * * 0 STACK_HOME=$home $maintenance --weekly --wait 50m >> $logs/maintenance.log 2>&1
 0 4 1 * * STACK_HOME=$home $maintenance --monthly --wait 50m >> $logs/maintenance.log 2>&1

@@ -181,6 +181,24 @@ fn a_task_added_as_one_file_is_listed_and_run() {
 }
 
 #[test]
+fn the_task_of_the_manual_runs_as_it_stands_there() {
+    let manual = fs::read_to_string(repository().join("docs/ecosystem.md")).unwrap();
+    let text = manual.split("```bash\n").nth(1).unwrap().split("```").next().unwrap();
+    let stack = with_tasks(&[]);
+    stack.write("tasks/hello.sh", text);
+    fs::set_permissions(stack.path("tasks/hello.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::symlink(repository().join("scripts/lib"), stack.path("lib")).unwrap();
+    let dry = run(&mut maintenance(&stack, &["--daily", "--dry-run", "--verbose"])).expect(0);
+    assert!(
+        dry.stdout.contains("would run: touch ") && !stack.logs().join("hello").exists(),
+        "{}",
+        dry.stdout
+    );
+    assert_eq!(summary(&run(&mut maintenance(&stack, &["--daily"])).expect(0).stdout), ["ok hello"]);
+    assert!(stack.logs().join("hello").exists());
+}
+
+#[test]
 fn only_and_skip_choose_among_a_periods_tasks() {
     let stack = with_tasks(&[("a", "daily 1", "true"), ("b", "daily 2", "true"), ("c", "daily 3", "true")]);
     let only = run(&mut maintenance(&stack, &["--daily", "--only", "b", "--only", "c"])).expect(0);
