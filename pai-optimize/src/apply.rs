@@ -2,6 +2,7 @@
 //! names, memory.md is looked at once more, and only then do old and new memory.md swap names. Whatever moment a run
 //! is killed at, a section is in one place or in both; the next run recognises it in both.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
@@ -27,8 +28,6 @@ const VERSIONS: usize = 3;
 pub struct Staged {
     batch: Batch,
     memory: AtomicFile,
-    /// The days whose sections go, with how many.
-    pub days: Vec<(Date, usize)>,
 }
 
 /// How [`commit`] ended.
@@ -57,81 +56,84 @@ pub fn resolve(memory: &Path) -> anyhow::Result<(PathBuf, Ownership)> {
     Ok((real, Ownership { mode: found.mode() & 0o7777, owner }))
 }
 
-/// Writes the archive files and the new memory file under temporary names, and syncs them, while a second thread
-/// makes sure that nothing is missing from them.
-pub fn stage(
-    real: &Path,
-    like: Ownership,
-    archive: &Archive,
-    document: &Document<'_>,
-    plan: &Plan,
-    listing: &Listing,
-) -> anyhow::Result<Staged> {
-    thread::scope(|scope| {
-        let verdict = scope.spawn(|| {
-            let text = plan.text(document);
-            conserve::memory(document, plan, &Document::parse(&text, plan.titles))
-        });
-        let context = || format!("could not write {}", real.display());
-        let mut memory = AtomicFile::replace(real, like.mode)?;
-        for part in &plan.parts {
-            memory.write_all(part.bytes(document)).with_context(context)?;
-        }
-        archive.create()?;
-        let departures: Vec<_> = plan.departures(document).into_iter().collect();
-        let mut batch = write_days(archive, like, &departures, listing)?;
-        retire(archive, like, plan, &mut batch)?;
-        batch.sync()?;
-        memory.file().sync_all().with_context(context)?;
-        verdict.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let days = departures.iter().map(|(date, sections)| (*date, sections.len())).collect();
-        Ok(Staged { batch, memory, days })
-    })
+/// Where a run writes.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// The memory file behind any symbolic links.
+    pub real: &'a Path,
+    /// Mode and owner of everything new.
+    pub like: Ownership,
+    /// The archive.
+    pub archive: &'a Archive,
+    /// What is in it.
+    pub listing: &'a Listing,
 }
 
-/// The archive files of `departures`. One thread: a folder takes one new name at a time, and two threads wait for each
-/// other longer than for the disk.
-fn write_days(
-    folder: &Archive,
-    like: Ownership,
-    departures: &[(Date, Vec<&[u8]>)],
-    listing: &Listing,
-) -> anyhow::Result<Batch> {
-    let mut batch = Batch::new(folder.folder());
-    for (date, sections) in departures {
-        signal::check()?;
-        let before = if listing.dates.contains(date) { folder.read(*date)? } else { Vec::new() };
-        let added = archive::append(&before, sections);
-        conserve::archive(&before, &added, sections)?;
-        if !added.is_empty() {
-            let parts: Vec<&[u8]> =
-                std::iter::once(before.as_slice()).chain(added.iter().map(AsRef::as_ref)).collect();
-            batch.write(&folder.path(*date), like, &parts)?;
-        }
-    }
-    Ok(batch)
-}
+/// The sections that go, by day.
+pub type Departures<'a> = BTreeMap<Date, Vec<&'a [u8]>>;
 
-fn retire(archive: &Archive, like: Ownership, plan: &Plan, batch: &mut Batch) -> anyhow::Result<()> {
-    if plan.retired.is_empty() {
-        return Ok(());
+impl Site<'_> {
+    /// The archive files of `departures` under temporary names. One thread: a folder takes one new name at a time, and two
+    /// threads wait for each other longer than for the disk.
+    pub fn write_days(&self, departures: &Departures<'_>, batch: &mut Batch) -> anyhow::Result<()> {
+        self.archive.create(self.like)?;
+        for (date, sections) in departures {
+            signal::check()?;
+            let there = self.listing.dates.contains(date);
+            let before = if there { self.archive.read(*date)? } else { Vec::new() };
+            let added = archive::append(&before, sections);
+            conserve::archive(&before, &added, sections)?;
+            if !added.is_empty() {
+                let added = added.iter().map(AsRef::as_ref);
+                let parts: Vec<&[u8]> = std::iter::once(before.as_slice()).chain(added).collect();
+                batch.write(&self.archive.path(*date), self.like, &parts)?;
+            }
+        }
+        Ok(())
     }
-    let path = archive.retired();
-    let before = read_if_there(&path)?;
-    let known: std::collections::HashSet<&[u8]> = before.split(|&b| b == b'\n').collect();
-    let fresh: Vec<&[u8]> =
-        plan.retired.iter().map(Vec::as_slice).filter(|line| !known.contains(line)).collect();
-    if fresh.is_empty() {
-        return Ok(());
+
+    /// Writes the new memory file too and syncs everything, while a second thread makes sure that nothing is missing
+    /// from it. `batch` has the archive files.
+    pub fn stage(&self, document: &Document<'_>, plan: &Plan, mut batch: Batch) -> anyhow::Result<Staged> {
+        thread::scope(|scope| {
+            let verdict = scope.spawn(|| {
+                let text = plan.text(document);
+                conserve::memory(document, plan, &Document::parse(&text, plan.titles))
+            });
+            let context = || format!("could not write {}", self.real.display());
+            let mut memory = AtomicFile::replace(self.real, self.like.mode)?;
+            for part in &plan.parts {
+                memory.write_all(part.bytes(document)).with_context(context)?;
+            }
+            self.archive.create(self.like)?;
+            self.retire(plan, &mut batch)?;
+            batch.sync()?;
+            memory.file().sync_all().with_context(context)?;
+            verdict.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok(Staged { batch, memory })
+        })
     }
-    let mut text = fresh.join(&b'\n');
-    text.push(b'\n');
-    batch.write(&path, like, &[&before, &text])
+
+    fn retire(&self, plan: &Plan, batch: &mut Batch) -> anyhow::Result<()> {
+        if plan.retired.is_empty() {
+            return Ok(());
+        }
+        let path = self.archive.retired();
+        let before = read_if_there(&path)?;
+        let known: HashSet<&[u8]> = before.split(|&b| b == b'\n').collect();
+        let retired = plan.retired.iter().map(Vec::as_slice);
+        let mut text = retired.filter(|line| !known.contains(line)).collect::<Vec<_>>().join(&b'\n');
+        if text.is_empty() {
+            return Ok(());
+        }
+        text.push(b'\n');
+        batch.write(&path, self.like, &[&before, &text])
+    }
 }
 
 /// Gives everything its name. `old` is what the plan was made from, `seen` what its file looked like before it was read.
 pub fn commit(staged: Staged, real: &Path, seen: &Seen, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
-    let Staged { batch, memory, .. } = staged;
+    let Staged { batch, memory } = staged;
     if Seen::of(real)? != *seen {
         return Ok(Commit::Changed);
     }
@@ -224,17 +226,21 @@ pub fn version_path(archive: &Archive, real: &Path, stamp: &str, length: usize) 
     archive.folder().join(name)
 }
 
-/// Carries over what was written to the newest earlier version since it was replaced.
+/// Carries over what was written to the earlier versions since they were replaced.
 pub fn carry_late(listing: &Listing, real: &Path) -> anyhow::Result<bool> {
-    let Some(newest) = listing.before.last() else { return Ok(false) };
-    let length = newest.extension().and_then(|length| length.to_str()?.parse::<u64>().ok());
-    let (Some(length), Ok(found)) = (length, fs::metadata(newest)) else { return Ok(false) };
-    if found.len() <= length || fs::metadata(real).is_ok_and(|memory| memory.ino() == found.ino()) {
-        return Ok(false);
+    let mut any = false;
+    for version in &listing.before {
+        let length = version.extension().and_then(|length| length.to_str()?.parse::<u64>().ok());
+        let (Some(length), Ok(found)) = (length, fs::metadata(version)) else { continue };
+        // A run killed before the swap has left a second name of the very file.
+        let same = fs::metadata(real).is_ok_and(|memory| memory.ino() == found.ino());
+        if found.len() > length && !same {
+            let carried = carry(version, length, real)?;
+            mark_carried(version, length, carried)?;
+            any = true;
+        }
     }
-    let carried = carry(newest, length, real)?;
-    mark_carried(newest, length, carried)?;
-    Ok(true)
+    Ok(any)
 }
 
 /// Puts into an earlier version's name how much of it is in the memory file.

@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
+use pai_common::atomic::Ownership;
 use pai_common::home::ensure_private_folder;
 
 use crate::date::Date;
@@ -45,9 +46,16 @@ impl Archive {
         &self.folder
     }
 
-    /// Makes the folder if it is not there.
-    pub fn create(&self) -> anyhow::Result<()> {
-        ensure_private_folder(&self.folder)
+    /// Makes the folder if it is not there, for the memory file's owner: root may tidy up for others.
+    pub fn create(&self, like: Ownership) -> anyhow::Result<()> {
+        let missing: Vec<&Path> = self.folder.ancestors().take_while(|folder| !folder.exists()).collect();
+        ensure_private_folder(&self.folder)?;
+        if let Some((user, group)) = like.owner {
+            for folder in missing {
+                let _ = std::os::unix::fs::chown(folder, Some(user), Some(group));
+            }
+        }
+        Ok(())
     }
 
     /// The file of a day.

@@ -1,16 +1,19 @@
 //! One run: read, plan, summarise, carry out, and say so.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
+use pai_common::atomic::{Batch, Ownership};
 use pai_common::clock::{Clock, Zone};
 use pai_common::exit::Exit;
 use pai_common::lock::{Busy, DirLock};
 use pai_common::output::Output;
 use pai_common::{signal, stamp};
 
-use crate::apply::{self, Commit, Seen};
+use crate::apply::{self, Commit, Seen, Site};
 use crate::archive::{Archive, Listing};
 use crate::date::Date;
 use crate::diff;
@@ -74,45 +77,20 @@ impl Job {
     fn attempt(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
         journal
             .info(format_args!("Starting memory optimization for entries older than {} days", self.window))?;
-        if !self.named && !self.memory.try_exists().unwrap_or(true) && !self.memory.is_symlink() {
-            journal.info(format_args!("Memory file does not exist at {}", self.memory.display()))?;
-            return Ok(Report { archived: 0, exit: Exit::Done });
+        if let Some(report) = self.missing(journal)? {
+            return Ok(report);
         }
         let (real, like) = apply::resolve(&self.memory)?;
         let _lock = DirLock::acquire(folder_of(&real), self.wait)?;
-        let mut listing = apply::tidy(&self.archive, &real)?;
+        let listing = apply::tidy(&self.archive, &real)?;
         if apply::carry_late(&listing, &real)? {
             journal.warn("Carried over what was written to the previous memory file after the last run")?;
-            listing = self.archive.list()?;
         }
         let mut asked = Asked::default();
         for number in 1..=ATTEMPTS {
-            let seen = Seen::of(&real)?;
-            let bytes = read(&real)?;
-            let document = Document::parse(&bytes, self.titles);
-            if number == 1 {
-                self.remark(&document, journal)?;
+            if let Some(report) = self.pass(number, (&real, like), &mut asked, journal)? {
+                return Ok(report);
             }
-            if !has_dated(&document) {
-                journal.info("No dated sections found; nothing to optimize")?;
-                return Ok(Report { archived: 0, exit: self.fit(bytes.len() as u64, true, journal)? });
-            }
-            let plan = self.plan(&document, &listing, &mut asked, journal)?;
-            if !plan.changes {
-                return self.conclude(&document, &plan, 0, journal);
-            }
-            let staged = apply::stage(&real, like, &self.archive, &document, &plan, &listing)?;
-            let days = staged.days.clone();
-            let stamp = stamp::compact(self.clock.now(), Zone::Local);
-            let before = apply::version_path(&self.archive, &real, &stamp, bytes.len());
-            if apply::commit(staged, &real, &seen, &bytes, &before)? == Commit::Done {
-                journal.infos(days.iter().map(|(date, _)| format!("Archived memory section for {date}")))?;
-                let listing = apply::tidy(&self.archive, &real)?;
-                apply::carry_late(&listing, &real)?;
-                let archived = days.iter().map(|(_, sections)| sections).sum();
-                return self.conclude(&document, &plan, archived, journal);
-            }
-            listing = self.archive.list()?;
         }
         let folder = folder_of(&real).to_owned();
         Err(Busy { folder }).with_context(|| {
@@ -120,20 +98,77 @@ impl Job {
         })
     }
 
+    /// A workspace without a memory file has nothing to do; a file that was named must be there.
+    fn missing(&self, journal: &mut Journal<'_>) -> anyhow::Result<Option<Report>> {
+        if self.named || self.memory.try_exists().unwrap_or(true) || self.memory.is_symlink() {
+            return Ok(None);
+        }
+        journal.info(format_args!("Memory file does not exist at {}", self.memory.display()))?;
+        Ok(Some(Report { archived: 0, exit: Exit::Done }))
+    }
+
+    /// Plans and carries out; `None` if the file changed meanwhile and is as others left it.
+    fn pass(
+        &self,
+        number: usize,
+        (real, like): (&Path, Ownership),
+        asked: &mut Asked,
+        journal: &mut Journal<'_>,
+    ) -> anyhow::Result<Option<Report>> {
+        let seen = Seen::of(real)?;
+        let bytes = read(real)?;
+        let document = Document::parse(&bytes, self.titles);
+        if number == 1 {
+            self.remark(&document, journal)?;
+        }
+        if !has_dated(&document) {
+            return self.undated(&document, journal).map(Some);
+        }
+        let listing = self.archive.list()?;
+        let site = Site { real, like, archive: &self.archive, listing: &listing };
+        // What is old goes whatever else the plan says: it is written while the summaries are made.
+        let old = plan::departures(&document, &plan::gone(&document, self.policy().cutoff()));
+        let mut batch = Batch::new(self.archive.folder());
+        let plan = thread::scope(|scope| {
+            let writing = (!old.is_empty()).then(|| scope.spawn(|| site.write_days(&old, &mut batch)));
+            let plan = self.plan(&document, &listing, asked, journal);
+            writing.map_or(Ok(()), |writing| writing.join().unwrap_or_else(|panic| resume_unwind(panic)))?;
+            plan
+        })?;
+        if !plan.changes {
+            return self.conclude(&document, &plan, 0, journal).map(Some);
+        }
+        let days = plan::departures(&document, &plan.gone);
+        let further = days.iter().filter(|(date, _)| !old.contains_key(date));
+        site.write_days(&further.map(|(date, sections)| (*date, sections.clone())).collect(), &mut batch)?;
+        let staged = site.stage(&document, &plan, batch)?;
+        let stamp = stamp::compact(self.clock.now(), Zone::Local);
+        let before = apply::version_path(&self.archive, real, &stamp, bytes.len());
+        if apply::commit(staged, real, &seen, &bytes, &before)? == Commit::Changed {
+            return Ok(None);
+        }
+        journal.infos(days.keys().map(|date| format!("Archived memory section for {date}")))?;
+        apply::carry_late(&apply::tidy(&self.archive, real)?, real)?;
+        let archived = days.values().map(Vec::len).sum();
+        self.conclude(&document, &plan, archived, journal).map(Some)
+    }
+
     /// The plan and a diff on stdout; nothing is written anywhere.
     pub fn dry_run(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
+        if let Some(report) = self.missing(journal)? {
+            return Ok(report);
+        }
         let (real, _) = apply::resolve(&self.memory)?;
         let bytes = read(&real)?;
         let document = Document::parse(&bytes, self.titles);
         self.remark(&document, journal)?;
         let mut out = Output::stdout(false);
         if !has_dated(&document) {
-            journal.info("No dated sections found; nothing to optimize")?;
-            return Ok(Report { archived: 0, exit: self.fit(bytes.len() as u64, true, journal)? });
+            return self.undated(&document, journal);
         }
         let plan = self.plan(&document, &self.archive.list()?, &mut Asked::default(), journal)?;
         let mut archived = 0;
-        for (date, sections) in plan.departures(&document) {
+        for (date, sections) in plan::departures(&document, &plan.gone) {
             archived += sections.len();
             let bytes: usize = sections.iter().map(|section| section.len()).sum();
             let path = self.archive.path(date);
@@ -149,6 +184,11 @@ impl Job {
         Ok(Report { archived, exit: self.fit(plan.size(&document), plan.fits, journal)? })
     }
 
+    fn policy(&self) -> Policy {
+        let today = Date::today(self.clock);
+        Policy { today, window: self.window, roll_up: self.roll_up, max_size: self.max_size }
+    }
+
     fn plan(
         &self,
         document: &Document<'_>,
@@ -158,10 +198,9 @@ impl Job {
     ) -> anyhow::Result<Plan> {
         let links: Links = self.archive.links(folder_of(&self.memory))?;
         let stamp = self.clock.now().rfc3339(Zone::Local);
-        let today = Date::today(self.clock);
-        let known = plan::known(document, &listing.dates, today, |date| self.archive.read(date))?;
+        let policy = self.policy();
+        let known = plan::known(document, &listing.dates, policy.today, |date| self.archive.read(date))?;
         let around = Surroundings { archived: &listing.dates, known: &known, links: &links, stamp: &stamp };
-        let policy = Policy { today, window: self.window, roll_up: self.roll_up, max_size: self.max_size };
         plan::make(document, around, policy, |request| {
             self.summarise(document, listing, request, asked, journal)
         })
@@ -239,6 +278,11 @@ impl Job {
             return Ok(());
         }
         journal.warn(format_args!("Keeping sections dated in the future: {}", future.join(", ")))
+    }
+
+    fn undated(&self, document: &Document<'_>, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
+        journal.info("No dated sections found; nothing to optimize")?;
+        Ok(Report { archived: 0, exit: self.fit(document.bytes.len() as u64, true, journal)? })
     }
 
     fn conclude(

@@ -25,6 +25,13 @@ pub struct Policy {
     pub max_size: Option<u64>,
 }
 
+impl Policy {
+    /// The last day that goes whatever the file weighs.
+    pub fn cutoff(&self) -> Date {
+        self.today.minus(self.window)
+    }
+}
+
 /// What the plan needs to know beside the document.
 #[derive(Debug, Clone, Copy)]
 pub struct Surroundings<'a> {
@@ -99,17 +106,22 @@ impl Plan {
     pub fn size(&self, document: &Document<'_>) -> u64 {
         self.parts.iter().map(|part| part.bytes(document).len() as u64).sum()
     }
+}
 
-    /// The sections that go, by day, in the file's order.
-    pub fn departures<'a>(&self, document: &Document<'a>) -> BTreeMap<Date, Vec<&'a [u8]>> {
-        let mut days: BTreeMap<Date, Vec<&[u8]>> = BTreeMap::new();
-        for (section, _) in document.sections.iter().zip(&self.gone).filter(|(_, gone)| **gone) {
-            if let Kind::Dated(date) = section.kind {
-                days.entry(date).or_default().push(without_separator(document.text(section)));
-            }
+/// For each section whether it goes when the days up to `cutoff` do.
+pub fn gone(document: &Document<'_>, cutoff: Date) -> Vec<bool> {
+    document.sections.iter().map(|section| goes(section, cutoff)).collect()
+}
+
+/// The sections that go, by day, in the file's order.
+pub fn departures<'a>(document: &Document<'a>, gone: &[bool]) -> BTreeMap<Date, Vec<&'a [u8]>> {
+    let mut days: BTreeMap<Date, Vec<&[u8]>> = BTreeMap::new();
+    for (section, _) in document.sections.iter().zip(gone).filter(|(_, gone)| **gone) {
+        if let Kind::Dated(date) = section.kind {
+            days.entry(date).or_default().push(without_separator(document.text(section)));
         }
-        days
     }
+    days
 }
 
 /// Makes the plan; `summarise` turns a request into one line of text.
@@ -122,7 +134,7 @@ pub fn make(
     let block = read_block(document);
     let mut made: HashMap<(Period, usize), String> = HashMap::new();
     let mut build = |cutoff: Date| {
-        let gone: Vec<bool> = document.sections.iter().map(|section| goes(section, cutoff)).collect();
+        let gone = gone(document, cutoff);
         let Lines { lines, retired } =
             lines::lines(document, &block, &gone, around, policy, &mut |request| {
                 // A later cut-off only adds sections, so their number tells whether a line is the same as before.
@@ -141,7 +153,7 @@ pub fn make(
         let parts = layout::parts(document, &gone, changes.then_some(rendered));
         anyhow::Ok(Plan { titles: document.titles, gone, parts, retired, fits: true, changes })
     };
-    let cutoff = policy.today.minus(policy.window);
+    let cutoff = policy.cutoff();
     let plan = build(cutoff)?;
     let Some(max) = policy.max_size.filter(|&max| plan.size(document) > max) else { return Ok(plan) };
     let cutoffs = later_cutoffs(document, cutoff, policy.today);

@@ -56,6 +56,9 @@ impl Restore<'_> {
         let (real, like) = apply::resolve(self.memory)?;
         let _lock = DirLock::acquire(folder_of(&real), self.wait)?;
         let listing = if self.dry_run { self.archive.list()? } else { apply::tidy(self.archive, &real)? };
+        if !self.dry_run {
+            apply::carry_late(&listing, &real)?;
+        }
         let dates = self.wanted(&listing, console);
         let old = read(&real)?;
         let (text, restored) = self.insert(&old, &dates, console)?;

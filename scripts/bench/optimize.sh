@@ -22,9 +22,11 @@ Exit status: 0 done, 2 trouble.
 TEXT
 }
 
-# workspaces SOURCE COUNT: the shell line for COUNT fresh workspaces, on disk before the clock starts.
+# workspaces SOURCE COUNT: the shell line for COUNT fresh workspaces, on disk before the clock starts. Used ones are
+# put aside, not deleted: ext4 searches long for an inode that was not freed within the last seconds.
 workspaces() {
-  echo "rm -rf '$work/home'; for n in \$(seq $2); do mkdir -p '$work/home/'\$n && cp '$1' '$work/home/'\$n/memory.md; done; sync"
+  echo "cd '$work'; mkdir -p used home; mv home used/\$(date +%s%N); \
+    for n in \$(seq $2); do mkdir -p home/\$n && cp '$1' home/\$n/memory.md; done; sync"
 }
 
 # job TITLE BAR SOURCE COUNT: a row for the whole job.
