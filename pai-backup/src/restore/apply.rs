@@ -42,7 +42,7 @@ pub(super) struct Applier<'a> {
 /// What must wait until all files are there.
 #[derive(Debug, Default)]
 struct Later {
-    /// Files written in this run: the only ones a hard link may name.
+    /// Files written in this run, or found to be as they should: the only ones a hard link may name.
     written: HashMap<PathBuf, PathBuf>,
     hard_links: Vec<Entry>,
     symlinks: Vec<Entry>,
@@ -62,6 +62,7 @@ pub(super) fn apply(
     applier: &Applier<'_>,
     run: &Context<'_>,
 ) -> anyhow::Result<()> {
+    applier.later().written.extend(plan.left_links().map(|path| (path.clone(), path.clone())));
     if archive.index().is_ok() {
         apply_indexed(archive, plan, applier, run)?;
     } else {
@@ -327,6 +328,8 @@ impl<'a> Applier<'a> {
         }
     }
 
+    /// A file gets its name when it is whole, so that no kill leaves half of one; where files cannot be without a
+    /// name, an error removes it.
     fn file(
         &self,
         found: &TarEntry,
@@ -336,6 +339,15 @@ impl<'a> Applier<'a> {
     ) -> io::Result<()> {
         let (parent, name) = beneath::split(&entry.path)?;
         let folder = last.open(&self.beneath, parent)?;
+        if let Some(file) = beneath::create_nameless(&folder)? {
+            self.fill(&file, found, entry, data)?;
+            return match beneath::give_name(&file, &folder, name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    self.beside(&folder, name, |temp| beneath::give_name(&file, &folder, temp))
+                }
+                named => named,
+            };
+        }
         match beneath::create(&folder, name) {
             Ok(file) => self.fill(&file, found, entry, data).inspect_err(|_| {
                 // Half a file must not pass for a restored one.
