@@ -12,7 +12,10 @@ test_programs=(
 # shellcheck disable=SC2034
 lint_programs=(shellcheck=shellcheck shfmt=shfmt)
 # shellcheck disable=SC2034
-bench_programs=(pigz=pigz restic=restic borg=borgbackup time=time python3=python3 openssl=openssl)
+bench_programs=(
+  /usr/sbin/logrotate=logrotate borg=borgbackup hashdeep=hashdeep openssl=openssl pigz=pigz python3=python3
+  restic=restic time=time
+)
 
 # install_missing PROGRAM=PACKAGE...: installs what is not on PATH. Without apt-get or root it says what
 # is missing and goes on: tests that need it skip. Daemons among the packages are not started.
