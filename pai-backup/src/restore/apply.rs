@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +25,7 @@ use crate::contents;
 use crate::entry::{Entry, Kind};
 use crate::pipeline::{self, Stopped};
 use crate::restore::beneath::{self, Beneath, Folder};
-use crate::restore::plan::{Plan, Selector, Verdict, may_exist, safe_path};
+use crate::restore::plan::{Plan, Selector, Verdict, may_exist, safe_path, safe_place};
 
 const SET_ID: u32 = 0o6000;
 
@@ -136,9 +137,9 @@ fn apply_scanned(
     let mut last = LastFolder::default();
     while let Some(found) = reader.next_entry()? {
         pai_common::signal::check()?;
-        let path = match safe_path(&found.entry.path) {
-            Ok(path) if path.as_os_str().is_empty() => continue,
-            Ok(path) => path,
+        let path = match safe_place(&found.entry) {
+            Ok(None) => continue,
+            Ok(Some(path)) => path,
             Err(why) => {
                 applier.refuse(&found.entry.path, why);
                 continue;
@@ -181,7 +182,8 @@ fn apply_indexed(
         },
         || (Opener::default(), LastFolder::default()),
         |(opener, last), job: Job| {
-            let bytes = job.group.records.iter().map(|record| record.entry.size).sum();
+            let sizes = job.group.records.iter().map(|record| record.entry.size);
+            let bytes = sizes.fold(0, u64::saturating_add);
             let outcome = apply_group(archive, plan, applier, &job, opener, last);
             progress.add(bytes);
             outcome
@@ -378,19 +380,29 @@ impl<'a> Applier<'a> {
         })
     }
 
-    /// Makes something under a temporary name, then gives it its own.
+    /// Makes something: under its own name where that is free, else under a temporary one that then replaces it.
     fn beside(
         &self,
         folder: &Folder,
         name: &OsStr,
         make: impl FnOnce(&OsStr) -> io::Result<()>,
     ) -> io::Result<()> {
-        if !self.replace && exists(folder, name) {
+        if !exists(folder, name) {
+            return make(name).inspect_err(|error| {
+                // Somebody else's that has just come is not ours to remove.
+                if error.kind() != io::ErrorKind::AlreadyExists {
+                    let _ = beneath::remove(folder, name);
+                }
+            });
+        }
+        if !self.replace {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists (--force replaces it)"));
         }
-        let mut temp = OsString::from(".");
-        temp.push(name);
-        temp.push(".restoring");
+        // Always the same for a name, so that what a killed run left is replaced; never too long; and no name that
+        // something else in the archive may have.
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let temp = OsString::from(format!(".{:016x}.restoring", hasher.finish()));
         let _ = beneath::remove(folder, &temp);
         make(&temp).and_then(|()| beneath::rename(folder, &temp, name)).inspect_err(|_| {
             let _ = beneath::remove(folder, &temp);
