@@ -5,7 +5,9 @@
 # shellcheck disable=SC2034 # read by the scripts that source this file
 test_programs=(
   /usr/sbin/cron=cron /usr/sbin/logrotate=logrotate
+  7z=p7zip-full
   bsdtar=libarchive-tools busybox=busybox curl=curl docker=docker.io faketime=faketime jq=jq
+  mandoc=mandoc
   pg_createcluster=postgresql python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3
   systemd-analyze=systemd time=time unzip=unzip zip=zip
 )
