@@ -14,7 +14,7 @@ record_action() {
     shift
   done
   for word in "$@"; do
-    [[ $word =~ ^[a-z_0-9]+=-?[0-9]+(\.[0-9]+)?$ ]] || die "not KEY=NUMBER: $word"
+    [[ $word =~ ^[a-z_0-9]+=-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?$ ]] || die "not KEY=NUMBER: $word"
     line+=",\"${word%%=*}\":${word#*=}"
   done
   printf '%s}\n' "$line" 2>/dev/null >>"$LOG_DIR/actions.jsonl" || warn "could not write $LOG_DIR/actions.jsonl"

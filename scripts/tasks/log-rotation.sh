@@ -4,6 +4,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"
+# shellcheck source=scripts/lib/protected.sh
+. "$scripts_folder/lib/protected.sh"
 
 usage() {
   cat <<TEXT
@@ -11,7 +13,7 @@ Usage: tasks/log-rotation.sh [OPTION...]
 
 Logs of at least LOG_ROTATE_SIZE (10M) or older than LOG_ROTATE_AGE (7d) become NAME.log-STAMP.gz; LOG_KEEP (5)
 of each stay, none longer than LOG_DAYS (30). Writers may keep a log open (copied, then emptied). The files
-of single maintenance runs are dropped after LOG_DAYS.
+of single maintenance runs are dropped after LOG_DAYS. Protected paths (PROTECTED_PATHS) are left alone.
 
 $task_help
 TEXT
@@ -30,6 +32,8 @@ main() {
   du -sh "$LOG_DIR"
   for file in "$LOG_DIR"/*.log "$LOG_DIR"/*.jsonl; do
     [ -f "$file" ] || continue
+    leave_protected "$file"
+    [ "${#allowed[@]}" -gt 0 ] || continue
     case "${file##*/}" in
       maintenance-[0-9]*_[0-9]*.log) runs+=("$file") ;;
       *) logs+=("$file") ;;
