@@ -6,6 +6,7 @@
 test_programs=(
   /usr/sbin/cron=cron /usr/sbin/logrotate=logrotate
   bsdtar=libarchive-tools busybox=busybox curl=curl docker=docker.io faketime=faketime jq=jq
+  chromium=chromium gnuplot=gnuplot-nox
   pg_createcluster=postgresql python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3
   systemd-analyze=systemd time=time unzip=unzip zip=zip
 )

@@ -18,14 +18,18 @@ age_of() {
 
 size_of() { numfmt --to=iec --suffix=B --format=%.1f -- "$1"; }
 
-# records FILE WRITER FILTER: the JSON lines of FILE through jq's FILTER, which gets them as one array; false if none.
+# records FILE WRITER FILTER: the JSON lines of FILE, and of its copies that log-rotation made, through jq's FILTER, which
+# gets them as one array; false if there are none.
 records() {
-  local file=$LOG_DIR/$1 broken
+  local file=$scratch/$1 copy broken
+  for copy in "$LOG_DIR/$1"-[0-9]* "$LOG_DIR/${LOG_ARCHIVE:-archive}/$1"-[0-9]* "$LOG_DIR/$1"; do
+    [ ! -f "$copy" ] || zcat -f -- "$copy"
+  done >"$file"
   if [ ! -s "$file" ]; then
     missing+=("$1: not there yet ($2 writes it)")
     return 1
   fi
-  broken=$(jq -Rn '[inputs | select((fromjson? | type) != "object")] | length' "$file")
+  broken=$(jq -Rn '[inputs | select(([fromjson?] | .[0] | type) != "object")] | length' "$file")
   [ "$broken" -eq 0 ] || missing+=("$1: $broken lines are not JSON")
   jq -Rrn --arg since "$since" "[inputs | fromjson? | objects] | $3" "$file"
 }
@@ -149,7 +153,7 @@ gather_calls() {
   fi
   # Of each log its end: a report should not read for an hour.
   read -r calls failed percent p50 p95 p99 longest < <(tail -q -c 50M -- "${files[@]}" |
-    SINCE=${since%%T*} TIME_PATTERN=$LLM_TIME_PATTERN ERROR_PATTERN=$LLM_ERROR_PATTERN awk -f "$trend_lib/log-figures.awk")
+    SINCE=${since%%T*} TIME_PATTERN=$LLM_TIME_PATTERN ERROR_PATTERN=$LLM_ERROR_PATTERN awk -f "$figures_folder/log-figures.awk")
   if [ "$calls" -eq 0 ]; then
     missing+=("calls of language models: none in ${#files[@]} logs (LLM_TIME_PATTERN, LLM_ERROR_PATTERN)")
     return 0

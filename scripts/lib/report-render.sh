@@ -138,7 +138,7 @@ render_html() {
 <link rel="icon" href="data:,">
 <title>Maintenance: $name</title>
 <style>
-$(cat -- "$trend_lib/report.css")
+$(cat -- "$figures_folder/report.css")
 </style>
 </head>
 <body>

@@ -45,6 +45,7 @@ options() {
 
 report_settings() {
   growth_settings
+  setting LOG_ARCHIVE ''
   setting REPORT_FILE "$LOG_DIR/maintenance_report.txt"
   setting REPORT_HTML ''
   setting REPORT_DAYS 7

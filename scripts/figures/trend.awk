@@ -1,7 +1,7 @@
 # Whether series of figures grow: `X Y` lines in order of X, a blank line between two series. For each series a line
-#   POINTS SLOPE Z LEVEL AUTOCORRELATION FIRST
+#   POINTS SLOPE Z LEVEL AUTOCORRELATION FIRST VERDICT
 # of what came after its last restart, which was at FIRST: Theil and Sen's slope, Mann and Kendall's test, the height
-# of the line at the last X. Quadratic: give it a few hundred points a series.
+# of the line at the last X, and whether it grows, shrinks or neither (stays). Quadratic: give it a few hundred points a series.
 
 # select(a, n, k): the k-th smallest of a[1..n]; a is reordered so that smaller ones stand before it (Hoare).
 function select(a, n, k,   low, high, i, j, pivot, t) {
@@ -115,6 +115,17 @@ function inflation(p, n,   lag, r, half, sum) {
   return 1 + 2 * sum / (n * (n - 1) * (n - 2))
 }
 
+# score_of(n, p): Kendall's S in standard deviations; p is estimated, and the less the points are worth the less is
+# known of it: what Student's t has for n / inflation points is brought to the normal scale.
+function score_of(n, p,   wide, t, worth) {
+  if (n < 3 || spread <= 0) return 0
+  wide = inflation(p, n)
+  t = (score - (score > 0) + (score < 0)) / sqrt(spread * wide)
+  worth = n / wide - 2
+  if (worth < 1) worth = 1
+  return (t < 0 ? -1 : 1) * sqrt(worth * log(1 + t * t / worth))
+}
+
 function judge(   i, at, n, b, middle, e, line, p, z) {
   at = total < 10 ? 1 : restart(all_y, total)
   for (i = at; i <= total; i++) {
@@ -125,8 +136,9 @@ function judge(   i, at, n, b, middle, e, line, p, z) {
   for (i = 1; i <= n; i++) line[i] = e[i] = y[i] - b * x[i]
   middle = median(line, n)
   p = persistence(e, n)
-  z = n > 2 && spread > 0 ? (score - (score > 0) + (score < 0)) / sqrt(spread * inflation(p, n)) : 0
-  printf "%d %.12g %.3f %.12g %.2f %.13g\n", n, b, z, middle + b * x[n], p, x[1]
+  z = score_of(n, p)
+  # The 1 % level, two-sided.
+  printf "%d %.12g %.3f %.12g %.2f %.13g %s\n", n, b, z, middle + b * x[n], p, x[1], (z > 2.576 ? "grows" : z < -2.576 ? "shrinks" : "stays")
   total = 0
 }
 
