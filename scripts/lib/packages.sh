@@ -8,6 +8,7 @@ test_programs=(
   7z=p7zip-full
   bsdtar=libarchive-tools busybox=busybox curl=curl docker=docker.io faketime=faketime jq=jq
   mandoc=mandoc
+  chromium=chromium gnuplot=gnuplot-nox
   pg_createcluster=postgresql python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3
   systemd-analyze=systemd time=time unzip=unzip zip=zip
 )
