@@ -11,6 +11,7 @@ mod install;
 mod lint_cron;
 mod maintenance;
 mod memo;
+mod memo_certificates;
 mod memo_config;
 mod memo_restore;
 mod memo_sqlite;
