@@ -13,6 +13,7 @@ mod maintenance;
 mod memo;
 mod memo_certificates;
 mod memo_config;
+mod memo_deploy;
 mod memo_restore;
 mod memo_sqlite;
 mod nights;
