@@ -15,6 +15,7 @@ mod memo_certificates;
 mod memo_config;
 mod memo_deploy;
 mod memo_restore;
+mod memo_rows;
 mod memo_sqlite;
 mod nights;
 mod notify;
