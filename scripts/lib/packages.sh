@@ -14,6 +14,12 @@ lint_programs=(shellcheck=shellcheck shfmt=shfmt)
 # shellcheck disable=SC2034
 bench_programs=(pigz=pigz restic=restic borg=borgbackup time=time python3=python3 openssl=openssl)
 
+# install_sqlite_vec FOLDER: SQLite's vector tables, from PyPI, in a folder of their own; without them their tests skip.
+install_sqlite_vec() {
+  [ ! -d "$1/sqlite_vec" ] || return 0
+  python3 -m pip install --quiet --no-deps --target "$1" sqlite-vec==0.1.9 >&2 || echo 'sqlite-vec could not be installed' >&2
+}
+
 # install_missing PROGRAM=PACKAGE...: installs what is not on PATH. Without apt-get or root it says what
 # is missing and goes on: tests that need it skip. Daemons among the packages are not started.
 install_missing() {
