@@ -14,10 +14,15 @@ lint_programs=(shellcheck=shellcheck shfmt=shfmt)
 # shellcheck disable=SC2034
 bench_programs=(pigz=pigz restic=restic borg=borgbackup time=time python3=python3 openssl=openssl)
 
-# install_sqlite_vec FOLDER: SQLite's vector tables, from PyPI, in a folder of their own; without them their tests skip.
-install_sqlite_vec() {
-  [ ! -d "$1/sqlite_vec" ] || return 0
-  python3 -m pip install --quiet --no-deps --target "$1" sqlite-vec==0.1.9 >&2 || echo 'sqlite-vec could not be installed' >&2
+# install_vector_stores FOLDER: sqlite-vec, and a PostgreSQL with pgvector, from PyPI into a folder of their own; tests
+# that need one that is not there skip.
+install_vector_stores() {
+  local pair
+  for pair in sqlite_vec=sqlite-vec==0.1.9 pgserver=pgserver==0.1.4; do
+    [ ! -d "$1/${pair%%=*}" ] || continue
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --target "$1" "${pair#*=}" >&2 ||
+      echo "not installed: ${pair#*=}" >&2
+  done
 }
 
 # install_missing PROGRAM=PACKAGE...: installs what is not on PATH. Without apt-get or root it says what
