@@ -12,7 +12,10 @@ test_programs=(
 # shellcheck disable=SC2034
 lint_programs=(shellcheck=shellcheck shfmt=shfmt)
 # shellcheck disable=SC2034
-bench_programs=(pigz=pigz restic=restic borg=borgbackup time=time python3=python3 openssl=openssl)
+bench_programs=(
+  /usr/sbin/logrotate=logrotate borg=borgbackup hashdeep=hashdeep openssl=openssl pigz=pigz python3=python3
+  restic=restic time=time
+)
 
 # install_vector_stores FOLDER: sqlite-vec, and a PostgreSQL with pgvector, from PyPI into a folder of their own; tests
 # that need one that is not there skip.
