@@ -1,12 +1,12 @@
 //! Checksum lines and manifests, on any bytes.
 
-use pai_checksum::line::{self, Entry, Parsed, Parser, Style};
 use pai_checksum::manifest::Manifest;
+use pai_common::checksum_line::{self, Entry, Parsed, Parser, Style};
 
 /// What is read is written so that it is read the same again, line by line and as a manifest.
 pub(crate) fn holds(bytes: &[u8]) {
     let mut parser = Parser::default();
-    for line in line::lines(bytes) {
+    for line in checksum_line::lines(bytes) {
         if let Parsed::Entry(entry) = parser.parse(line) {
             is_written_and_read_back(&entry);
         }
@@ -23,11 +23,11 @@ pub(crate) fn holds(bytes: &[u8]) {
 
 fn is_written_and_read_back(entry: &Entry) {
     if has_a_name(entry) {
-        let line = line::format(&entry.digest, &entry.name, entry.style);
+        let line = checksum_line::format(&entry.digest, &entry.name, entry.style);
         assert!(!line.contains(&b'\n'));
         assert_eq!(Parser::default().parse(&line), Parsed::Entry(entry.clone()));
     }
-    assert_eq!(line::unescape(&line::escape(&entry.name).1).as_ref(), Some(&entry.name));
+    assert_eq!(checksum_line::unescape(&checksum_line::escape(&entry.name).1).as_ref(), Some(&entry.name));
 }
 
 /// A NUL may leave nothing of a name, and only tagged lines can say so.
