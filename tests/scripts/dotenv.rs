@@ -187,7 +187,8 @@ proptest! {
                 Some(Err(why)) => complaints.push(format!("env:{number}: {why}")),
             }
         }
-        let values: String = values.iter().map(|(key, value)| format!("{key}=<{value}>\n")).collect();
+        let lines: Vec<String> = values.iter().map(|(key, value)| format!("{key}=<{value}>\n")).collect();
+        let values = lines.concat();
         prop_assert_eq!(read(&text, 0o600), (values, complaints.join("\n")), "{:?}", text);
     }
 }
