@@ -29,7 +29,7 @@ plot_script() {
       printf "set yrange [%.10g:%.10g]\nset xrange [%.0f:%.0f]\n", base, top, x[1] * 86400, x[NR] * 86400 + (x[NR] - x[1] > 0 ? 0 : 1)
       printf "set format x \"%s\"\n", (x[NR] - x[1] > 2 ? "%d %b" : "%H:%M")
       printf "first = %.0f\n", first * 86400
-      printf "set arrow 3 from %.0f, %.10g to %.0f, %.10g nohead front lc rgb \"#aa0002\" lw 2.5\n", \
+      printf "set arrow 3 from %.0f, %.10g to %.0f, %.10g nohead front lc rgb \"#aa0002\" lw 1.8\n", \
         first * 86400, level - slope * (x[NR] - first), x[NR] * 86400, level
       if (line != "") {
         printf "set arrow 1 from graph 0, first %s to graph 1, first %s nohead front lc rgb \"#aa0003\" lw 1.5 dt (6,4)\n", line, line
@@ -40,7 +40,7 @@ plot_script() {
       }
       if (first > x[1]) {
         printf "set arrow 2 from %.0f, graph 0 to %.0f, graph 1 nohead lc rgb \"#aa0004\" lw 1 dt (2,3)\n", first * 86400, first * 86400
-        printf "set label 2 \"restart\" at %.0f, graph 0.05 offset 0.5,0 textcolor rgb \"#aa0004\"\n", first * 86400
+        printf "set label 2 \"restart\" at %.0f, graph 0.95 offset 0.5,0 textcolor rgb \"#aa0004\"\n", first * 86400
       }
     }' "$2"
   cat <<TEXT
@@ -59,7 +59,7 @@ set mxtics 1
 set grid ytics lc rgb "#aa0005" lw 1 dt solid
 set lmargin 7
 set key off
-plot "$2" using (\$1*86400):(\$1*86400 < first ? \$2 : 1/0) with lines lc rgb "#aa0005" lw 1.5, \\
+plot "$2" using (\$1*86400):(\$1*86400 < first ? \$2 : 1/0) with lines lc rgb "#aa0006" lw 1.2, \\
   "$2" using (\$1*86400):(\$1*86400 >= first ? \$2 : 1/0) with lines lc rgb "#aa0001" lw 1.5
 TEXT
 }
@@ -82,6 +82,6 @@ plot_style() {
     -e 's/<g [^>]*>\n<\/g>\n//g' -e 's/\n+/\n/g' -e 's/<svg ?/<svg role="img"/'
 }
 
-# Ink, points, slope, limit, axes, grid.
-plot_colours='svg{--plot0:#1b1f24;--plot1:#3b78c3;--plot2:#d9822b;--plot3:#c0392b;--plot4:#667080;--plot5:#dde2e8}
-@media(prefers-color-scheme:dark){svg{--plot0:#e8eaed;--plot1:#6ea8f0;--plot2:#f0a55a;--plot3:#ff7b6b;--plot4:#9aa4b2;--plot5:#343b45}}'
+# Ink, points, slope, limit, axes, grid, points before the restart.
+plot_colours='svg{--plot0:#1b1f24;--plot1:#3b78c3;--plot2:#d9822b;--plot3:#c0392b;--plot4:#667080;--plot5:#dde2e8;--plot6:#a9b4c0}
+@media(prefers-color-scheme:dark){svg{--plot0:#e8eaed;--plot1:#6ea8f0;--plot2:#f0a55a;--plot3:#ff7b6b;--plot4:#9aa4b2;--plot5:#343b45;--plot6:#5d6875}}'
