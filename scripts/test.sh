@@ -35,6 +35,7 @@ main() {
   esac
   if [ "$install" = yes ]; then
     install_missing "${test_programs[@]}"
+    install_vector_stores "$here/target/python"
   fi
   cd "$here"
   local log

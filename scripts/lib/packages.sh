@@ -13,7 +13,21 @@ test_programs=(
 # shellcheck disable=SC2034
 lint_programs=(shellcheck=shellcheck shfmt=shfmt)
 # shellcheck disable=SC2034
-bench_programs=(pigz=pigz restic=restic borg=borgbackup time=time python3=python3 openssl=openssl)
+bench_programs=(
+  /usr/sbin/logrotate=logrotate borg=borgbackup hashdeep=hashdeep openssl=openssl pigz=pigz python3=python3
+  restic=restic time=time
+)
+
+# install_vector_stores FOLDER: sqlite-vec, and a PostgreSQL with pgvector, from PyPI into a folder of their own; tests
+# that need one that is not there skip.
+install_vector_stores() {
+  local pair
+  for pair in sqlite_vec=sqlite-vec==0.1.9 pgserver=pgserver==0.1.4; do
+    [ ! -d "$1/${pair%%=*}" ] || continue
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --target "$1" "${pair#*=}" >&2 ||
+      echo "not installed: ${pair#*=}" >&2
+  done
+}
 
 # install_missing PROGRAM=PACKAGE...: installs what is not on PATH. Without apt-get or root it says what
 # is missing and goes on: tests that need it skip. Daemons among the packages are not started.

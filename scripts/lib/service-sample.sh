@@ -62,7 +62,8 @@ look_at_health() {
   [ -n "$RESTART_PIDS" ] || return 0
   line=$(timeout -k 2 30 bash -c "$RESTART_PIDS" 2>/dev/null 8>&-) || true
   for pid in $line; do
-    if [[ $pid =~ ^[0-9]+$ ]] && [ -d "/proc/$pid" ]; then pids+=("$pid"); fi
+    # One that has ended and was not waited for is no service.
+    if [[ $pid =~ ^[0-9]+$ ]] && grep -qs '^State:[[:blank:]]*[^ZX[:blank:]]' "/proc/$pid/status"; then pids+=("$pid"); fi
   done
   if [ "${#pids[@]}" -eq 0 ]; then
     illness+="${illness:+; }it has no process"
@@ -84,7 +85,7 @@ look_at_limits() {
   if [ -n "$RESTART_MAX_RSS" ] && [ "${#pids[@]}" -gt 0 ]; then
     resident "${pids[@]}"
     if [[ $RESTART_MAX_RSS == *% ]]; then
-      total=$(awk '/^MemTotal:/ { print $2 * 1024 }' /proc/meminfo)
+      total=$(awk '/^MemTotal:/ { printf "%d", $2 * 1024 }' /proc/meminfo)
       over 'resident memory in percent' $((rss * 100 / total)) "$RESTART_MAX_RSS"
     else
       bytes_of "$RESTART_MAX_RSS"

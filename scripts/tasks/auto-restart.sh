@@ -123,14 +123,12 @@ act() {
 
 main() {
   task_begin "$@"
+  [ "${words[*]}" = --reset ] || no_words
   read_settings
   state_file=$STATE_DIR/auto-restart-$RESTART_NAME
   exec 8>"$state_file.lock"
   flock --nonblock 8 || not_here 'another run looks at the service'
-  case "${words[*]}" in
-    --reset) change rm -f -- "$state_file" ;;
-    *) no_words ;;
-  esac
+  [ "${words[*]}" != --reset ] || change rm -f -- "$state_file"
   local now
   look_at_health
   look_at_limits

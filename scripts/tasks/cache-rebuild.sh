@@ -58,12 +58,14 @@ read_settings() {
 
 # check_places: what is read is there, and what is written may be; $folder is where the new cache is built.
 check_places() {
-  local log
+  local log absolute=()
   folder=${TMPDIR:-/tmp}
   for log in "${logs[@]}"; do
     # sqlite3 imports nothing from what it cannot read, and says nothing.
     if [ ! -f "$log" ] || [ ! -r "$log" ]; then die "could not read the access log $log"; fi
+    absolute+=("$(realpath -- "$log")")
   done
+  logs=("${absolute[@]}")
   [ -z "$CACHE_COMMAND" ] || return 0
   [ -f "$CACHE_SOURCE" ] || die "no such store: $CACHE_SOURCE"
   CACHE_SOURCE=$(realpath -- "$CACHE_SOURCE")

@@ -127,9 +127,10 @@ main() {
   enough || make_room
   echo "free where the logs are: $before bytes before, $free after"
   record_action emergency "$LOG_DIR" make-room "$([ "$complaints" -eq 0 ] && echo ok || echo failed)" "free_before=$before" "free_after=$free"
-  echo 'last errors in the logs:'
+  echo 'what went wrong, as the logs have it:'
   grep -iH 'error' "$LOG_DIR"/*.log 2>/dev/null | tail -n 20 || true
-  call auto-restart
+  setting RESTART_COMMAND ''
+  [ -z "$RESTART_COMMAND" ] || call auto-restart
   call maintenance-report
   task_end
 }

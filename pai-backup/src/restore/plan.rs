@@ -22,6 +22,8 @@ pub(super) enum Verdict {
     Write,
     /// Something else is there: it is replaced.
     Replace,
+    /// A folder that is there with another mode or time: these are set, if anything may be replaced.
+    Adjust,
     /// It is there already, the same in content, mode and time.
     Leave,
     /// The archive must not have it, and why.
@@ -85,6 +87,8 @@ pub(super) struct Plan {
     stand_ins: HashMap<PathBuf, PathBuf>,
     /// The index's groups that wanted entries are in.
     groups: BTreeSet<usize>,
+    /// Folders that are there as they should be, by the group they are in.
+    untouched: HashMap<PathBuf, usize>,
     missing: Vec<String>,
     /// Why the archive could not be read to its end; what comes before that is in the plan.
     broken: Option<anyhow::Error>,
@@ -104,6 +108,7 @@ impl Plan {
             verdicts: BTreeMap::new(),
             stand_ins: HashMap::new(),
             groups: BTreeSet::new(),
+            untouched: HashMap::new(),
             missing: Vec::new(),
             broken: None,
         };
@@ -121,6 +126,7 @@ impl Plan {
             // What comes before the damage is still worth having.
             plan.broken = Some(error);
         }
+        plan.adjust_parents();
         plan.missing = selector.missing(&hits).map(str::to_owned).collect();
         Ok(plan)
     }
@@ -152,10 +158,29 @@ impl Plan {
             Some(_) => Verdict::Refuse("the archive has this name twice".to_owned()),
             None => verdict,
         };
-        if matches!(verdict, Verdict::Write | Verdict::Replace) {
+        if matches!(verdict, Verdict::Write | Verdict::Replace | Verdict::Adjust) {
             self.groups.insert(listed.group);
+        } else if verdict == Verdict::Leave && entry.kind == Kind::Folder {
+            self.untouched.insert(path.clone(), listed.group);
         }
         self.verdicts.insert(path, verdict);
+    }
+
+    /// Writing into a folder changes its time.
+    fn adjust_parents(&mut self) {
+        let written = |verdict: &Verdict| matches!(verdict, Verdict::Write | Verdict::Replace);
+        let parents: Vec<PathBuf> = self
+            .verdicts
+            .iter()
+            .filter(|(_, verdict)| written(verdict))
+            .filter_map(|(path, _)| path.parent())
+            .filter(|parent| self.untouched.contains_key(*parent))
+            .map(Path::to_owned)
+            .collect();
+        for parent in parents {
+            self.groups.extend(self.untouched.remove(&parent));
+            self.verdicts.insert(parent, Verdict::Adjust);
+        }
     }
 
     fn compare(&mut self, listed: &Listed, path: &Path, beneath: Option<&Beneath>) -> Verdict {
@@ -178,7 +203,8 @@ impl Plan {
             Err(why) => Verdict::Refuse(why.to_string()),
             Ok(None) => Verdict::Write,
             Ok(Some(existing)) => match (existing.kind, listed.entry.kind) {
-                (Kind::Folder, Kind::Folder) => Verdict::Leave,
+                (Kind::Folder, Kind::Folder) if same_folder(&listed.entry, &existing) => Verdict::Leave,
+                (Kind::Folder, Kind::Folder) => Verdict::Adjust,
                 (Kind::Folder, _) => Verdict::Refuse("a folder is in its place".to_owned()),
                 _ if same(listed, &existing, beneath, path) => Verdict::Leave,
                 _ => Verdict::Replace,
@@ -261,6 +287,10 @@ pub(super) fn may_exist(entry: &Entry, privileged: bool) -> Result<(), &'static 
         return Err("a device node: only for root, with --privileged");
     }
     Ok(())
+}
+
+fn same_folder(entry: &Entry, existing: &Entry) -> bool {
+    (existing.mode, existing.mtime) == (entry.mode, entry.mtime)
 }
 
 /// Whether what is there is what the archive has.
