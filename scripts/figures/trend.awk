@@ -83,7 +83,7 @@ function slope(x, y, n,   i, j, m, pair, count, v) {
 }
 
 # persistence(e, n): the correlation of neighbouring residuals, by their ranks so that outliers do not decide it, with
-# the bias removed that fitting a line to so few points brings (van Giezen 2005: E r = p - (2 + 4 p) / n).
+# the bias removed that fitting a line to few points brings (to first order the mean of r is p - (2 + 4 p) / n).
 function persistence(e, n,   i, j, rank, middle, above, all, p) {
   for (i = 1; i <= n; i++) rank[i] = 1
   for (i = 1; i < n; i++) for (j = i + 1; j <= n; j++) {
