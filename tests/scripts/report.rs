@@ -182,7 +182,7 @@ fn row_4_14a_times_and_failures_of_model_calls_are_counted_by_patterns() {
     // Other logs, other words; too many failures need a look.
     stack.write("logs/frontend.txt", "answered after 2.5 s\nanswered after 0.5 s\nGAVE UP\n");
     stack.settings(&format!(
-        "REPORT_LOGS={}/logs/*.txt;/nonexistent/*.log\nLLM_TIME_PATTERN='answered after '\nLLM_ERROR_PATTERN='gave up'\n",
+        "REPORT_LOGS=logs/*.txt;{}/gone/*.log\nLLM_TIME_PATTERN='answered after '\nLLM_ERROR_PATTERN='gave up'\n",
         stack.home().display()
     ));
     report(&stack, &[]).expect(0);
