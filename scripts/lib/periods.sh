@@ -40,9 +40,10 @@ in_period() {
 }
 
 list_tasks() {
-  local name
+  local name at
   for name in "${task_names[@]}"; do
-    printf '%-26s %-16s %s\n' "$name" "$(cut -d' ' -f1 <<<"${runs_of[$name]:-on request}" | paste -sd, -)" "${about_of[$name]}"
+    at=$(cut -d' ' -f1 <<<"${runs_of[$name]}" | paste -sd, -)
+    printf '%-26s %-16s %s\n' "$name" "${at:-on request}" "${about_of[$name]}"
   done
 }
 

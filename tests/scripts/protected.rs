@@ -10,7 +10,7 @@ use crate::stack::Stack;
 use crate::support::names;
 use crate::vector_store::sqlite;
 
-/// For each path, the entry of PROTECTED_PATHS that protects it, or `free`.
+/// For each path, the entry of `PROTECTED_PATHS` that protects it, or `free`.
 fn verdicts(stack: &Stack, list: &str, paths: &[&str]) -> Vec<String> {
     let lib = repository().join("scripts/lib");
     let script = format!(
