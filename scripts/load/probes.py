@@ -22,7 +22,8 @@ class Http:
         self.url = urllib.parse.urlsplit(options.url)
         self.timeout = options.timeout
         self.path = urllib.parse.urlunsplit(("", "", self.url.path or "/", self.url.query, ""))
-        self.headers = dict(header.split(":", 1) for header in options.header)
+        pairs = (header.partition(":") for header in options.header)
+        self.headers = {name: text.strip() for name, _, text in pairs}
         if options.queries and "content-type" not in map(str.lower, self.headers):
             self.headers["Content-Type"] = "application/json"
         self.connection = None
