@@ -40,10 +40,9 @@ in_period() {
 }
 
 list_tasks() {
-  local name at
+  local name
   for name in "${task_names[@]}"; do
-    at=$(cut -d' ' -f1 <<<"${runs_of[$name]}" | paste -sd, -)
-    printf '%-26s %-16s %s\n' "$name" "${at:-on request}" "${about_of[$name]}"
+    printf '%-26s %-16s %s\n' "$name" "$(cut -d' ' -f1 <<<"${runs_of[$name]:-by-name}" | paste -sd, -)" "${about_of[$name]}"
   done
 }
 

@@ -1,4 +1,4 @@
-//! A strict tar reader: ustar, pax, GNU long names, old GNU and pax sparse files, v7.
+//! A strict tar reader: ustar, pax, GNU long names, labels and dump folders, old GNU and pax sparse files, v7.
 //!
 //! Strict means: whatever could make two readers see two different archives is an error. A pax size wins
 //! over the header's and may not contradict it (`TARmageddon`, CVE-2025-62518); a record of an extension
@@ -17,8 +17,10 @@ use tar::Header;
 use crate::archive::header::{BLOCK, SparseMap, Xattr, padding};
 use crate::entry::{Entry, Kind};
 
-/// No honest extension comes near this; a hostile one would make us buffer it.
+/// No honest extensions of one entry come near this; hostile ones would make us buffer them.
 const EXTENSION_LIMIT: u64 = 1 << 20;
+/// Most pieces of a sparse file: its map is held in memory.
+const PIECE_LIMIT: usize = 1 << 20;
 
 /// What is wrong with a tar stream, or with the bytes under it.
 #[derive(Debug)]
@@ -122,23 +124,27 @@ impl<R: Read> TarReader<R> {
                 .filter(|&size| size >= 0)
                 .ok_or_else(|| bad("an unreadable size"))? as u64;
             match block[156] {
-                b'x' => {
-                    let body = self.extension(header, size, offset)?;
-                    extensions.pax.parse(&body).map_err(|what| bad(&what))?;
+                flag @ (b'x' | b'L' | b'K') => {
+                    extensions.any = true;
+                    extensions.size = extensions.size.saturating_add(size);
+                    let body = self.extension(header, size, extensions.size, offset)?;
+                    match flag {
+                        b'x' => extensions.pax.parse(&body).map_err(|what| bad(&what))?,
+                        b'L' => extensions.name = Some(until_nul(body)),
+                        _ => extensions.link = Some(until_nul(body)),
+                    }
                 }
                 b'g' => {
-                    let body = self.extension(header, size, offset)?;
+                    let body = self.extension(header, size, size, offset)?;
                     self.globals.parse_global(&body).map_err(|what| bad(&what))?;
-                    continue;
                 }
-                b'L' => extensions.name = Some(until_nul(self.extension(header, size, offset)?)),
-                b'K' => extensions.link = Some(until_nul(self.extension(header, size, offset)?)),
+                // What `tar --label` calls the archive is no entry of it.
+                b'V' if size == 0 && !extensions.any => {}
                 _ => {
                     let entry = self.real_entry(start, offset, header, size, extensions)?;
                     return Ok(Some(entry));
                 }
             }
-            extensions.any = true;
         }
     }
 
@@ -174,6 +180,7 @@ impl<R: Read> TarReader<R> {
         };
         let kind = kind_of(block[156], &path)
             .ok_or_else(|| bad(format!("unknown entry type {:?}", block[156] as char)))?;
+        let is_listing = block[156] == b'D';
         let stored = match pax.size {
             Some(size) if field_size != 0 && field_size != size => {
                 return Err(bad(format!("its pax size {size} disagrees with its header's {field_size}")));
@@ -181,11 +188,21 @@ impl<R: Read> TarReader<R> {
             Some(size) => size,
             None => field_size,
         };
-        // Only files carry data; old writers left their file's size in the header of a hard link.
-        let stored = if kind == Kind::File { stored } else { 0 };
+        if i64::try_from(stored).is_err() {
+            return Err(bad(format!("an impossible size of {stored} bytes")));
+        }
+        // Only files carry data, and the folders of an incremental dump: what was in them. Old writers left their
+        // file's size in the header of a hard link.
+        let stored = if kind == Kind::File || is_listing { stored } else { 0 };
         self.left = stored;
         self.padding = padding(stored) as u64;
+        if is_listing {
+            self.skip_data()?;
+        }
         let mut sparse = SparseSource::of(block, &pax).map_err(&bad)?;
+        if sparse.is_some() && kind != Kind::File {
+            return Err(bad("a sparse map of what is no file".to_owned()));
+        }
         if let Some(SparseSource::OldGnu { extended: true, map, .. }) = &mut sparse {
             self.old_gnu_extension(map, offset)?;
         }
@@ -265,11 +282,18 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    fn extension(&mut self, header: &Header, size: u64, offset: u64) -> Result<Vec<u8>, TarError> {
-        if size > EXTENSION_LIMIT {
+    /// The body of an extension header; `total` is its size and that of the others its entry has.
+    fn extension(
+        &mut self,
+        header: &Header,
+        size: u64,
+        total: u64,
+        offset: u64,
+    ) -> Result<Vec<u8>, TarError> {
+        if total > EXTENSION_LIMIT {
             // It precedes the entry it is for; its own name mostly tells which that is.
             let what = format!(
-                "{}: an extension header of {size} bytes (at most {EXTENSION_LIMIT} are accepted)",
+                "{}: an extension header of {total} bytes (at most {EXTENSION_LIMIT} are accepted)",
                 String::from_utf8_lossy(&header.path_bytes())
             );
             return Err(TarError::Malformed { offset, what });
@@ -290,7 +314,7 @@ impl<R: Read> TarReader<R> {
             let block = self.block()?.ok_or(TarError::NoEnd)?;
             let bad = || TarError::Malformed { offset, what: "an unreadable sparse map".to_owned() };
             map.extents.extend(old_gnu_extents(&block[..21 * 24]).ok_or_else(bad)?);
-            if map.extents.len() > 1 << 20 {
+            if map.extents.len() > PIECE_LIMIT {
                 return Err(bad());
             }
             if block[504] == 0 {
@@ -307,7 +331,7 @@ impl<R: Read> TarReader<R> {
         let mut numbers = Vec::new();
         let mut wanted = None;
         while wanted != Some(numbers.len()) {
-            if self.left < BLOCK as u64 || text.len() as u64 > EXTENSION_LIMIT * 16 {
+            if self.left < BLOCK as u64 {
                 return Err(bad());
             }
             let block = self.block()?.ok_or(TarError::NoEnd)?;
@@ -319,12 +343,9 @@ impl<R: Read> TarReader<R> {
                         text.clear();
                         match wanted {
                             None => {
-                                wanted = Some(
-                                    usize::try_from(number)
-                                        .ok()
-                                        .and_then(|n| n.checked_mul(2))
-                                        .ok_or_else(bad)?,
-                                );
+                                let pieces = usize::try_from(number).ok();
+                                let pieces = pieces.filter(|&n| n <= PIECE_LIMIT).ok_or_else(bad)?;
+                                wanted = Some(2 * pieces);
                             }
                             Some(_) => numbers.push(number),
                         }
@@ -366,6 +387,8 @@ impl<R: Read> Read for Data<'_, R> {
 #[derive(Debug, Default)]
 struct Extensions {
     any: bool,
+    /// Bytes of all of them.
+    size: u64,
     pax: Pax,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
@@ -496,7 +519,7 @@ fn kind_of(flag: u8, path: &[u8]) -> Option<Kind> {
         b'2' => Kind::Symlink,
         b'3' => Kind::CharDevice,
         b'4' => Kind::BlockDevice,
-        b'5' => Kind::Folder,
+        b'5' | b'D' => Kind::Folder,
         b'6' => Kind::Fifo,
         _ => return None,
     })
@@ -690,11 +713,38 @@ mod tests {
             header.set_cksum();
             header.as_bytes().to_vec()
         };
+        let typed = |flag: u8, size: u64| {
+            let mut header = Header::new_ustar();
+            header.set_path("x").unwrap();
+            header.set_entry_type(tar::EntryType::new(flag));
+            header.set_size(size);
+            header.set_cksum();
+            header.as_bytes().to_vec()
+        };
+        let pax = |records: &str| {
+            let mut bytes = [typed(b'x', records.len() as u64), records.as_bytes().to_vec()].concat();
+            pad(&mut bytes);
+            bytes
+        };
+        let many = [typed(b'L', 1 << 19), vec![b'n'; 1 << 19]].concat().repeat(3);
+        let endless =
+            [pax("22 GNU.sparse.major=1\n26 GNU.sparse.realsize=99\n"), typed(b'0', 1 << 30)].concat();
+        let pieces = {
+            let mut map = format!("{}\n", 2 << 20).into_bytes();
+            map.resize(BLOCK, b'\n');
+            map
+        };
+        let huge = [pax("29 size=18446744073709551615\n"), typed(b'0', 0)].concat();
+        let sparse_folder = [pax("22 GNU.sparse.map=0,0\n23 GNU.sparse.size=512\n"), typed(b'5', 0)].concat();
         let mut flipped = good.clone();
         flipped[BLOCK * 2 + 5] ^= 1;
         for (bytes, message) in [
             (archive(&[&lying_size]), "disagrees"),
             (archive(&[&oversized]), "extension header of 4294967296 bytes"),
+            (archive(&[&many]), "extension header of 1572864 bytes"),
+            (archive(&[&endless, &pieces]), "unreadable sparse map"),
+            (archive(&[&huge]), "impossible size"),
+            (archive(&[&sparse_folder]), "a sparse map of what is no file"),
             (archive(&[&flipped]), "not a tar header"),
             (archive(&[&good[..2 * BLOCK]]), "no entry behind it"),
             (good.clone(), "stops before"),
@@ -703,6 +753,29 @@ mod tests {
             let error = read_all(&bytes).unwrap_err().to_string();
             assert!(error.contains(message), "{message}: {error}");
         }
+    }
+
+    #[test]
+    fn labels_are_no_entries_and_what_a_dump_says_of_a_folder_is_skipped() {
+        let header = |flag: u8, name: &str, size: u64| {
+            let mut header = Header::new_gnu();
+            header.set_path(name).unwrap();
+            header.set_entry_type(tar::EntryType::new(flag));
+            header.set_size(size);
+            header.set_cksum();
+            header.as_bytes().to_vec()
+        };
+        let mut listing = b"Yfile\0Dfolder\0\0".to_vec();
+        pad(&mut listing);
+        let read = read_all(&archive(&[
+            &header(b'V', "a label", 0),
+            &header(b'D', "home/", 15),
+            &listing,
+            &header(b'0', "home/file", 0),
+        ]))
+        .unwrap();
+        let found: Vec<_> = read.iter().map(|it| (it.entry.path.to_str().unwrap(), it.entry.kind)).collect();
+        assert_eq!(found, [("home", Kind::Folder), ("home/file", Kind::File)]);
     }
 
     #[test]
