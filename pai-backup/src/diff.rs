@@ -99,20 +99,26 @@ pub fn against_disk(path: &Path, run: &Context<'_>) -> anyhow::Result<Vec<Change
 /// The contents of an archive by path. Hard links are given the digest of the file they name.
 fn load(archive: &Archive, run: &Context<'_>) -> anyhow::Result<BTreeMap<PathBuf, Listed>> {
     let mut entries: BTreeMap<PathBuf, Listed> = BTreeMap::new();
-    contents::visit(archive, true, run.threads(), run.console, |mut listed| {
-        let path = without_dots(&listed.entry.path);
-        if path.as_os_str().is_empty() {
-            return Ok(());
-        }
-        if listed.entry.kind == Kind::HardLink
-            && let Some(target) = entries.get(&without_dots(&listed.entry.link))
-        {
-            listed.digest = target.digest;
-            listed.entry = Entry { path: path.clone(), ..target.entry.clone() };
-        }
-        entries.insert(path, listed);
-        Ok(())
-    })?;
+    contents::visit(
+        archive,
+        |_| true,
+        run.threads(),
+        run.console,
+        |mut listed| {
+            let path = without_dots(&listed.entry.path);
+            if path.as_os_str().is_empty() {
+                return Ok(());
+            }
+            if listed.entry.kind == Kind::HardLink
+                && let Some(target) = entries.get(&without_dots(&listed.entry.link))
+            {
+                listed.digest = target.digest;
+                listed.entry = Entry { path: path.clone(), ..target.entry.clone() };
+            }
+            entries.insert(path, listed);
+            Ok(())
+        },
+    )?;
     Ok(entries)
 }
 

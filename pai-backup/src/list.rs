@@ -136,22 +136,28 @@ struct EntryRow<'a> {
 }
 
 fn list_entries(archive: &Archive, long: bool, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
-    contents::visit(archive, false, run.threads(), run.console, |listed| {
-        let entry = &listed.entry;
-        let row = EntryRow {
-            r#type: "entry",
-            path: entry.path.to_string_lossy(),
-            kind: entry.kind.word(),
-            mode: format!("{:04o}", entry.mode),
-            uid: entry.uid,
-            gid: entry.gid,
-            size: entry.size,
-            mtime: entry.mtime,
-            link: (!entry.link.as_os_str().is_empty()).then(|| entry.link.to_string_lossy()),
-            sha256: listed.digest.as_ref().map(sha256::to_hex),
-        };
-        out.record(&row, |text| if long { long_line(&listed, text) } else { name_line(&listed, text) })
-    })
+    contents::visit(
+        archive,
+        |_| false,
+        run.threads(),
+        run.console,
+        |listed| {
+            let entry = &listed.entry;
+            let row = EntryRow {
+                r#type: "entry",
+                path: entry.path.to_string_lossy(),
+                kind: entry.kind.word(),
+                mode: format!("{:04o}", entry.mode),
+                uid: entry.uid,
+                gid: entry.gid,
+                size: entry.size,
+                mtime: entry.mtime,
+                link: (!entry.link.as_os_str().is_empty()).then(|| entry.link.to_string_lossy()),
+                sha256: listed.digest.as_ref().map(sha256::to_hex),
+            };
+            out.record(&row, |text| if long { long_line(&listed, text) } else { name_line(&listed, text) })
+        },
+    )
 }
 
 fn name_line(listed: &Listed, text: &mut dyn Write) -> io::Result<()> {
@@ -191,26 +197,38 @@ fn permissions(kind: Kind, mode: u32) -> String {
 /// `sha256sum` lines; a hard link has the digest of the file it names.
 fn list_digests(archive: &Archive, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
     let mut linked: HashMap<PathBuf, Option<Digest>> = HashMap::new();
-    contents::visit(archive, false, run.threads(), run.console, |listed| {
-        if listed.entry.kind == Kind::HardLink {
-            linked.insert(listed.entry.link, None);
-        }
-        Ok(())
-    })?;
-    contents::visit(archive, true, run.threads(), run.console, |listed| {
-        if let Some(slot) = linked.get_mut(&listed.entry.path) {
-            *slot = listed.digest;
-        }
-        let target = linked.get(&listed.entry.link).copied().flatten();
-        match listed.digest.or(if listed.entry.kind == Kind::HardLink { target } else { None }) {
-            Some(digest) => out.line(&checksum_line::format(
-                &digest,
-                listed.entry.path.as_os_str().as_bytes(),
-                Style::Text,
-            )),
-            None => Ok(()),
-        }
-    })
+    contents::visit(
+        archive,
+        |_| false,
+        run.threads(),
+        run.console,
+        |listed| {
+            if listed.entry.kind == Kind::HardLink {
+                linked.insert(listed.entry.link, None);
+            }
+            Ok(())
+        },
+    )?;
+    contents::visit(
+        archive,
+        |_| true,
+        run.threads(),
+        run.console,
+        |listed| {
+            if let Some(slot) = linked.get_mut(&listed.entry.path) {
+                *slot = listed.digest;
+            }
+            let target = linked.get(&listed.entry.link).copied().flatten();
+            match listed.digest.or(if listed.entry.kind == Kind::HardLink { target } else { None }) {
+                Some(digest) => out.line(&checksum_line::format(
+                    &digest,
+                    listed.entry.path.as_os_str().as_bytes(),
+                    Style::Text,
+                )),
+                None => Ok(()),
+            }
+        },
+    )
 }
 
 #[cfg(test)]

@@ -80,7 +80,11 @@ impl<'a> Document<'a> {
     /// Cuts `bytes` into sections. `titles`: a date may have a title behind it.
     pub fn parse(bytes: &'a [u8], titles: bool) -> Self {
         let outline = markdown::outline(bytes);
-        let mut headings = outline.headings.iter().filter(|heading| heading.level <= 2).peekable();
+        // Moved to the start of a file, a byte order mark in front of a heading's text would be the file's: what it
+        // stands in stays with the section above.
+        let marked = |start: usize| start > 0 && bytes[start..].starts_with(b"\xef\xbb\xbf");
+        let headings = outline.headings.iter().filter(|heading| heading.level <= 2 && !marked(heading.start));
+        let mut headings = headings.peekable();
         let mut sections: Vec<Section> = Vec::new();
         let first = headings.peek().map_or(bytes.len(), |heading| heading.start);
         if first > 0 {
@@ -252,6 +256,19 @@ mod tests {
             assert_eq!(kinds(&text)[1].0, kind, "{heading}");
             assert_eq!(kinds(&text).len(), 2, "{heading}");
         }
+    }
+
+    #[test]
+    fn link_definitions_stay_with_the_heading_that_would_be_none_without_them() {
+        let section = "[x]: /y\n    code\n===\ntext\n";
+        let kinds = kinds(&format!("## 2025-09-01\n{section}"));
+        assert_eq!(kinds, [(Kind::Dated(date("2025-09-01")), 14), (Kind::Undated, section.len())]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_begins_no_section_but_the_first() {
+        let text = "## 2025-09-01\n\u{feff}2025-09-03\n---\n";
+        assert_eq!(kinds(text), [(Kind::Dated(date("2025-09-01")), text.len())]);
     }
 
     #[test]

@@ -4,11 +4,11 @@
 # PROGRAM=PACKAGE; one with a slash is a path, of a program or of something else that the package brings.
 # shellcheck disable=SC2034 # read by the scripts that source this file
 test_programs=(
-  /usr/sbin/cron=cron /usr/sbin/logrotate=logrotate
-  bsdtar=libarchive-tools busybox=busybox curl=curl docker=docker.io faketime=faketime jq=jq
-  pg_createcluster=postgresql python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3
-  systemd-analyze=systemd time=time unzip=unzip zip=zip
-  /usr/lib/python3/dist-packages/yaml=python3-yaml openssl=openssl
+  /usr/lib/python3/dist-packages/yaml=python3-yaml /usr/sbin/cron=cron /usr/sbin/logrotate=logrotate
+  7z=p7zip-full bsdtar=libarchive-tools busybox=busybox chromium=chromium curl=curl docker=docker.io
+  faketime=faketime gnuplot=gnuplot-nox jq=jq mandoc=mandoc openssl=openssl pg_createcluster=postgresql
+  python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3 systemd-analyze=systemd
+  time=time unzip=unzip zip=zip
 )
 # shellcheck disable=SC2034
 lint_programs=(shellcheck=shellcheck shfmt=shfmt)

@@ -5,6 +5,7 @@
 //! Each rig starts with a function that returns `None` after [`crate::skip`] has said what is missing here,
 //! and ends, with every process of its own, when it is dropped.
 
+pub mod browser;
 pub mod container;
 pub mod cron;
 pub mod engine;

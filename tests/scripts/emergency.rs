@@ -8,7 +8,7 @@ use pai_tests::{Outcome, bin_folder, command, run, scratch, skip};
 use crate::stack::Stack;
 use crate::support::path_with;
 
-/// Runs a shell line where LOG_DIR is a file system of 4 MiB, after `fill` has been run there. Skips without root.
+/// Runs a shell line where `LOG_DIR` is a file system of 4 MiB, after `fill` has been run there. Skips without root.
 fn on_a_full_disk(stack: &Stack, fill: &str, line: &str) -> Option<Outcome> {
     let (logs, script) = (stack.logs(), stack.script("maintenance.sh"));
     fs::create_dir_all(&logs).unwrap();

@@ -34,6 +34,8 @@ use crate::archive::member::MemberInfo;
 use crate::entry::{Entry, Identity, Kind};
 
 const MAGIC: &[u8; 4] = b"PAIX";
+/// Deflate makes at most so many bytes of one (258 of two bits): what promises more is not even inflated.
+const DEFLATE_RATIO: u64 = 1032;
 const KINDS: [Kind; 7] = [
     Kind::File,
     Kind::HardLink,
@@ -239,7 +241,10 @@ pub struct Index {
 impl Index {
     /// Inflates and checks an index; `inflated` is the length the footer promises.
     pub fn read(deflated: &[u8], inflated: u64) -> Result<Self, BadIndex> {
-        let mut bytes = Vec::with_capacity(usize::try_from(inflated.min(1 << 28)).map_err(|_| BadIndex)?);
+        if inflated > deflated.len() as u64 * DEFLATE_RATIO {
+            return Err(BadIndex);
+        }
+        let mut bytes = Vec::with_capacity(inflated as usize);
         DeflateDecoder::new(deflated).take(inflated + 1).read_to_end(&mut bytes).map_err(|_| BadIndex)?;
         if bytes.len() as u64 != inflated || bytes.get(..4) != Some(MAGIC) {
             return Err(BadIndex);
@@ -251,11 +256,11 @@ impl Index {
         let mut this =
             Self { about, bytes, groups, totals: Totals::default(), data_size: 0, member_count: 0 };
         let mut walk = this.raw_groups();
-        let (mut data_size, mut member_count, mut entries) = (0, 0, 0);
+        let (mut data_size, mut member_count, mut entries) = (0, 0, 0_u64);
         while let Some(raw) = walk.next_raw()? {
             data_size += raw.members()?.iter().map(|member| u64::from(member.size)).sum::<u64>();
             member_count += raw.member_count;
-            entries += raw.entries;
+            entries = entries.checked_add(raw.entries).ok_or(BadIndex)?;
         }
         let totals = Totals {
             entries: walk.cursor.varint()?,
@@ -623,5 +628,6 @@ mod tests {
         assert!(Index::read(&finished.deflated, finished.inflated - 1).is_err());
         assert!(Index::read(&finished.deflated[..finished.deflated.len() / 2], finished.inflated).is_err());
         assert!(Index::read(b"", 0).is_err());
+        assert!(Index::read(&finished.deflated, u64::MAX).is_err());
     }
 }

@@ -15,7 +15,7 @@ use crate::archive::stream::TarBytes;
 use crate::contents;
 use crate::pipeline::{self, Stopped};
 use crate::restore::place::{Applier, LastFolder};
-use crate::restore::plan::{Plan, Selector, Verdict, safe_path};
+use crate::restore::plan::{Plan, Selector, Verdict, safe_path, safe_place};
 
 /// Restores what the plan says from an archive file.
 pub(super) fn apply(
@@ -99,9 +99,9 @@ fn apply_scanned(
     let mut last = LastFolder::default();
     while let Some(found) = reader.next_entry()? {
         pai_common::signal::check()?;
-        let path = match safe_path(&found.entry.path) {
-            Ok(path) if path.as_os_str().is_empty() => continue,
-            Ok(path) => path,
+        let path = match safe_place(&found.entry) {
+            Ok(None) => continue,
+            Ok(Some(path)) => path,
             Err(why) => {
                 applier.refuse(&found.entry.path, why);
                 continue;
@@ -144,7 +144,8 @@ fn apply_indexed(
         },
         || (Opener::default(), LastFolder::default()),
         |(opener, last), job: Job| {
-            let bytes = job.group.records.iter().map(|record| record.entry.size).sum();
+            let sizes = job.group.records.iter().map(|record| record.entry.size);
+            let bytes = sizes.fold(0, u64::saturating_add);
             let outcome = apply_group(archive, plan, applier, &job, opener, last);
             progress.add(bytes);
             outcome

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -170,19 +171,29 @@ impl<'a> Applier<'a> {
         })
     }
 
-    /// Makes something under a temporary name, then gives it its own.
+    /// Makes something: under its own name where that is free, else under a temporary one that then replaces it.
     fn beside(
         &self,
         folder: &Folder,
         name: &OsStr,
         make: impl FnOnce(&OsStr) -> io::Result<()>,
     ) -> io::Result<()> {
-        if !self.replace && exists(folder, name) {
+        if !exists(folder, name) {
+            return make(name).inspect_err(|error| {
+                // Somebody else's that has just come is not ours to remove.
+                if error.kind() != io::ErrorKind::AlreadyExists {
+                    let _ = beneath::remove(folder, name);
+                }
+            });
+        }
+        if !self.replace {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists (--force replaces it)"));
         }
-        let mut temp = OsString::from(".");
-        temp.push(name);
-        temp.push(".restoring");
+        // Always the same for a name, so that what a killed run left is replaced; never too long; and no name that
+        // something else in the archive may have.
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        let temp = OsString::from(format!(".{:016x}.restoring", hasher.finish()));
         let _ = beneath::remove(folder, &temp);
         make(&temp).and_then(|()| beneath::rename(folder, &temp, name)).inspect_err(|_| {
             let _ = beneath::remove(folder, &temp);
