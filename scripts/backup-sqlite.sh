@@ -5,6 +5,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/say.sh
 . "$here/lib/say.sh"
+# shellcheck source=scripts/lib/sqlite.sh
+. "$here/lib/sqlite.sh"
 
 usage() {
   cat <<'TEXT'
@@ -31,23 +33,9 @@ Examples:
 TEXT
 }
 
-# ask FILE SQL: what SQLite says about a database that must exist: without -readonly a wrong name makes an empty one.
-ask() { sqlite3 -readonly -bail -batch -cmd ".timeout $((timeout * 1000))" "$1" "$2"; }
-
-# tables FILE: its tables, sorted.
-tables() { ask "$1" "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"; }
-
-# count FILE: `TABLES tables, ROWS rows`.
-count() {
-  local sum
-  sum=$(ask "$1" "SELECT coalesce(group_concat(printf('(SELECT count(*) FROM \"%w\")', name), '+'), '0')
-    FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'")
-  printf '%s tables, %s rows\n' "$(tables "$1" | wc -l)" "$(ask "$1" "SELECT $sum")"
-}
-
 # back_up FILE: dies on trouble; runs in a subshell.
 back_up() {
-  local source=$1 folder name copy extension=.db wanted got verdict
+  local source=$1 folder name copy extension=.db wanted got
   [ -f "$source" ] || die "no such database: $source"
   source=$(realpath -- "$source")
   folder=${dir:-$(dirname -- "$source")/backups}
@@ -62,16 +50,15 @@ back_up() {
   scratch=$(mktemp -d "$folder/.incoming.XXXXXX")
   trap 'rm -rf "$scratch"' EXIT
   copy=$scratch/copy.db
-  # A name without quotes in it, whatever the folder is called.
-  (cd "$scratch" && ask "$source" '.backup main copy.db')
-  wanted=$(tables "$source")
-  got=$(tables "$copy")
-  # An empty database passes every integrity check.
-  [ -n "$got" ] || die "$source has no tables: is it the right file?"
+  # In a transaction: otherwise each commit of a writer starts the copy anew, and it may never end. A name without
+  # quotes in it, whatever the folder is called.
+  (cd "$scratch" && sqlite_ask "$source" 'BEGIN; SELECT count(*) FROM sqlite_schema' '.backup main copy.db') >/dev/null
+  sqlite_judge "$copy"
+  [ "$verdict" = sound ] || die "the copy of $source is $verdict: $trouble"
+  wanted=$(sqlite_tables "$source")
+  got=$(sqlite_tables "$copy")
   [ "$wanted" = "$got" ] || die "the copy of $source lacks tables"
-  verdict=$(sqlite3 -readonly "$copy" 'PRAGMA integrity_check' 2>&1 || true)
-  [ "$verdict" = ok ] || die "$source is damaged: ${verdict//$'\n'/; }"
-  note "$source: $(count "$copy")"
+  note "$source: $(sqlite_count "$copy")"
   pai-backup capture --name "${name}_" --ext "$extension" --archive-dir "$folder" -- cat -- "$copy"
 }
 
@@ -96,6 +83,7 @@ main() {
   done
   [ $# -gt 0 ] || bad_usage 'no database named'
   [[ $timeout =~ ^[0-9]{1,4}$ ]] || bad_usage "not a number of seconds: $timeout"
+  SQLITE_TIMEOUT=$timeout
   umask 077
   for source in "$@"; do
     # Not `|| status=$?`: that would switch `set -e` off inside.

@@ -13,14 +13,14 @@ usage() {
 Usage: install-schedule.sh cron|cron.d|systemd [OPTION...] [NAME]
 
   cron      the jobs of cron/cron_maintenance into your crontab; all its other lines stay as they are
-  cron.d    /etc/cron.d/NAME: pai-maintenance (unless NAME says codex-backup)
-  systemd   the four services with timers and pai-notify@.service into /etc/systemd/system, or with --user
-            into ~/.config/systemd/user
+  cron.d    /etc/cron.d/NAME: pai-maintenance (unless NAME says codex-backup or vector-store)
+  systemd   the four services with timers (with NAME vector-store: its own) and pai-notify@.service into
+            /etc/systemd/system, or with --user into ~/.config/systemd/user
 
 Shows the difference first, refuses what lint-cron.sh or systemd-analyze verify refuses and what is not
 installed, and changes nothing when run again. A file of another origin is kept as NAME.before-pai.
 
-  --home DIR         the workspace [$PAI_HOME]; its owner runs the jobs
+  --home DIR         the workspace [$PAI_HOME], or the vector store's folder [$STACK_HOME]; its owner runs the jobs
   --run-as USER      somebody else runs them [codex for codex-backup]
   --backups DIR      codex-backup: where dumps go [/backups]; made if missing, 0700
   --codex-home DIR   codex-backup: [/opt/Super-Codex-AI]; its storage/replays is made if missing, 0700
@@ -44,9 +44,11 @@ settle() {
   if [ "$name" = codex-backup ]; then
     run_as=${run_as:-codex}
   elif [ "$remove" = no ]; then
-    home=${home:-${PAI_HOME-}}
-    [ -n "$home" ] || die 'no workspace: give --home or set PAI_HOME'
-    [ -d "$home" ] || die "the workspace is not there: $home (PAI_HOME)"
+    local variable=PAI_HOME
+    [ "$name" != vector-store ] || variable=STACK_HOME
+    home=${home:-${!variable-}}
+    [ -n "$home" ] || die "no workspace: give --home or set $variable"
+    [ -d "$home" ] || die "the workspace is not there: $home ($variable)"
     home=$(cd "$home" && pwd)
     run_as=${run_as:-$(stat -c %U -- "$home")}
   fi
@@ -65,36 +67,6 @@ settle() {
     [[ $folder == /* || -z $folder ]] || die "a job has no working folder of yours: $folder does not start with /"
     # shellcheck disable=SC1003 # a backslash
     [[ ! $folder =~ [[:cntrl:]\"\'\`\$%\\] ]] || die "cron or systemd would misread this name: $folder"
-  done
-}
-
-# render TEMPLATE: the template on stdout with the names of this machine.
-render() {
-  local line documented=/home/user/projects/codex-assistant/pai
-  while IFS= read -r line; do
-    # Names that are put in are not looked at again: the widest first.
-    line=${line//%h\/.local/"$prefix"}
-    line=${line//\/usr\/local/"$prefix"}
-    line=${line//\/opt\/Super-Codex-AI/"$codex_home"}
-    line=${line/#BACKUP_DIR=*/"BACKUP_DIR=$backups"}
-    line=${line/#User=user/"User=$run_as"}
-    line=${line//"$documented"/"$home"}
-    line=${line//%h\/projects\/codex-assistant\/pai/"$home"}
-    if [[ $line =~ ^((\#\ )?([^[:blank:]]+\ ){5})(user|codex)\ (run-job.sh\ .*)$ ]]; then
-      line="${BASH_REMATCH[1]}$run_as ${BASH_REMATCH[5]}"
-    fi
-    printf '%s\n' "$line"
-  done <"$1"
-}
-
-# need_tools FILE: whatever the jobs of FILE call is installed; otherwise tonight's run is tomorrow's surprise.
-need_tools() {
-  local tool
-  for tool in run-job.sh notify.sh backup-database.sh replay-capsule.sh checksum-replays.sh \
-    pai-backup pai-optimize pai-checksum pai-rotate; do
-    grep -q -- "$tool" "$1" || continue
-    [ -x "$prefix/bin/$tool" ] || [ -x "$prefix/libexec/pai-tools/$tool" ] ||
-      die "$tool is not installed under $prefix: run install.sh first, or give --prefix"
   done
 }
 
@@ -134,11 +106,17 @@ schedule_systemd() {
   if [ "$user" = yes ]; then
     folder=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user scope=user control=(systemctl --user)
   fi
-  local timers=(pai-backup.timer pai-optimize.timer pai-checksum.timer pai-rotate.timer)
+  local timers templates=("$here/systemd/$scope"/*.service "$here"/systemd/*.timer)
+  if [ "$name" = vector-store ]; then
+    templates=("$here"/systemd/vector-store/*.service "$here"/systemd/vector-store/*.timer)
+    # It tells of failures for the others, too, and stays when these go.
+    [ "$remove" = yes ] || templates+=("$here/systemd/$scope/pai-notify@.service")
+  fi
+  mapfile -t timers < <(printf '%s\n' "${templates[@]##*/}" | grep '\.timer$')
   if [ "$remove" = yes ]; then
     control "${control[@]}" disable --now "${timers[@]}"
   fi
-  for template in "$here/systemd/$scope"/*.service "$here"/systemd/*.timer; do
+  for template in "${templates[@]}"; do
     unit=${template##*/}
     if [ "$remove" = yes ]; then
       take_away "$folder/$unit"
@@ -185,8 +163,8 @@ main() {
   done
   [ "$kind" != cron.d ] || name=${name:-pai-maintenance}
   case "$kind:$name" in
-    cron: | systemd: | cron.d:pai-maintenance | cron.d:codex-backup) ;;
-    *) bad_usage 'say cron, cron.d [pai-maintenance|codex-backup] or systemd' ;;
+    cron: | systemd: | systemd:vector-store | cron.d:pai-maintenance | cron.d:codex-backup | cron.d:vector-store) ;;
+    *) bad_usage 'say cron, cron.d [pai-maintenance|codex-backup|vector-store] or systemd [vector-store]' ;;
   esac
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT

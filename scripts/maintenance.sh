@@ -20,6 +20,7 @@ longer than itself and a day is made up for by the next smaller run. --due runs 
 today, this week, this month, this year.
 
   --cleanup          the tasks log-rotation and docker-cleanup
+  emergency          the task for a full disk and after a crash; works with no byte free
   --list             the tasks, their periods and what they do
   --only TASK        of the period's tasks only this one (may be repeated)
   --skip TASK        not this one (may be repeated)
@@ -127,7 +128,7 @@ main() {
   check_names
   take_lock
   local name run=${period:-tasks}
-  log=$LOG_DIR/maintenance-$(date +%Y%m%d_%H%M%S).log
+  open_log
   worst=0 child='' running='' done_names=() done_states=() done_seconds=() done_reasons=()
   trap 'ended_by 130 INT' INT
   trap 'ended_by 143 TERM' TERM
@@ -148,6 +149,7 @@ main() {
   else
     tell fail "maintenance-$run" "$log"
   fi
+  close_log
   exit "$worst"
 }
 

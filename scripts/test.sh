@@ -11,13 +11,13 @@ usage() {
   cat <<'TEXT'
 Usage: scripts/test.sh [--no-install] [ARGUMENT...]
 
-Installs what the tests use from the distribution's packages (where apt-get and root are at hand),
-builds the workspace and runs every test. ARGUMENTs go to cargo test.
+Installs what the tests use from the distribution's packages (where apt-get and root are at hand), checks the
+licences of all crates, builds the workspace and runs every test. ARGUMENTs go to cargo test.
 
   --no-install  use what is there; tests that miss a program say SKIP and why
   -h, --help    this text
 
-Exit status: 0 all tests passed, otherwise cargo's.
+Exit status: 0 all tests passed, otherwise cargo's or that of check-licences.sh.
 TEXT
 }
 
@@ -35,8 +35,10 @@ main() {
   esac
   if [ "$install" = yes ]; then
     install_missing "${test_programs[@]}"
+    install_vector_stores "$here/target/python"
   fi
   cd "$here"
+  "$here/scripts/check-licences.sh"
   local log
   log=$(mktemp)
   # shellcheck disable=SC2064 # the name is meant as it is now

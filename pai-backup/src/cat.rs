@@ -15,28 +15,38 @@ use crate::cli::Cat;
 use crate::contents;
 use crate::entry::Kind;
 
+/// A hard link names a file; what takes more steps than this goes round in a circle.
+const LINKS: usize = 8;
+
 /// Runs `cat`.
 pub fn run(args: &Cat, run: &Context<'_>) -> anyhow::Result<Exit> {
     let archive = run.open(&args.archive)?;
     let wanted: PathBuf = args.path.components().collect();
     let mut out = BufWriter::with_capacity(256 << 10, io::stdout().lock());
-    if archive.index().is_ok() {
-        cat_indexed(&archive, &wanted, &mut out)?;
-    } else {
-        cat_scanned(&archive, &wanted, run.threads(), &mut out)?;
+    let mut name = wanted.clone();
+    for _ in 0..LINKS {
+        let link = match archive.index() {
+            Ok(_) => cat_indexed(&archive, &name, &mut out)?,
+            Err(_) => cat_scanned(&archive, &name, run.threads(), &mut out)?,
+        };
+        let Some(link) = link else {
+            stdout_result(out.flush())?;
+            return Ok(Exit::Done);
+        };
+        name = link.components().collect();
     }
-    stdout_result(out.flush())?;
-    Ok(Exit::Done)
+    bail!("could not show {}: its hard links lead to no file", wanted.display())
 }
 
-fn cat_indexed(archive: &Archive, wanted: &Path, out: &mut impl Write) -> anyhow::Result<()> {
+/// Writes the file, or says which other one is meant.
+fn cat_indexed(archive: &Archive, wanted: &Path, out: &mut impl Write) -> anyhow::Result<Option<PathBuf>> {
     let (offset, group, record) = find(archive, wanted)?;
     match record.entry.kind {
         Kind::File => {
             let (found, mut reader) = contents::open_entry(archive.file(), offset, &group, &record)?;
-            write_content(&found, &mut reader.data(), out)
+            write_content(&found, &mut reader.data(), out).map(|()| None)
         }
-        Kind::HardLink => cat_indexed(archive, &record.entry.link, out),
+        Kind::HardLink => Ok(Some(record.entry.link)),
         kind => bail!("could not show {}: it is a {}", wanted.display(), kind.word()),
     }
 }
@@ -52,7 +62,12 @@ fn find(archive: &Archive, wanted: &Path) -> anyhow::Result<(u64, Group, Record)
     bail!("could not find {} in {}", wanted.display(), archive.file().path().display())
 }
 
-fn cat_scanned(archive: &Archive, wanted: &Path, threads: usize, out: &mut impl Write) -> anyhow::Result<()> {
+fn cat_scanned(
+    archive: &Archive,
+    wanted: &Path,
+    threads: usize,
+    out: &mut impl Write,
+) -> anyhow::Result<Option<PathBuf>> {
     let path = archive.file().path();
     let mut reader = contents::scan(archive, threads)?;
     while let Some(found) =
@@ -63,8 +78,8 @@ fn cat_scanned(archive: &Archive, wanted: &Path, threads: usize, out: &mut impl 
             || found.entry.path.strip_prefix(".").is_ok_and(|rest| rest == wanted)
         {
             return match found.entry.kind {
-                Kind::File => write_content(&found, &mut reader.data(), out),
-                Kind::HardLink => cat_scanned(archive, &found.entry.link, threads, out),
+                Kind::File => write_content(&found, &mut reader.data(), out).map(|()| None),
+                Kind::HardLink => Ok(Some(found.entry.link)),
                 kind => bail!("could not show {}: it is a {}", wanted.display(), kind.word()),
             };
         }

@@ -29,11 +29,11 @@ pub struct Listed {
     pub group: usize,
 }
 
-/// Calls `visit` for every entry in order. `digests` asks for content digests even where that means
-/// reading everything. A damaged archive gives what can be read, and a complaint.
+/// Calls `visit` for every entry in order. `digests` says which files' content digests are wanted even where they
+/// must be read for it. A damaged archive gives what can be read, and a complaint.
 pub fn visit(
     archive: &Archive,
-    digests: bool,
+    digests: impl Fn(&Entry) -> bool,
     threads: usize,
     console: &Console,
     mut visit: impl FnMut(Listed) -> anyhow::Result<()>,
@@ -53,7 +53,7 @@ pub fn visit(
                 console.complain(format_args!("{}: {what}; reading it front to back", path.display()));
             }
             let mut reader = scan(archive, threads)?;
-            let outcome = visit_scanned(&mut reader, digests, &mut visit);
+            let outcome = visit_scanned(&mut reader, &digests, &mut visit);
             outcome.with_context(|| format!("could not read {} to its end", path.display()))
         }
     }
@@ -76,13 +76,13 @@ pub fn scan_stdin(threads: usize) -> anyhow::Result<TarReader<TarBytes>> {
 
 fn visit_scanned(
     reader: &mut TarReader<TarBytes>,
-    digests: bool,
+    digests: &impl Fn(&Entry) -> bool,
     visit: &mut impl FnMut(Listed) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     while let Some(found) = reader.next_entry()? {
         pai_common::signal::check()?;
         let is_file = found.entry.kind == crate::entry::Kind::File;
-        let digest = (digests && is_file)
+        let digest = (is_file && digests(&found.entry))
             .then(|| content_digest(&found, &mut reader.data()))
             .transpose()
             .with_context(|| format!("could not read {}", found.entry.path.display()))?;

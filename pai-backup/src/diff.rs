@@ -99,20 +99,26 @@ pub fn against_disk(path: &Path, run: &Context<'_>) -> anyhow::Result<Vec<Change
 /// The contents of an archive by path. Hard links are given the digest of the file they name.
 fn load(archive: &Archive, run: &Context<'_>) -> anyhow::Result<BTreeMap<PathBuf, Listed>> {
     let mut entries: BTreeMap<PathBuf, Listed> = BTreeMap::new();
-    contents::visit(archive, true, run.threads(), run.console, |mut listed| {
-        let path = without_dots(&listed.entry.path);
-        if path.as_os_str().is_empty() {
-            return Ok(());
-        }
-        if listed.entry.kind == Kind::HardLink
-            && let Some(target) = entries.get(&without_dots(&listed.entry.link))
-        {
-            listed.digest = target.digest;
-            listed.entry = Entry { path: path.clone(), ..target.entry.clone() };
-        }
-        entries.insert(path, listed);
-        Ok(())
-    })?;
+    contents::visit(
+        archive,
+        |_| true,
+        run.threads(),
+        run.console,
+        |mut listed| {
+            let path = without_dots(&listed.entry.path);
+            if path.as_os_str().is_empty() {
+                return Ok(());
+            }
+            if listed.entry.kind == Kind::HardLink
+                && let Some(target) = entries.get(&without_dots(&listed.entry.link))
+            {
+                listed.digest = target.digest;
+                listed.entry = Entry { path: path.clone(), ..target.entry.clone() };
+            }
+            entries.insert(path, listed);
+            Ok(())
+        },
+    )?;
     Ok(entries)
 }
 
@@ -135,34 +141,7 @@ fn between_archives(old: &Archive, new: &Archive, run: &Context<'_>) -> anyhow::
 }
 
 fn with_disk(archive: &Archive, quick: bool, run: &Context<'_>) -> anyhow::Result<Vec<Change>> {
-    let (root, selection) = match archive.index() {
-        Ok(index) => (PathBuf::from(&index.about().root), index.about().selection.clone()),
-        Err(_) => (PathBuf::new(), Selection::default()),
-    };
-    let root = match &run.place.home {
-        None if !root.as_os_str().is_empty() => root,
-        named => Home::resolve(named.as_deref())?.root().to_owned(),
-    };
-    let mut excludes = Excludes::default();
-    for pattern in &selection.excludes {
-        excludes.add(pattern)?;
-    }
-    let options = walk::Options {
-        excludes,
-        skip_caches: selection.no_caches,
-        one_file_system: selection.one_file_system,
-    };
-    let named: Vec<PathBuf> = selection
-        .paths
-        .iter()
-        .map(PathBuf::from)
-        .filter(|path| root.join(path).symlink_metadata().is_ok())
-        .collect();
-    let names = if named.is_empty() && !selection.paths.is_empty() {
-        Vec::new()
-    } else {
-        source::top_level(&root, &named)?
-    };
+    let Scope { root, names, options } = Scope::of(archive, run)?;
     let mut old = load(archive, run)?;
     let mut changes = Vec::new();
     pipeline::ordered(
@@ -192,6 +171,41 @@ fn with_disk(archive: &Archive, quick: bool, run: &Context<'_>) -> anyhow::Resul
         },
     )?;
     Ok(with_removed(changes, old))
+}
+
+/// What of the disk an archive is about: the same names, with the same excludes, as when it was made.
+struct Scope {
+    root: PathBuf,
+    names: Vec<PathBuf>,
+    options: walk::Options,
+}
+
+impl Scope {
+    fn of(archive: &Archive, run: &Context<'_>) -> anyhow::Result<Self> {
+        let (recorded, selection) = match archive.index() {
+            Ok(index) => (PathBuf::from(&index.about().root), index.about().selection.clone()),
+            Err(_) => (PathBuf::new(), Selection::default()),
+        };
+        let root = match &run.place.home {
+            None if !recorded.as_os_str().is_empty() => recorded,
+            named => Home::resolve(named.as_deref())?.root().to_owned(),
+        };
+        let mut excludes = Excludes::default();
+        for pattern in &selection.excludes {
+            excludes.add(pattern)?;
+        }
+        let there = |path: &PathBuf| root.join(path).symlink_metadata().is_ok();
+        let named: Vec<PathBuf> = selection.paths.iter().map(PathBuf::from).filter(there).collect();
+        // No name at all would mean everything.
+        let all_gone = named.is_empty() && !selection.paths.is_empty();
+        let names = if all_gone { Vec::new() } else { source::top_level(&root, &named)? };
+        let options = walk::Options {
+            excludes,
+            skip_caches: selection.no_caches,
+            one_file_system: selection.one_file_system,
+        };
+        Ok(Self { root, names, options })
+    }
 }
 
 fn with_removed(mut changes: Vec<Change>, gone: BTreeMap<PathBuf, Listed>) -> Vec<Change> {

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use pai_common::checksum_line::{self, Style};
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::exit::Exit;
 use pai_common::output::Output;
@@ -135,22 +136,28 @@ struct EntryRow<'a> {
 }
 
 fn list_entries(archive: &Archive, long: bool, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
-    contents::visit(archive, false, run.threads(), run.console, |listed| {
-        let entry = &listed.entry;
-        let row = EntryRow {
-            r#type: "entry",
-            path: entry.path.to_string_lossy(),
-            kind: entry.kind.word(),
-            mode: format!("{:04o}", entry.mode),
-            uid: entry.uid,
-            gid: entry.gid,
-            size: entry.size,
-            mtime: entry.mtime,
-            link: (!entry.link.as_os_str().is_empty()).then(|| entry.link.to_string_lossy()),
-            sha256: listed.digest.as_ref().map(sha256::to_hex),
-        };
-        out.record(&row, |text| if long { long_line(&listed, text) } else { name_line(&listed, text) })
-    })
+    contents::visit(
+        archive,
+        |_| false,
+        run.threads(),
+        run.console,
+        |listed| {
+            let entry = &listed.entry;
+            let row = EntryRow {
+                r#type: "entry",
+                path: entry.path.to_string_lossy(),
+                kind: entry.kind.word(),
+                mode: format!("{:04o}", entry.mode),
+                uid: entry.uid,
+                gid: entry.gid,
+                size: entry.size,
+                mtime: entry.mtime,
+                link: (!entry.link.as_os_str().is_empty()).then(|| entry.link.to_string_lossy()),
+                sha256: listed.digest.as_ref().map(sha256::to_hex),
+            };
+            out.record(&row, |text| if long { long_line(&listed, text) } else { name_line(&listed, text) })
+        },
+    )
 }
 
 fn name_line(listed: &Listed, text: &mut dyn Write) -> io::Result<()> {
@@ -190,43 +197,38 @@ fn permissions(kind: Kind, mode: u32) -> String {
 /// `sha256sum` lines; a hard link has the digest of the file it names.
 fn list_digests(archive: &Archive, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
     let mut linked: HashMap<PathBuf, Option<Digest>> = HashMap::new();
-    contents::visit(archive, false, run.threads(), run.console, |listed| {
-        if listed.entry.kind == Kind::HardLink {
-            linked.insert(listed.entry.link, None);
-        }
-        Ok(())
-    })?;
-    contents::visit(archive, true, run.threads(), run.console, |listed| {
-        if let Some(slot) = linked.get_mut(&listed.entry.path) {
-            *slot = listed.digest;
-        }
-        let target = linked.get(&listed.entry.link).copied().flatten();
-        match listed.digest.or(if listed.entry.kind == Kind::HardLink { target } else { None }) {
-            Some(digest) => out.bytes(&checksum_line(&digest, &listed.entry.path)),
-            None => Ok(()),
-        }
-    })
-}
-
-/// A line that `sha256sum -c` reads: a name with a backslash or a line end is escaped, and says so first.
-fn checksum_line(digest: &Digest, path: &Path) -> Vec<u8> {
-    let name = path.as_os_str().as_bytes();
-    let mut line = Vec::with_capacity(name.len() + 68);
-    if name.iter().any(|byte| b"\\\n\r".contains(byte)) {
-        line.push(b'\\');
-    }
-    line.extend_from_slice(sha256::to_hex(digest).as_bytes());
-    line.extend_from_slice(b"  ");
-    for &byte in name {
-        match byte {
-            b'\\' => line.extend_from_slice(b"\\\\"),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            _ => line.push(byte),
-        }
-    }
-    line.push(b'\n');
-    line
+    contents::visit(
+        archive,
+        |_| false,
+        run.threads(),
+        run.console,
+        |listed| {
+            if listed.entry.kind == Kind::HardLink {
+                linked.insert(listed.entry.link, None);
+            }
+            Ok(())
+        },
+    )?;
+    contents::visit(
+        archive,
+        |_| true,
+        run.threads(),
+        run.console,
+        |listed| {
+            if let Some(slot) = linked.get_mut(&listed.entry.path) {
+                *slot = listed.digest;
+            }
+            let target = linked.get(&listed.entry.link).copied().flatten();
+            match listed.digest.or(if listed.entry.kind == Kind::HardLink { target } else { None }) {
+                Some(digest) => out.line(&checksum_line::format(
+                    &digest,
+                    listed.entry.path.as_os_str().as_bytes(),
+                    Style::Text,
+                )),
+                None => Ok(()),
+            }
+        },
+    )
 }
 
 #[cfg(test)]
@@ -244,12 +246,5 @@ mod tests {
         ] {
             assert_eq!(permissions(kind, mode), text);
         }
-    }
-
-    #[test]
-    fn checksum_lines_escape_as_sha256sum_does() {
-        let line = checksum_line(&[0; 32], Path::new("a\\b\nc"));
-        assert!(line.starts_with(b"\\0000") && line.ends_with(b"  a\\\\b\\nc\n"));
-        assert!(checksum_line(&[0; 32], Path::new("plain")).starts_with(b"0000"));
     }
 }

@@ -1,11 +1,12 @@
 //! `restore`: an archive, or parts of it, back on the disk.
 //!
 //! First the plan (`plan`): what would be written, replaced, left or refused, from the archive's list and the
-//! disk. Then the deed (`apply`), through `beneath`, which lets nothing leave the target. An archive is
-//! hostile until shown otherwise, our own included.
+//! disk. Then the deed: `apply` takes from the archive what the plan wants, `place` writes it, through `beneath`,
+//! which lets nothing leave the target. An archive is hostile until shown otherwise, our own included.
 
 mod apply;
 mod beneath;
+mod place;
 mod plan;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use crate::archive::open::Archive;
 use crate::cli::Restore;
 use crate::contents;
 use crate::create;
-use crate::restore::apply::Applier;
+use crate::restore::place::Applier;
 use crate::restore::plan::{Plan, Selector, Verdict};
 use crate::shelf::Shelf;
 
@@ -55,14 +56,7 @@ pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
     }
     let replaced = plan.replaced();
     if !replaced.is_empty() && !args.force {
-        let first =
-            replaced.iter().take(3).map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-        let error = anyhow::anyhow!(
-            "{} files in {} differ from the archive ({first})",
-            replaced.len(),
-            target.display()
-        );
-        return Err(Hinted::new(error, "look with -n, then replace them with --force").into());
+        return Err(would_replace(&replaced, &target));
     }
     if let Some(home) = &workspace
         && !replaced.is_empty()
@@ -75,6 +69,13 @@ pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
         run.console.complain(format_args!("could not find {pattern} in {}", archive.file().path().display()));
     });
     Ok(Exit::partial_if(run.console.complaints() > 0))
+}
+
+fn would_replace(replaced: &[PathBuf], target: &Path) -> anyhow::Error {
+    let first: Vec<String> = replaced.iter().take(3).map(|path| path.display().to_string()).collect();
+    let (count, first) = (replaced.len(), first.join(", "));
+    let error = anyhow::anyhow!("{count} files in {} differ from the archive ({first})", target.display());
+    Hinted::new(error, "look with -n, then replace them with --force").into()
 }
 
 /// The folder to restore into, and the workspace if it is that.

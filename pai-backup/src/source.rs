@@ -103,13 +103,14 @@ pub struct Sources<'a> {
     console: &'a Console,
     /// First path of each file that has several names.
     linked: HashMap<(u64, u64), PathBuf>,
-    /// A file never to be archived: the archive being written, should it lie in the workspace.
+    /// A file never to be archived: the archive being written, should it lie in the workspace; its path there.
     own: Option<&'a Path>,
 }
 
 impl<'a> Sources<'a> {
     /// Entries of `root`; `own` is the absolute path of a file to leave out.
     pub fn new(root: &'a Path, options: &'a Options, own: Option<&'a Path>, console: &'a Console) -> Self {
+        let own = own.and_then(|own| own.strip_prefix(root).ok());
         Self { root, options, console, linked: HashMap::new(), own }
     }
 
@@ -147,13 +148,12 @@ impl<'a> Sources<'a> {
             self.console.note(format_args!("skipping socket {}", path.display()));
             return None;
         };
-        let full = self.root.join(&path);
-        if self.own.is_some_and(|own| own == full) {
+        if self.own == Some(&path) {
             return None;
         }
         let mut entry = Entry::of(path, kind, &metadata);
         if kind == Kind::Symlink {
-            match std::fs::read_link(&full) {
+            match std::fs::read_link(self.root.join(&entry.path)) {
                 Ok(target) => entry.link = target,
                 Err(error) => {
                     self.console.complain(format_args!("could not read {}: {error}", entry.path.display()));
@@ -175,7 +175,7 @@ impl<'a> Sources<'a> {
         }
         // Fewer blocks than bytes: perhaps holes, perhaps a file system that compresses.
         let may_be_sparse = entry.kind == Kind::File && metadata.blocks() * 512 < entry.size;
-        let sparse = if may_be_sparse { sparse_map(&full, entry.size) } else { None };
+        let sparse = if may_be_sparse { sparse_map(&self.root.join(&entry.path), entry.size) } else { None };
         Some(Source { entry, identity: Identity::of(&metadata), sparse })
     }
 }

@@ -10,9 +10,9 @@ use pai_common::sha256::Digest;
 use crate::cli::Args;
 use crate::hash::{self, Hashed, Sink};
 use crate::input::{self, Input};
-use crate::line::{self, Parsed, Parser};
 use crate::record::{Name, Record};
 use crate::talk::Talk;
+use pai_common::checksum_line::{self, Parsed, Parser};
 
 /// A list of what failed is repeated at the end once the lines above it may have left the screen.
 const SCREEN: usize = 24;
@@ -74,7 +74,7 @@ struct List {
 impl List {
     fn of(bytes: &[u8], parser: &mut Parser, base: &Path, is_stdin: bool) -> Self {
         let mut list = Self { inputs: Vec::new(), expected: Vec::new(), malformed: Vec::new() };
-        for (line, number) in line::lines(bytes).zip(1..) {
+        for (line, number) in checksum_line::lines(bytes).zip(1..) {
             match parser.parse(line) {
                 Parsed::Nothing => {}
                 // Standard input cannot be the list and a listed file at once.
@@ -152,7 +152,7 @@ impl Verdicts<'_> {
             return Ok(());
         }
         self.out.record(&Record::Check { name: Name::of(name), status }, |out| {
-            let (mark, name) = line::escape(name);
+            let (mark, name) = checksum_line::escape(name);
             out.write_all(mark.as_bytes())?;
             out.write_all(&name)?;
             writeln!(out, ": {word}")

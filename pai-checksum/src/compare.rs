@@ -4,10 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use pai_common::sha256::Digest;
 
-use crate::line;
 use crate::manifest::Recorded;
 use crate::record::{Name, Record};
 use crate::stamp::Stamp;
+use pai_common::checksum_line;
 
 /// What a file looks like now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +112,11 @@ impl Finding<'_> {
     /// The finding as text: `CHANGED a`, `MOVED a -> b`; names escaped as in checksum lines, and a backslash ahead
     /// of it all if one of them needed that.
     pub fn to_line(&self) -> Vec<u8> {
-        let (mark, name) = line::escape(self.name);
+        let (mark, name) = checksum_line::escape(self.name);
         let mut out = [self.kind.as_bytes(), b" ", &name].concat();
         let mut escaped = !mark.is_empty();
         if let Some(to) = self.to {
-            let (mark, to) = line::escape(to);
+            let (mark, to) = checksum_line::escape(to);
             escaped |= !mark.is_empty();
             out.extend_from_slice(b" -> ");
             out.extend_from_slice(&to);
@@ -142,7 +142,7 @@ impl Finding<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::line::{Entry, Style};
+    use pai_common::checksum_line::{Entry, Style};
 
     fn stamp(mtime: i64) -> Stamp {
         Stamp { size: 1, mtime: (mtime, 0), ctime: (mtime, 0) }

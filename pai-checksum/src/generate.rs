@@ -12,10 +12,10 @@ use pai_common::{atomic, signal};
 use crate::cli::Args;
 use crate::hash::{self, Hashed, Sink};
 use crate::input::{self, Input};
-use crate::line::{self, Style};
 use crate::manifest::{Manifest, Recorded};
 use crate::record::{Name, Record};
 use crate::talk::Talk;
+use pai_common::checksum_line::{self, Style};
 
 /// Hashes what the command line names.
 pub fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<()> {
@@ -86,10 +86,10 @@ impl Sink for Lines<'_> {
             return self.out.record(&record, |_| Ok(()));
         }
         if self.zero {
-            self.out.bytes(&line::format_raw(&hashed.digest, name, self.style))?;
+            self.out.bytes(&checksum_line::format_raw(&hashed.digest, name, self.style))?;
             self.out.bytes(b"\0")
         } else {
-            self.out.line(&line::format(&hashed.digest, name, self.style))
+            self.out.line(&checksum_line::format(&hashed.digest, name, self.style))
         }
     }
 
@@ -109,7 +109,7 @@ impl Sink for List<'_> {
     fn take(&mut self, n: usize, outcome: io::Result<Hashed>) -> anyhow::Result<()> {
         let name = &self.inputs[n].name;
         if let Some(hashed) = heard(self.talk, name, outcome) {
-            let entry = line::Entry { digest: hashed.digest, name: name.clone(), style: self.style };
+            let entry = checksum_line::Entry { digest: hashed.digest, name: name.clone(), style: self.style };
             // A stamp taken while the file changed would make the next change look like rot.
             let stamp = hashed.stamp.filter(|_| !hashed.changed);
             self.manifest.entries.push(Recorded { entry, stamp });

@@ -2,7 +2,6 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `line.rs` | one checksum line: format, parse (pure) |
 //! | `quote.rs`, `talk.rs` | messages in sha256sum's words |
 //! | `input.rs` | what to hash: names, lists, folders |
 //! | `hash.rs` | many files on all cores, outcomes in order |
@@ -19,7 +18,6 @@ pub mod compare;
 pub mod generate;
 pub mod hash;
 pub mod input;
-pub mod line;
 pub mod manifest;
 pub mod quote;
 pub mod record;

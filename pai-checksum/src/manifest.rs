@@ -10,8 +10,8 @@
 
 use std::collections::HashMap;
 
-use crate::line::{self, Entry, Parsed, Parser};
 use crate::stamp::Stamp;
+use pai_common::checksum_line::{self, Entry, Parsed, Parser};
 
 const HEADING: &[u8] = b"# Comment lines: size, mtime, ctime, name, for pai-checksum --audit and --update\n";
 
@@ -43,7 +43,7 @@ impl Manifest {
         let mut manifest = Self::default();
         let mut stamps = HashMap::new();
         let mut parser = Parser::default();
-        for (line, number) in line::lines(bytes).zip(1..) {
+        for (line, number) in checksum_line::lines(bytes).zip(1..) {
             match parser.parse(line) {
                 Parsed::Malformed => return Err(Malformed(number)),
                 Parsed::Entry(entry) => manifest.entries.push(Recorded { entry, stamp: None }),
@@ -77,7 +77,7 @@ impl Manifest {
                 out.extend_from_slice(&format_stamp(&stamp, &entry.name));
                 out.push(b'\n');
             }
-            out.extend_from_slice(&line::format(&entry.digest, &entry.name, entry.style));
+            out.extend_from_slice(&checksum_line::format(&entry.digest, &entry.name, entry.style));
             out.push(b'\n');
         }
         out
@@ -85,7 +85,7 @@ impl Manifest {
 }
 
 fn format_stamp(stamp: &Stamp, name: &[u8]) -> Vec<u8> {
-    let (mark, name) = line::escape(name);
+    let (mark, name) = checksum_line::escape(name);
     let [mtime, ctime] = [stamp.mtime, stamp.ctime].map(|(s, ns)| format!("{s}.{ns:09}"));
     [format!("#{mark} {} {mtime} {ctime} ", stamp.size).as_bytes(), &name].concat()
 }
@@ -100,7 +100,7 @@ fn parse_stamp(line: &[u8]) -> Option<(Vec<u8>, Stamp)> {
     let mut field = || std::str::from_utf8(fields.next()?).ok();
     let stamp = Stamp { size: field()?.parse().ok()?, mtime: time(field()?)?, ctime: time(field()?)? };
     let name = fields.next()?;
-    Some((if escaped { line::unescape(name)? } else { name.to_vec() }, stamp))
+    Some((if escaped { checksum_line::unescape(name)? } else { name.to_vec() }, stamp))
 }
 
 fn time(text: &str) -> Option<(i64, i64)> {
@@ -114,7 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::line::Style;
+    use pai_common::checksum_line::Style;
 
     #[test]
     fn stamps_are_found_by_name_in_any_order_and_foreign_comments_are_kept() {

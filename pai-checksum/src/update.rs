@@ -8,9 +8,9 @@ use crate::audit::{self, Depth, Survey};
 use crate::cli::Args;
 use crate::compare::{Comparison, Now, Verdict, compare};
 use crate::generate;
-use crate::line::{Entry, Style};
 use crate::manifest::{Manifest, Recorded};
 use crate::talk::Talk;
+use pai_common::checksum_line::{Entry, Style};
 
 /// Rewrites the manifest at `path` if anything in it has to change, and prints the differences; false if
 /// something rotted.

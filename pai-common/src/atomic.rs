@@ -3,6 +3,9 @@
 //! The order is restic's (`internal/backend/local/local.go`). The temporary file `.NAME.partial` is locked
 //! while it is written, so a later run can tell one left by a crash (removed) from one in use (busy).
 
+mod batch;
+mod write_back;
+
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -16,6 +19,13 @@ use rustix::io::Errno;
 
 use crate::lock::Busy;
 
+use self::write_back::WriteBack;
+
+pub use self::batch::{Batch, Ownership};
+
+/// The most that one write takes.
+const PART: usize = 8 << 20;
+
 /// A file on its way to `target`. Dropped before [`AtomicFile::commit`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFile {
@@ -23,6 +33,7 @@ pub struct AtomicFile {
     temp: PathBuf,
     target: PathBuf,
     committed: bool,
+    write_back: WriteBack,
 }
 
 impl AtomicFile {
@@ -30,7 +41,13 @@ impl AtomicFile {
     pub fn create(target: &Path, mode: u32) -> anyhow::Result<Self> {
         let temp = temp_path(target)?;
         let file = create_temp(&temp).with_context(|| format!("could not create {}", target.display()))?;
-        let this = Self { file, temp, target: target.to_owned(), committed: false };
+        let this = Self {
+            file,
+            temp,
+            target: target.to_owned(),
+            committed: false,
+            write_back: WriteBack::default(),
+        };
         // open(2) applies the umask; the caller's mode is meant exactly.
         this.file
             .set_permissions(Permissions::from_mode(mode))
@@ -60,20 +77,25 @@ impl AtomicFile {
 
     /// Syncs the bytes, gives the file its name (replacing what had it), and syncs the folder.
     pub fn commit(mut self) -> anyhow::Result<()> {
-        self.file.sync_all().with_context(|| format!("could not sync {}", self.temp.display()))?;
+        self.sync()?;
         std::fs::rename(&self.temp, &self.target).with_context(|| {
             format!("could not rename {} to {}", self.temp.display(), self.target.display())
         })?;
         self.committed = true;
         sync_folder(&self.target)
     }
-}
 
-impl AtomicFile {
+    fn sync(&mut self) -> anyhow::Result<()> {
+        let early = self.write_back.finish();
+        early
+            .and_then(|()| self.file.sync_all())
+            .with_context(|| format!("could not sync {}", self.temp.display()))
+    }
+
     /// Syncs the bytes and swaps names with `target`: what had that name is now the returned path, for the caller to
     /// look at and to remove. `None` where there was nothing, or the file system cannot swap; then `target` was replaced.
     pub fn exchange(mut self) -> anyhow::Result<Option<PathBuf>> {
-        self.file.sync_all().with_context(|| format!("could not sync {}", self.temp.display()))?;
+        self.sync()?;
         let swapped = renameat_with(CWD, &self.temp, CWD, &self.target, RenameFlags::EXCHANGE);
         match swapped {
             Ok(()) => {
@@ -93,7 +115,10 @@ impl AtomicFile {
 
 impl Write for AtomicFile {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.file.write(buf)
+        // In parts, so that write-back begins while the rest of a large buffer is still to come.
+        let count = self.file.write(&buf[..buf.len().min(PART)])?;
+        self.write_back.wrote(&self.file, count);
+        Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -111,103 +136,6 @@ impl Drop for AtomicFile {
     fn drop(&mut self) {
         if !self.committed {
             let _ = std::fs::remove_file(&self.temp);
-        }
-    }
-}
-
-/// Many files of one folder that get their names together: one sync for all of them, then the renames, then one sync
-/// of the folder. The caller holds a lock that keeps other writers of these names away. Dropped before
-/// [`Batch::commit`], it leaves nothing behind.
-#[derive(Debug)]
-pub struct Batch {
-    folder: PathBuf,
-    pending: Vec<(PathBuf, PathBuf)>,
-    /// Permission bits that the umask is known to leave alone.
-    granted: Option<u32>,
-}
-
-/// Permission bits and, where it should not be the process's own, user and group of a new file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ownership {
-    /// Permission bits.
-    pub mode: u32,
-    /// User and group; only root may give files away.
-    pub owner: Option<(u32, u32)>,
-}
-
-impl Batch {
-    /// Nothing yet, in `folder`.
-    pub fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), pending: Vec::new(), granted: None }
-    }
-
-    /// Writes `parts` beside `target`, a file of the batch's folder.
-    pub fn write(&mut self, target: &Path, like: Ownership, parts: &[&[u8]]) -> anyhow::Result<()> {
-        let temp = temp_path(target)?;
-        let context = || format!("could not write {}", target.display());
-        let open = || {
-            let flags = O_NOFOLLOW;
-            OpenOptions::new().write(true).create_new(true).mode(like.mode).custom_flags(flags).open(&temp)
-        };
-        let mut file = match open() {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                std::fs::remove_file(&temp).and_then(|()| open()).with_context(context)?
-            }
-            other => other.with_context(context)?,
-        };
-        self.pending.push((temp, target.to_owned()));
-        for part in parts {
-            file.write_all(part).with_context(context)?;
-        }
-        if self.granted != Some(like.mode) {
-            let given = file.metadata().with_context(context)?.mode() & 0o7777;
-            if given == like.mode {
-                self.granted = Some(given);
-            } else {
-                file.set_permissions(Permissions::from_mode(like.mode)).with_context(context)?;
-            }
-        }
-        if let Some((user, group)) = like.owner {
-            let _ = std::os::unix::fs::fchown(&file, Some(user), Some(group));
-        }
-        Ok(())
-    }
-
-    /// Whether nothing was written.
-    pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
-    }
-
-    /// Makes every written byte survive a power cut: a few files one by one, many with their whole file system.
-    pub fn sync(&self) -> anyhow::Result<()> {
-        const FEW: usize = 8;
-        let context = || format!("could not sync folder {}", self.folder.display());
-        if self.pending.len() > FEW {
-            let folder = File::open(&self.folder).with_context(context)?;
-            return rustix::fs::syncfs(&folder).map_err(io::Error::from).with_context(context);
-        }
-        for (temp, _) in &self.pending {
-            let synced = File::open(temp).and_then(|file| file.sync_all());
-            synced.with_context(|| format!("could not sync {}", temp.display()))?;
-        }
-        Ok(())
-    }
-
-    /// Gives every file its name and syncs the folder; call [`Batch::sync`] before.
-    pub fn commit(mut self) -> anyhow::Result<()> {
-        while let Some((temp, target)) = self.pending.last() {
-            std::fs::rename(temp, target)
-                .with_context(|| format!("could not rename {} to {}", temp.display(), target.display()))?;
-            self.pending.pop();
-        }
-        sync_folder(&self.folder.join("file"))
-    }
-}
-
-impl Drop for Batch {
-    fn drop(&mut self) {
-        for (temp, _) in &self.pending {
-            let _ = std::fs::remove_file(temp);
         }
     }
 }
@@ -387,31 +315,5 @@ mod tests {
         let displaced = second.exchange().unwrap().unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"new");
         assert_eq!(std::fs::read(displaced).unwrap(), b"old");
-    }
-
-    #[test]
-    fn a_batch_appears_together_or_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let like = Ownership { mode: 0o640, owner: None };
-        let names: Vec<PathBuf> = (0..20).map(|n| folder.path().join(format!("{n}.md"))).collect();
-        let write = |batch: &mut Batch| {
-            for name in &names {
-                batch.write(name, like, &[b"a", b"b"]).unwrap();
-            }
-        };
-        let mut batch = Batch::new(folder.path());
-        write(&mut batch);
-        assert!(names.iter().all(|name| !name.exists()));
-        drop(batch);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-
-        std::fs::write(temp_path(&names[0]).unwrap(), "left by a crash").unwrap();
-        let mut batch = Batch::new(folder.path());
-        write(&mut batch);
-        batch.sync().unwrap();
-        batch.commit().unwrap();
-        assert!(names.iter().all(|name| std::fs::read(name).unwrap() == b"ab"));
-        assert_eq!(std::fs::metadata(&names[0]).unwrap().mode() & 0o7777, 0o640);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 20);
     }
 }

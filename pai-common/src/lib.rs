@@ -9,9 +9,10 @@
 //! | [`atomic`], [`lock`] | files that appear whole or not at all; one job per folder |
 //! | [`walk`] | an ordered tree walk with excludes |
 //! | [`retention`] | which items a policy keeps, and why: pure |
-//! | [`sha256`] | SHA-256 of one stream and of many at once |
+//! | [`sha256`], [`checksum_line`] | SHA-256 of one stream and of many at once; `sha256sum`'s lines |
 
 pub mod atomic;
+pub mod checksum_line;
 pub mod cli;
 pub mod clock;
 pub mod console;

@@ -1,7 +1,7 @@
 //! An ordered walk over a tree: parents before children, names by their bytes, with excludes.
 
-use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
+use std::ffi::OsString;
+use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -114,7 +114,8 @@ pub fn walk<'a>(root: &'a Path, start: &Path, options: &'a Options) -> Walk<'a> 
     if start.as_os_str().is_empty() {
         walk.enter(PathBuf::new());
     } else {
-        walk.stack.push(vec![Pending::Name(PathBuf::new(), start.as_os_str().to_owned())]);
+        let start = Name { name: start.as_os_str().to_owned(), entry: None };
+        walk.stack.push(Level { folder: PathBuf::new(), failure: None, names: vec![start] });
     }
     walk
 }
@@ -125,14 +126,23 @@ pub struct Walk<'a> {
     root: &'a Path,
     options: &'a Options,
     device: Option<u64>,
-    /// For each open folder what is still to come, in reverse order.
-    stack: Vec<Vec<Pending>>,
+    stack: Vec<Level>,
 }
 
+/// An open folder.
 #[derive(Debug)]
-enum Pending {
-    Name(PathBuf, OsString),
-    Failed(Failure),
+struct Level {
+    folder: PathBuf,
+    failure: Option<io::Error>,
+    /// What is still to come, last first.
+    names: Vec<Name>,
+}
+
+/// A name in a folder. With its entry the kernel need not look up the folder's path again.
+#[derive(Debug)]
+struct Name {
+    name: OsString,
+    entry: Option<DirEntry>,
 }
 
 impl Iterator for Walk<'_> {
@@ -141,16 +151,19 @@ impl Iterator for Walk<'_> {
     fn next(&mut self) -> Option<Item> {
         loop {
             let level = self.stack.last_mut()?;
-            let (parent, name) = match level.pop() {
-                None => {
-                    self.stack.pop();
-                    continue;
-                }
-                Some(Pending::Failed(failure)) => return Some(Err(failure)),
-                Some(Pending::Name(parent, name)) => (parent, name),
+            if let Some(error) = level.failure.take() {
+                return Some(Err(Failure { path: level.folder.clone(), error }));
+            }
+            let Some(Name { name, entry }) = level.names.pop() else {
+                self.stack.pop();
+                continue;
             };
-            let path = parent.join(name);
-            let metadata = match std::fs::symlink_metadata(self.root.join(&path)) {
+            let path = level.folder.join(name);
+            let metadata = match entry {
+                Some(entry) => entry.metadata(),
+                None => std::fs::symlink_metadata(self.root.join(&path)),
+            };
+            let metadata = match metadata {
                 Ok(metadata) => metadata,
                 Err(error) => return Some(Err(Failure { path, error })),
             };
@@ -178,21 +191,23 @@ impl Walk<'_> {
     }
 
     fn enter(&mut self, folder: PathBuf) {
-        match self.names(&folder) {
-            Ok(mut names) => {
-                names.sort_unstable_by(|a, b| b.as_bytes().cmp(a.as_bytes()));
-                self.stack.push(names.into_iter().map(|name| Pending::Name(folder.clone(), name)).collect());
-            }
-            Err(error) => self.stack.push(vec![Pending::Failed(Failure { path: folder, error })]),
-        }
+        let (names, failure) = match self.names(&folder) {
+            Ok(names) => (names, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        self.stack.push(Level { folder, failure, names });
     }
 
-    fn names(&self, folder: &Path) -> io::Result<Vec<OsString>> {
+    fn names(&self, folder: &Path) -> io::Result<Vec<Name>> {
         let full = self.root.join(folder);
         if self.options.skip_caches && is_cache(&full) {
-            return Ok(vec![OsStr::new("CACHEDIR.TAG").to_owned()]);
+            return Ok(vec![Name { name: "CACHEDIR.TAG".into(), entry: None }]);
         }
-        std::fs::read_dir(full)?.map(|entry| entry.map(|entry| entry.file_name())).collect()
+        let mut names = std::fs::read_dir(full)?
+            .map(|entry| entry.map(|entry| Name { name: entry.file_name(), entry: Some(entry) }))
+            .collect::<io::Result<Vec<Name>>>()?;
+        names.sort_unstable_by(|a, b| b.name.as_bytes().cmp(a.name.as_bytes()));
+        Ok(names)
     }
 }
 

@@ -19,7 +19,8 @@ use self::line::Line;
 pub struct Heading {
     /// 1 to 6.
     pub level: u8,
-    /// Where its first line starts.
+    /// Where its first line starts, or that of the link definitions in its paragraph: behind them an indented line or
+    /// one that looks like a list can be a heading, and without them it is none.
     pub start: usize,
     /// What it says, without hashes or underline; several lines for a setext heading of several lines.
     pub text: Range<usize>,
@@ -30,7 +31,7 @@ pub struct Heading {
 pub struct Outline {
     /// The top-level headings, in order.
     pub headings: Vec<Heading>,
-    /// From the opening line of a fence or HTML block that is never closed, to the end of the text.
+    /// From the opening line of a top-level fence or HTML block that is never closed, to the end of the text.
     pub unclosed: Option<Range<usize>>,
     /// The text ends in an HTML block that a blank line would end; a heading right behind it would be none.
     pub dangling: bool,
@@ -233,8 +234,8 @@ impl Scanner<'_> {
         fresh: bool,
         matched: usize,
     ) -> Option<Leaf> {
-        let rest = line.rest().trim_ascii_start();
-        match rest[0] {
+        let rest = line.content();
+        match rest.first()? {
             b'#' => {
                 let (level, text) = line.atx()?;
                 if !fresh && matched == 0 {
@@ -269,7 +270,7 @@ impl Scanner<'_> {
         }
         if self.containers.is_empty() {
             let text = line::trimmed(self.text, first + skipped..start);
-            self.found.headings.push(Heading { level, start: first + skipped, text });
+            self.found.headings.push(Heading { level, start: first, text });
         }
         true
     }
@@ -277,6 +278,8 @@ impl Scanner<'_> {
     fn finish(mut self) -> Outline {
         self.found.dangling = matches!(self.leaf, Leaf::Html { end: HtmlEnd::Blank, .. });
         self.found.unclosed = match self.leaf {
+            // What a quote or an item holds ends with it, at the next line that is not its own.
+            _ if !self.containers.is_empty() => None,
             Leaf::Fence { start, .. } => Some(start..self.text.len()),
             Leaf::Html { start, end } if end != HtmlEnd::Blank => Some(start..self.text.len()),
             _ => None,

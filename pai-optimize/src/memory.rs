@@ -80,7 +80,11 @@ impl<'a> Document<'a> {
     /// Cuts `bytes` into sections. `titles`: a date may have a title behind it.
     pub fn parse(bytes: &'a [u8], titles: bool) -> Self {
         let outline = markdown::outline(bytes);
-        let mut headings = outline.headings.iter().filter(|heading| heading.level <= 2).peekable();
+        // Moved to the start of a file, a byte order mark in front of a heading's text would be the file's: what it
+        // stands in stays with the section above.
+        let marked = |start: usize| start > 0 && bytes[start..].starts_with(b"\xef\xbb\xbf");
+        let headings = outline.headings.iter().filter(|heading| heading.level <= 2 && !marked(heading.start));
+        let mut headings = headings.peekable();
         let mut sections: Vec<Section> = Vec::new();
         let first = headings.peek().map_or(bytes.len(), |heading| heading.start);
         if first > 0 {
@@ -157,11 +161,20 @@ pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
     }
     let like = if above.contains(&b'\n') { above } else { next };
     let mut joint = completion(above, like).to_vec();
-    let safe = next.starts_with(b"#") && !dangling;
+    let safe = is_hashed(next) && !dangling;
     if !safe && without_separator(above).len() == above.len() {
         joint.extend(separator(line_ending(like)));
     }
     joint
+}
+
+/// Whether `text` starts with a heading of hashes, which no paragraph above can draw in. `#le` is none: it can be the
+/// first line of an underlined one.
+pub fn is_hashed(text: &[u8]) -> bool {
+    let hashes = text.iter().take_while(|&&byte| byte == b'#').count();
+    let rest = &text[hashes..];
+    let ends = rest.is_empty() || rest == b"\r" || rest.starts_with(b"\r\n");
+    (1..=6).contains(&hashes) && (ends || matches!(rest[0], b' ' | b'\t' | b'\n'))
 }
 
 /// What `text` lacks to end with a whole line ending, in the style of `like`.
@@ -251,6 +264,29 @@ mod tests {
             let text = format!("# Top\n\n{heading}\ntext\n### deeper\n");
             assert_eq!(kinds(&text)[1].0, kind, "{heading}");
             assert_eq!(kinds(&text).len(), 2, "{heading}");
+        }
+    }
+
+    #[test]
+    fn link_definitions_stay_with_the_heading_that_would_be_none_without_them() {
+        let section = "[x]: /y\n    code\n===\ntext\n";
+        let kinds = kinds(&format!("## 2025-09-01\n{section}"));
+        assert_eq!(kinds, [(Kind::Dated(date("2025-09-01")), 14), (Kind::Undated, section.len())]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_begins_no_section_but_the_first() {
+        let text = "## 2025-09-01\n\u{feff}2025-09-03\n---\n";
+        assert_eq!(kinds(text), [(Kind::Dated(date("2025-09-01")), text.len())]);
+    }
+
+    #[test]
+    fn a_heading_of_hashes_has_a_blank_behind_them() {
+        for text in ["# a", "##\n", "##\r\n", "##\r", "#", "######\ta"] {
+            assert!(is_hashed(text.as_bytes()), "{text:?}");
+        }
+        for text in ["#le\n---\n", "#\rle\n---\n", "####### a", " # a", "a", ""] {
+            assert!(!is_hashed(text.as_bytes()), "{text:?}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use pai_common::atomic;
+use pai_common::{atomic, checksum_line};
 
 use crate::paths::folder_of;
 
@@ -65,25 +65,8 @@ fn name_in(line: &[u8]) -> Option<PathBuf> {
         let end = line.windows(4).rposition(|four| four == b") = ")?;
         line.get(start..end)?
     };
-    let name = if is_escaped { unescape(name) } else { name.to_vec() };
+    let name = if is_escaped { checksum_line::unescape(name)? } else { name.to_vec() };
     Some(std::ffi::OsString::from_vec(name).into())
-}
-
-fn unescape(name: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(name.len());
-    let mut bytes = name.iter();
-    while let Some(&byte) = bytes.next() {
-        plain.push(match byte {
-            b'\\' => match bytes.next() {
-                Some(b'n') => b'\n',
-                Some(b'r') => b'\r',
-                Some(&other) => other,
-                None => b'\\',
-            },
-            other => other,
-        });
-    }
-    plain
 }
 
 #[cfg(test)]

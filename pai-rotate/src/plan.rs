@@ -98,7 +98,10 @@ pub fn plan(entries: &[Entry<'_>], policy: &Policy, now: Timestamp) -> Plan {
 fn sort_newest_first(members: &mut [usize], entries: &[Entry<'_>]) {
     // The times beside the indices: looking each up while sorting would miss the cache a million times.
     let mut timed: Vec<(Option<Timestamp>, usize)> = members.iter().map(|&i| (entries[i].time, i)).collect();
-    timed.sort_unstable_by(|(a, i), (b, j)| b.cmp(a).then_with(|| entries[*j].name.cmp(entries[*i].name)));
+    // Of equal names the first one leads, for it is the one that owns their sidecars.
+    timed.sort_unstable_by(|(a, i), (b, j)| {
+        b.cmp(a).then_with(|| entries[*j].name.cmp(entries[*i].name)).then(i.cmp(j))
+    });
     for (member, (_, i)) in members.iter_mut().zip(timed) {
         *member = i;
     }

@@ -150,6 +150,16 @@ fn once(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
+#[test]
+fn a_sidecar_goes_with_its_file_however_often_that_is_named() {
+    let mut names = vec!["a-20250101-000000.tar"; 200];
+    names.extend(["a-20250101-000000.tar.md5", "a-20250916-000000.tar"]);
+    let policy = Policy { older_than: Some(Duration::from_secs(86_400)), ..Policy::default() };
+    let plan = plan(&entries(&names), &policy, now());
+    assert!(!plan.keeps(0) && plan.keeps(1) && !plan.keeps(200) && plan.keeps(201));
+    assert_eq!(plan.listing(), [201, 0, 200]);
+}
+
 proptest! {
     #[test]
     fn what_stays_and_what_goes_is_what_came_in(names in names(), policy in policies()) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pai-checksum against sha256sum and openssl: large, small, one long and one tiny file, printing and checking.
+# pai-checksum against sha256sum, hashdeep and openssl: large, small, one long and one tiny file, printing and checking.
 # Usage: scripts/bench/checksum.sh (scripts/bench.sh builds the tools and calls this)
 set -euo pipefail
 
@@ -12,7 +12,7 @@ usage() {
 Usage: scripts/bench/checksum.sh
 
 Makes 32 files of 16 MiB, 20,000 of 4 KiB, one of 1 GiB and one of 1 KiB under $TMPDIR (1.7 GiB, removed at
-the end), and times pai-checksum against sha256sum and openssl on them, read from the page cache.
+the end), and times pai-checksum against sha256sum, hashdeep and openssl on them, read from the page cache.
 "no SHA-NI" forces the kernels of a CPU without these instructions, for openssl too.
 
 Exit status: 0 done, 2 trouble.
@@ -48,6 +48,9 @@ rows() {
   versus "$large, AVX2" cpu 5x "PAI_SHA256=avx2 $xargs pai-checksum <names" "$xargs sha256sum <names"
   cd "$work/small"
   both "$small" cpu 5x "$xargs pai-checksum" "$xargs sha256sum"
+  versus "$small, a folder" wall 1x "pai-checksum -r ." "hashdeep -c sha256 -r -l ."
+  cd "$work/large"
+  versus "$large, a folder" wall 1x "pai-checksum -r ." "hashdeep -c sha256 -r -l ."
   cd "$work"
   versus "1 GiB, no SHA-NI" wall 1.7x "PAI_SHA256=avx512 pai-checksum long" "sha256sum long"
   versus "1 GiB, no SHA-NI" wall 0.95x "PAI_SHA256=avx512 pai-checksum long" \

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pai-rotate: a million names through the filter, a folder against find, and against rotate-backups.
+# pai-rotate: a million names through the filter, and folders against find, rotate-backups and logrotate.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -49,6 +49,18 @@ for i in range(int(sys.argv[2])):
 PYTHON
 }
 
+# logs JOB: fresh logs for each run, rotated and compressed by both.
+logs() {
+  local log=$work/one.log
+  seq -f "2025-09-16T09:00:%06g INFO request served in 12 ms by worker 7" 260000 >"$log"
+  printf '"%s/logs/*.log" {\n  size 1\n  rotate 9\n  compress\n  create\n}\n' "$work" >"$work/logrotate.conf"
+  prepare="rm -rf '$work/logs' '$work/state'; mkdir -m 700 '$work/logs'
+    for i in \$(seq 20); do cp '$log' '$work/logs/'\$i.log; done; sync"
+  versus "$1" wall 1x "pai-rotate logs -q --size 1 --keep 9 '$work/logs'" \
+    "logrotate --force --state '$work/state' '$work/logrotate.conf'"
+  prepare=
+}
+
 main() {
   case "${1-}" in
     -h | --help)
@@ -56,7 +68,6 @@ main() {
       return 0
       ;;
   esac
-  local work
   work=$(mktemp -d)
   # shellcheck disable=SC2064 # the name is meant as it is now
   trap "rm -rf '$work'" EXIT
@@ -71,6 +82,7 @@ main() {
     "pai-rotate --stdin $gfs <'$work/names'" "LC_ALL=C sort '$work/names'"
   versus '200,000 files by mtime' wall 1x \
     "pai-rotate -n -q --by mtime --older-than 31d '$work/aged'" "find '$work/aged' -mtime +30"
+  logs 'rotate and compress 20 logs of 16 MiB'
   if python3 -m venv "$work/venv" && "$work/venv/bin/pip" install --quiet rotate-backups 'setuptools<81'; then
     versus '20,000 names in a folder, GFS policy' wall 50x "pai-rotate -n -q $gfs '$work/few'" \
       "'$work/venv/bin/rotate-backups' --dry-run --daily=7 --weekly=4 --monthly=12 --yearly=10 '$work/few'"

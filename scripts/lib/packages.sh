@@ -1,25 +1,40 @@
 # shellcheck shell=bash
 # Which program comes from which Debian package, and how to get the missing ones.
 
-# PROGRAM=PACKAGE; a program with a slash is a path.
+# PROGRAM=PACKAGE; one with a slash is a path, of a program or of something else that the package brings.
 # shellcheck disable=SC2034 # read by the scripts that source this file
 test_programs=(
-  /usr/sbin/cron=cron /usr/sbin/logrotate=logrotate
-  bsdtar=libarchive-tools busybox=busybox curl=curl docker=docker.io faketime=faketime jq=jq
-  pg_createcluster=postgresql python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3
-  systemd-analyze=systemd time=time unzip=unzip zip=zip
+  /usr/lib/python3/dist-packages/yaml=python3-yaml /usr/sbin/cron=cron /usr/sbin/logrotate=logrotate
+  7z=p7zip-full bsdtar=libarchive-tools busybox=busybox chromium=chromium curl=curl docker=docker.io
+  faketime=faketime gnuplot=gnuplot-nox jq=jq mandoc=mandoc openssl=openssl pg_createcluster=postgresql
+  python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3 systemd-analyze=systemd
+  time=time unzip=unzip zip=zip
 )
 # shellcheck disable=SC2034
 lint_programs=(shellcheck=shellcheck shfmt=shfmt)
 # shellcheck disable=SC2034
-bench_programs=(pigz=pigz restic=restic borg=borgbackup time=time python3=python3 openssl=openssl)
+bench_programs=(
+  /usr/sbin/logrotate=logrotate borg=borgbackup hashdeep=hashdeep openssl=openssl pigz=pigz python3=python3
+  restic=restic time=time
+)
+
+# install_vector_stores FOLDER: sqlite-vec, and a PostgreSQL with pgvector, from PyPI into a folder of their own; tests
+# that need one that is not there skip.
+install_vector_stores() {
+  local pair
+  for pair in sqlite_vec=sqlite-vec==0.1.9 pgserver=pgserver==0.1.4; do
+    [ ! -d "$1/${pair%%=*}" ] || continue
+    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --target "$1" "${pair#*=}" >&2 ||
+      echo "not installed: ${pair#*=}" >&2
+  done
+}
 
 # install_missing PROGRAM=PACKAGE...: installs what is not on PATH. Without apt-get or root it says what
 # is missing and goes on: tests that need it skip. Daemons among the packages are not started.
 install_missing() {
   local pair missing=() sudo=()
   for pair in "$@"; do
-    command -v "${pair%%=*}" >/dev/null 2>&1 || missing+=("${pair#*=}")
+    command -v "${pair%%=*}" >/dev/null 2>&1 || [ -e "${pair%%=*}" ] || missing+=("${pair#*=}")
   done
   [ "${#missing[@]}" -gt 0 ] || return 0
   if ! command -v apt-get >/dev/null 2>&1; then

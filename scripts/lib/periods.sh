@@ -42,7 +42,7 @@ in_period() {
 list_tasks() {
   local name
   for name in "${task_names[@]}"; do
-    printf '%-26s %-16s %s\n' "$name" "$(cut -d' ' -f1 <<<"${runs_of[$name]:-on request}" | paste -sd, -)" "${about_of[$name]}"
+    printf '%-26s %-16s %s\n' "$name" "$(cut -d' ' -f1 <<<"${runs_of[$name]:-by-name}" | paste -sd, -)" "${about_of[$name]}"
   done
 }
 

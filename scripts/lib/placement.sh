@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # dry_run, scratch and run_as are the caller's
+# shellcheck disable=SC2154 # dry_run, scratch, run_as and the names of this machine are the caller's
 # Puts a file where cron or systemd looks, shows the difference first, and can undo it.
 
 # What every file of ours says in its first line; a file without it is of another origin.
@@ -101,4 +101,37 @@ control() {
   else
     printf 'to do where systemd runs: %s\n' "$*"
   fi
+}
+
+# render TEMPLATE: the template on stdout with the names of this machine.
+render() {
+  local line documented=/home/user/projects/codex-assistant/pai
+  while IFS= read -r line; do
+    # A user's own units run as that user.
+    [ "$user" = no ] || [[ $line != User=* ]] || continue
+    # Names that are put in are not looked at again: the widest first.
+    line=${line//%h\/.local/"$prefix"}
+    line=${line//\/usr\/local/"$prefix"}
+    line=${line//\/opt\/Super-Codex-AI/"$codex_home"}
+    line=${line//\/srv\/vector-store/"$home"}
+    line=${line/#BACKUP_DIR=*/"BACKUP_DIR=$backups"}
+    line=${line/#User=user/"User=$run_as"}
+    line=${line//"$documented"/"$home"}
+    line=${line//%h\/projects\/codex-assistant\/pai/"$home"}
+    if [[ $line =~ ^((\#\ )?([^[:blank:]]+\ ){5})(user|codex)\ (run-job.sh\ .*)$ ]]; then
+      line="${BASH_REMATCH[1]}$run_as ${BASH_REMATCH[5]}"
+    fi
+    printf '%s\n' "$line"
+  done <"$1"
+}
+
+# need_tools FILE: whatever the jobs of FILE call is installed; otherwise tonight's run is tomorrow's surprise.
+need_tools() {
+  local tool
+  for tool in run-job.sh notify.sh backup-database.sh replay-capsule.sh checksum-replays.sh \
+    maintenance.sh tasks/metrics.sh pai-backup pai-optimize pai-checksum pai-rotate; do
+    grep -q -- "$tool" "$1" || continue
+    [ -x "$prefix/bin/$tool" ] || [ -x "$prefix/libexec/pai-tools/$tool" ] ||
+      die "$tool is not installed under $prefix: run install.sh first, or give --prefix"
+  done
 }

@@ -2,6 +2,28 @@
 # shellcheck disable=SC2034,SC2154 # shared with maintenance.sh
 # One task: its own process, a time limit, all its output in the run's log, one JSON line.
 
+# open_log: the run's log, $log. On a full disk it is in memory: a task whose output cannot be written would end.
+open_log() {
+  local free
+  log_name=maintenance-$(date +%Y%m%d_%H%M%S).log
+  log=$LOG_DIR/$log_name
+  free=$(df --block-size=1 --output=avail -- "$LOG_DIR" | tail -n 1 | tr -d ' ')
+  [ "$free" -lt 1048576 ] || return 0
+  warn "$LOG_DIR has $free bytes free: this run's log and temporary files are in memory"
+  memory=$(mktemp -d /dev/shm/maintenance.XXXXXX)
+  trap 'rm -rf "$memory"' EXIT
+  export TMPDIR=$memory
+  log=$memory/$log_name
+}
+
+# close_log: a log in memory goes where it belongs, if there is room by now.
+close_log() {
+  [ "$log" != "$LOG_DIR/$log_name" ] || return 0
+  cp -- "$log" "$LOG_DIR/$log_name" 2>/dev/null && return 0
+  rm -f -- "$LOG_DIR/$log_name"
+  warn "no room for the run's log; what it ended with: $(tail -n 1 "$log")"
+}
+
 # run_task NAME: runs it unless plan left it out, and records what became of it.
 run_task() {
   local name=$1 status=0 start=$EPOCHREALTIME offset
@@ -57,7 +79,8 @@ record() {
   [ "$dry_run" = no ] || mode=dry-run
   json_text "$5"
   printf '{"type":"task","time":"%s","run":"%s","task":"%s","period":"%s","mode":"%s","status":"%s","exit":%d,"seconds":%s,"reason":%s}\n' \
-    "$(date -Iseconds)" "${log##*/}" "$1" "${period_of[$1]}" "$mode" "${2,,}" "$3" "$4" "$json" >>"$LOG_DIR/maintenance.jsonl"
+    "$(date -Iseconds)" "${log##*/}" "$1" "${period_of[$1]}" "$mode" "${2,,}" "$3" "$4" "$json" 2>/dev/null \
+    >>"$LOG_DIR/maintenance.jsonl" || warn "could not write $LOG_DIR/maintenance.jsonl"
   echo "$(date -Iseconds) == $1 $2 ${4} s${5:+ $5}" >>"$log"
   done_names+=("$1") done_states+=("$2") done_seconds+=("$4") done_reasons+=("$5")
 }

@@ -20,6 +20,17 @@ setting() {
   [ -n "${!1+set}" ] || printf -v "$1" '%s' "${settings[$1]-$2}"
 }
 
+# setting_list NAME DEFAULT: a setting that is a list, with ; or line ends between two, in the array list.
+setting_list() {
+  local item items
+  setting "$1" "$2"
+  list=()
+  mapfile -t items <<<"${!1//;/$'\n'}"
+  for item in "${items[@]}"; do
+    [ -z "$item" ] || list+=("$item")
+  done
+}
+
 # stack_home_of FOLDER: the stack whose deployment/scripts is FOLDER; otherwise the working folder, in $STACK_HOME.
 stack_home_of() {
   case "$1" in

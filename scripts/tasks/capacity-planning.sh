@@ -22,10 +22,16 @@ TEXT
 }
 
 forecast() {
-  local points slope z free days
-  read -r points slope z < <(column_by_day "$1" 4 365 | theil_sen)
+  local free
+  judge_series 10 < <(series "$1" disk_used 365)
+  if [ "$verdict" = 'too few' ]; then
+    echo "disk: too few figures since it was cleaned up: $points of at least 10"
+    return 0
+  fi
   free=$(df --block-size=1 --output=avail -- "$STACK_HOME" | tail -n 1)
-  days=$(awk -v free="$free" -v slope="$slope" -v z="$z" 'BEGIN { if (slope > 0 && z > 2.58) printf "%d", free / slope }')
+  # What is used says nothing of what root keeps for itself: the free bytes are df's.
+  level=0
+  days_until "$free"
   if [ -z "$days" ]; then
     echo "disk: no growth to speak of ($points points, $free bytes free)"
     return 0

@@ -4,6 +4,8 @@
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"
+# shellcheck source=scripts/lib/protected.sh
+. "$scripts_folder/lib/protected.sh"
 
 usage() {
   cat <<TEXT
@@ -13,6 +15,7 @@ Rotated logs older than LOG_DAYS (30) and backups older than BACKUP_DAYS (90) go
 backups stay whatever their age, and so does the last verified one. --deep --yes also runs "docker system
 prune --all" for what is older than DOCKER_CLEANUP_AGE (720h); never volumes. Backups are only removed, and docker is
 only pruned, if a backup was verified within UPDATE_BACKUP_AGE (36h) or --without-backup says it is not needed.
+Protected paths (PROTECTED_PATHS) are left alone.
 
       --deep            unused images, stopped containers, networks and build cache too (with --yes)
       --without-backup  no verified backup is needed
@@ -24,7 +27,8 @@ TEXT
 old_logs() {
   local file old=()
   while IFS= read -r -d '' file; do old+=("$file"); done < <(find "$LOG_DIR" -maxdepth 1 -type f -name '*.log-*.gz' -print0)
-  [ "${#old[@]}" -eq 0 ] || look pai-rotate "${dry[@]}" --days "$LOG_DAYS" "${old[@]}"
+  leave_protected "${old[@]}"
+  [ "${#allowed[@]}" -eq 0 ] || look pai-rotate "${dry[@]}" --days "$LOG_DAYS" "${allowed[@]}"
 }
 
 # The real names are NAME-backup-STAMP; the documented glob backup-* matches none of them.
@@ -34,8 +38,9 @@ old_backups() {
   while IFS= read -r -d '' folder; do
     [ "$folder" = "$last" ] || old+=("$folder")
   done < <(find "$BACKUP_DIR" -maxdepth 1 -type d -name '*-backup-[0-9]*_[0-9]*' -print0 2>/dev/null)
-  if [ "${#old[@]}" -gt 0 ]; then
-    look pai-rotate "${dry[@]}" --dirs --days "$BACKUP_DAYS" --min-keep "$BACKUP_KEEP" "${old[@]}"
+  leave_protected "${old[@]}"
+  if [ "${#allowed[@]}" -gt 0 ]; then
+    look pai-rotate "${dry[@]}" --dirs --days "$BACKUP_DAYS" --min-keep "$BACKUP_KEEP" "${allowed[@]}"
   fi
 }
 

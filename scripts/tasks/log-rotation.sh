@@ -4,17 +4,60 @@
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"
+# shellcheck source=scripts/lib/protected.sh
+. "$scripts_folder/lib/protected.sh"
 
 usage() {
   cat <<TEXT
 Usage: tasks/log-rotation.sh [OPTION...]
 
-Logs of at least LOG_ROTATE_SIZE (10M) or older than LOG_ROTATE_AGE (7d) become NAME.log-STAMP.gz; LOG_KEEP (5)
-of each stay, none longer than LOG_DAYS (30). Writers may keep a log open (copied, then emptied). The files
-of single maintenance runs are dropped after LOG_DAYS.
+In each of LOG_FOLDERS (LOG_DIR; ; between two) the files like LOG_PATTERNS (*.log;*.jsonl) of at least LOG_ROTATE_SIZE (10M)
+or older than LOG_ROTATE_AGE (7d) become NAME.log-STAMP.gz, in its sub-folder LOG_ARCHIVE if that is set; LOG_KEEP (5) of
+each stay, none longer than LOG_DAYS (30). LOG_WRITERS says what the writers do: keep (the default) a log open, so that it
+is copied and then emptied; reopen it for each line, or when LOG_POSTROTATE (a command) tells them, so that no line
+is ever lost. The files of single maintenance runs are dropped after LOG_DAYS. Protected paths (PROTECTED_PATHS) are left alone.
 
 $task_help
 TEXT
+}
+
+# find_folder NAME: the folder of the list as it is here, in $folder. D:/DATA is /mnt/d/DATA where Windows' drives are mounted.
+find_folder() {
+  folder=$1
+  [[ $folder == /* ]] || folder=$STACK_HOME/$1
+  if [[ $1 =~ ^([A-Za-z]):(/.*)$ && ! -d $folder ]]; then folder=/mnt/${BASH_REMATCH[1],,}${BASH_REMATCH[2]}; fi
+}
+
+# find_logs FOLDER: its logs in the array logs, the files of single runs in the array runs.
+find_logs() {
+  local pattern file
+  logs=() runs=()
+  for pattern in "${patterns[@]}"; do
+    while IFS= read -r -d '' file; do
+      leave_protected "$file"
+      [ "${#allowed[@]}" -gt 0 ] || continue
+      case "${file##*/}" in
+        maintenance-[0-9]*_[0-9]*.log) runs+=("$file") ;;
+        *) logs+=("$file") ;;
+      esac
+    done < <(find -H "$1" -mindepth 1 -maxdepth 1 -name "$pattern" ! -name '.*' -type f -print0 | sort -z)
+  done
+}
+
+# rotate FOLDER: its logs.
+rotate() {
+  local logs runs
+  du -sh -- "$1"
+  find_logs "$1"
+  if [ "${#logs[@]}" -gt 0 ]; then
+    if [ -n "$LOG_ARCHIVE" ] && [ "$dry_run" = no ]; then mkdir -p -- "$1/$LOG_ARCHIVE"; fi
+    look pai-rotate logs "${dry[@]}" --size "$LOG_ROTATE_SIZE" --age "$LOG_ROTATE_AGE" --keep "$LOG_KEEP" --days "$LOG_DAYS" \
+      ${LOG_ARCHIVE:+--archive-dir "$1/$LOG_ARCHIVE"} "${writers[@]}" "${logs[@]}"
+  fi
+  if [ "${#runs[@]}" -gt 0 ]; then
+    look pai-rotate "${dry[@]}" --days "$LOG_DAYS" "${runs[@]}"
+  fi
+  du -sh -- "$1"
 }
 
 main() {
@@ -25,24 +68,27 @@ main() {
   setting LOG_ROTATE_AGE 7d
   setting LOG_KEEP 5
   setting LOG_DAYS 30
-  local file logs=() runs=() dry=()
+  setting LOG_ARCHIVE ''
+  setting LOG_WRITERS keep
+  setting LOG_POSTROTATE ''
+  local name folder list patterns dry=() writers=()
   [ "$dry_run" = no ] || dry=(--dry-run)
-  du -sh "$LOG_DIR"
-  for file in "$LOG_DIR"/*.log "$LOG_DIR"/*.jsonl; do
-    [ -f "$file" ] || continue
-    case "${file##*/}" in
-      maintenance-[0-9]*_[0-9]*.log) runs+=("$file") ;;
-      *) logs+=("$file") ;;
-    esac
+  case "$LOG_WRITERS" in
+    keep) writers=(--copytruncate) ;;
+    reopen) [ -z "$LOG_POSTROTATE" ] || writers=(--postrotate "$LOG_POSTROTATE") ;;
+    *) die "LOG_WRITERS is keep or reopen, not $LOG_WRITERS" ;;
+  esac
+  setting_list LOG_PATTERNS '*.log;*.jsonl'
+  patterns=("${list[@]}")
+  setting_list LOG_FOLDERS "$LOG_DIR"
+  for name in "${list[@]}"; do
+    find_folder "$name"
+    if [ -d "$folder" ]; then
+      rotate "$folder"
+    else
+      complain "no such folder of logs: $folder"
+    fi
   done
-  if [ "${#logs[@]}" -gt 0 ]; then
-    look pai-rotate logs "${dry[@]}" --size "$LOG_ROTATE_SIZE" --age "$LOG_ROTATE_AGE" --keep "$LOG_KEEP" \
-      --days "$LOG_DAYS" --copytruncate "${logs[@]}"
-  fi
-  if [ "${#runs[@]}" -gt 0 ]; then
-    look pai-rotate "${dry[@]}" --days "$LOG_DAYS" "${runs[@]}"
-  fi
-  du -sh "$LOG_DIR"
   task_end
 }
 

@@ -13,7 +13,8 @@ usage() {
 Usage: tasks/performance-analysis.sh [OPTION...]
 
 A verdict for each figure of LOG_DIR/performance.csv over its last 90 lines: Theil-Sen slope per day, and whether
-Mann and Kendall's test calls it a trend (1 % level). With fewer than 10 lines it says so and decides nothing.
+Mann and Kendall's test, widened for figures that resemble their neighbours, calls it a trend (1 % level). What was
+before a restart does not count. With fewer than 10 lines it says so and decides nothing.
 
 $task_help
 
@@ -21,13 +22,17 @@ Exit 1 if memory or swap use grows.
 TEXT
 }
 
-# verdict NAME COLUMN UNIT ALARM
-verdict() {
-  local points slope z word
-  read -r points slope z < <(column_by_day "$file" "$2" 90 | theil_sen)
-  word=$(awk -v z="$z" 'BEGIN { print (z > 2.58 ? "grows" : z < -2.58 ? "shrinks" : "no trend") }')
-  printf '%-8s %-9s %12.4g %s a day  (%d points, z %s)\n' "$1" "$word" "$slope" "$3" "$points" "$z"
-  if [ "$word" = grows ] && [ "$4" = alarm ]; then complain "$1 use grows"; fi
+# figure NAME COLUMN UNIT ALARM
+figure() {
+  judge_series 10 < <(series "$file" "$2" 90)
+  case "$verdict" in
+    none | 'too few')
+      printf '%-8s %s: %d of at least 10 points\n' "$1" "$verdict" "$points"
+      return 0
+      ;;
+  esac
+  printf '%-8s %-9s %12.4g %s a day  (%d points, z %s)\n' "$1" "$verdict" "$slope" "$3" "$points" "$z"
+  if [ "$verdict" = grows ] && [ "$4" = alarm ]; then complain "$1 use grows"; fi
 }
 
 main() {
@@ -38,10 +43,10 @@ main() {
   local lines
   lines=$(tail -n +2 "$file" | wc -l)
   [ "$lines" -ge 10 ] || not_here "too few figures: $lines of at least 10"
-  verdict load 1 '' quiet
-  verdict memory 2 percent alarm
-  verdict swap 3 percent alarm
-  verdict disk 4 bytes quiet
+  figure load load '' quiet
+  figure memory memory_percent percent alarm
+  figure swap swap_percent percent alarm
+  figure disk disk_used bytes quiet
   task_end
 }
 

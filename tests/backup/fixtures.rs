@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Permissions};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pai_common::sha256;
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps};
 
 /// What the runbook says a workspace holds, in the order an archive has it.
 pub(crate) const DOCUMENTED: [&str; 11] = [
@@ -147,6 +147,19 @@ pub(crate) fn set_time(path: &Path, secs: i64, nanos: i64) {
 /// Sets an extended attribute; false where the file system has none.
 pub(crate) fn set_xattr(path: &Path, name: &str, value: &[u8]) -> bool {
     rustix::fs::lsetxattr(path, name, value, rustix::fs::XattrFlags::empty()).is_ok()
+}
+
+pub(crate) fn fifo(path: &Path) {
+    rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
+/// A file of `size` bytes that is a hole but for some islands.
+pub(crate) fn sparse(path: &Path, size: u64, islands: &[u64]) {
+    let file = File::create(path).unwrap();
+    for island in islands {
+        file.write_all_at(format!("island at {island}").as_bytes(), *island).unwrap();
+    }
+    file.set_len(size).unwrap();
 }
 
 /// Bytes that do not compress, the same for the same seed.

@@ -392,3 +392,51 @@ fn the_dry_run_names_what_would_be_refused() {
         assert_eq!(names_in(&stage.target()), [""; 0]);
     }
 }
+
+#[test]
+fn what_is_called_like_a_temporary_file_comes_back_too() {
+    let stage = Stage::new(nothing);
+    let items = [Item::file(".link.restoring", b"mine"), Item::link("link", Kind::Symlink, "elsewhere")];
+    stage.restore(Form::Ours, &items, &[]).expect(0);
+    assert_eq!(names_in(&stage.target()), [".link.restoring", "link"]);
+    stage.restore(Form::Ours, &items, &["--force"]).expect(0);
+    assert_eq!(fs::read(stage.target().join(".link.restoring")).unwrap(), b"mine");
+}
+
+#[test]
+fn a_file_that_is_called_like_the_target_is_refused() {
+    for form in [Form::Plain, Form::PlainFromPipe, Form::Ours, Form::OursFromPipe] {
+        let stage = Stage::new(nothing);
+        let refused = stage.restore(form, &[Item::file(".", b"x"), Item::file("good", b"y")], &[]).expect(1);
+        assert!(refused.stderr.contains("refused .: the target's own name"), "{}", refused.stderr);
+        assert_eq!(names_in(&stage.target()), ["good"]);
+    }
+}
+
+#[test]
+fn hard_links_in_a_circle_end() {
+    let folder = pai_tests::scratch();
+    let archive = folder.path().join("archive.tar.gz");
+    let items = [Item::link("a", Kind::HardLink, "b"), Item::link("b", Kind::HardLink, "a")];
+    write_plain(&archive, &items);
+    let cat = || run(command(tool("pai-backup")).arg("cat").arg(&archive).arg("a")).expect(2).stderr;
+    assert!(cat().contains("its hard links lead to no file"));
+    write_ours(&archive, &items, |_, _| ());
+    assert!(cat().contains("its hard links lead to no file"));
+}
+
+#[test]
+fn a_hole_of_exabytes_is_neither_hashed_nor_compared() {
+    let stage = Stage::new(|target| fs::write(target.join("hole"), "here").unwrap());
+    let mut hole = Item::file("hole", b"");
+    hole.header = Some(
+        [
+            pax_header(b"22 GNU.sparse.map=0,0\n39 GNU.sparse.size=4611686018427387904\n"),
+            raw_header("hole", b'0', 0),
+        ]
+        .concat(),
+    );
+    let kept = stage.restore(Form::Plain, &[hole], &[]).expect(2);
+    assert!(kept.stderr.contains("1 files in"), "{}", kept.stderr);
+    assert_eq!(fs::read(stage.target().join("hole")).unwrap(), b"here");
+}

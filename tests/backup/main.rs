@@ -5,6 +5,7 @@ mod capture;
 mod craft;
 mod exchange;
 mod fixtures;
+mod foreign;
 mod hostile;
 mod readers;
 mod roundtrip;

@@ -1,4 +1,4 @@
-//! Other programs read our archives, and we read theirs.
+//! Other programs read our archives, and we bring back all that was in them.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -7,23 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use pai_tests::{command, has, run, sh, skip};
+use pai_tests::{command, has, run, skip};
 use rustix::fs::{CWD, FileType, Mode};
 
-use crate::fixtures::{Workspace, archived_tree, assert_same_tree, chmod, set_time, set_xattr, tree};
-
-fn fifo(path: &Path) {
-    rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
-}
-
-/// A file of `size` bytes that is a hole but for some islands.
-fn sparse(path: &Path, size: u64, islands: &[u64]) {
-    let file = File::create(path).unwrap();
-    for island in islands {
-        file.write_all_at(format!("island at {island}").as_bytes(), *island).unwrap();
-    }
-    file.set_len(size).unwrap();
-}
+use crate::fixtures::{
+    Workspace, archived_tree, assert_same_tree, chmod, fifo, set_time, set_xattr, sparse, tree,
+};
 
 /// Whatever a file system can hold and a tar can lose.
 fn odd(home: &Path) {
@@ -235,136 +224,6 @@ fn twenty_thousand_small_files_come_back() {
     let source = archived_tree(workspace.home());
     assert_eq!(source.len(), 20_040);
     assert_same_tree(&tree(&back), &source);
-}
-
-/// A tree that every tar format can hold.
-fn plain(root: &Path) {
-    let at = |name: &str| root.join(name);
-    fs::create_dir_all(at("folder/deep")).unwrap();
-    fs::create_dir(at("folder/empty")).unwrap();
-    fs::write(at("folder/deep/text.txt"), "some text\n").unwrap();
-    fs::write(at("empty.txt"), "").unwrap();
-    fs::write(at("script.sh"), "#!/bin/sh\n").unwrap();
-    chmod(&at("script.sh"), 0o750);
-    fs::write(at("block"), vec![b'x'; 512]).unwrap();
-    fs::write(at("large"), crate::fixtures::noise(300_000, 5)).unwrap();
-    fs::hard_link(at("block"), at("same-block")).unwrap();
-    symlink("folder/deep", at("to-deep")).unwrap();
-    sparse(&at("sparse"), 5 << 20, &(0..10).map(|n| n << 19).collect::<Vec<_>>());
-    settle(root);
-}
-
-/// Gives everything a time in whole seconds, for old formats know no others.
-fn settle(root: &Path) {
-    for (number, path) in tree(root).into_keys().rev().enumerate() {
-        set_time(&root.join(path), 1_600_000_000 + number as i64, 0);
-    }
-}
-
-/// Names too long for the oldest formats, and what else newer ones hold.
-fn demanding(root: &Path) {
-    plain(root);
-    let long = format!("{}/{}", "d".repeat(150), "f".repeat(150));
-    fs::create_dir(root.join("d".repeat(150))).unwrap();
-    fs::write(root.join(&long), "long").unwrap();
-    symlink(&long, root.join("long-link")).unwrap();
-    fifo(&root.join("fifo"));
-    fs::write(root.join("ümlaut"), "text").unwrap();
-    settle(root);
-}
-
-/// And times with fractions, which are pax's alone.
-fn fractional(root: &Path) {
-    demanding(root);
-    set_time(&root.join("block"), 1_650_000_000, 123_456_789);
-}
-
-/// Who makes the archive, and by what line in the folder beside `src`.
-type Maker = (&'static str, fn(&Path), &'static str);
-
-const MAKERS: [Maker; 19] = [
-    ("tar", plain, "tar --format=v7 -czf a.tgz -C src $(ls src)"),
-    ("tar", plain, "tar --format=ustar -czf a.tgz -C src ."),
-    ("tar", plain, "tar --format=oldgnu -czf a.tgz -C src ."),
-    ("tar", demanding, "tar --format=gnu -czf a.tgz -C src ."),
-    ("tar", demanding, "tar --format=gnu -S -czf a.tgz -C src $(ls src)"),
-    ("tar", fractional, "tar --format=posix -czf a.tgz -C src ."),
-    ("tar", fractional, "tar --format=posix -S --sparse-version=0.0 -czf a.tgz -C src ."),
-    ("tar", fractional, "tar --format=posix -S --sparse-version=0.1 -czf a.tgz -C src ."),
-    ("tar", fractional, "tar --format=posix -S --sparse-version=1.0 -czf a.tgz -C src ."),
-    (
-        "tar",
-        fractional,
-        "tar --format=posix --pax-option=globexthdr.name=g,comment=hello -czf a.tgz -C src .",
-    ),
-    ("tar", demanding, "tar --format=gnu -cf a.tgz -C src ."),
-    ("tar", demanding, "tar --format=gnu -b1 -cf - -C src . | split -b 100k --filter='gzip -c' - > a.tgz"),
-    ("bsdtar", plain, "bsdtar --format=ustar -czf a.tgz -C src ."),
-    ("bsdtar", fractional, "bsdtar --format=pax -czf a.tgz -C src ."),
-    ("bsdtar", demanding, "bsdtar --format=gnutar -czf a.tgz -C src ."),
-    ("busybox", plain, "busybox tar -czf a.tgz -C src ."),
-    (
-        "python3",
-        plain,
-        "python3 -c \"import tarfile as t; a=t.open('a.tgz','w:gz',format=t.USTAR_FORMAT);a.add('src','.');a.close()\"",
-    ),
-    (
-        "python3",
-        demanding,
-        "python3 -c \"import tarfile as t; a=t.open('a.tgz','w:gz',format=t.GNU_FORMAT);a.add('src','.');a.close()\"",
-    ),
-    (
-        "python3",
-        demanding,
-        "python3 -c \"import tarfile as t; a=t.open('a.tgz','w:gz',format=t.PAX_FORMAT);a.add('src','.');a.close()\"",
-    ),
-];
-
-#[test]
-fn archives_of_other_makers_are_listed_verified_restored_and_searched() {
-    for (program, source, line) in MAKERS {
-        if !has(program) {
-            skip(&format!("no {program}"));
-            continue;
-        }
-        let folder = pai_tests::scratch();
-        let at = |name: &str| folder.path().join(name);
-        fs::create_dir(at("src")).unwrap();
-        source(&at("src"));
-        sh(line, folder.path()).expect(0);
-        sh("tar --quoting-style=literal -tf a.tgz > list", folder.path()).expect(0);
-
-        let listed = sh("pai-backup list ./a.tgz", folder.path()).expect(0);
-        let names = |text: &str| {
-            let names = text.lines().map(|line| line.trim_start_matches("./").to_owned());
-            names.filter(|name| !name.is_empty() && name != ".").collect::<Vec<_>>()
-        };
-        let theirs = fs::read_to_string(at("list")).unwrap();
-        assert_eq!(names(&listed.stdout), names(&theirs), "{line}");
-
-        sh("pai-backup verify ./a.tgz", folder.path()).expect(0);
-
-        let restored = sh("pai-backup restore ./a.tgz --target ours", folder.path()).expect(0);
-        assert_eq!(restored.stderr, "", "{line}");
-        let ours = tree(&at("ours"));
-        assert_same_tree(&ours, &tree(&at("src")));
-        assert!(ours.len() >= 11, "{line}");
-        sh("pai-backup list --sha256 ./a.tgz | (cd ours && sha256sum -c --strict --quiet)", folder.path())
-            .expect(0);
-
-        for name in ["folder/deep/text.txt", "large", "sparse", "empty.txt", "same-block"] {
-            let shown = sh(&format!("pai-backup cat ./a.tgz {name}"), folder.path()).expect(0);
-            assert!(shown.bytes == fs::read(at("src").join(name)).unwrap(), "{line}: {name}");
-        }
-        let one = sh("pai-backup restore ./a.tgz --target one folder/deep/text.txt", folder.path()).expect(0);
-        assert_eq!(one.stderr, "", "{line}");
-        assert_eq!(fs::read_to_string(at("one/folder/deep/text.txt")).unwrap(), "some text\n", "{line}");
-        assert_eq!(crate::fixtures::names_in(&at("one")), ["folder"], "{line}: nothing else");
-        // Compared with what the maker archived, nothing differs.
-        let diff = sh("pai-backup --home src diff ./a.tgz", folder.path());
-        let content_differs = diff.stdout.lines().any(|line| !line.starts_with("U "));
-        assert!(!content_differs, "{line}:\n{}{}", diff.stdout, diff.stderr);
-    }
 }
 
 #[test]

@@ -389,14 +389,23 @@ fn what_a_restore_replaces_is_kept() {
     assert!(refused.stderr.contains("memory.md") && refused.stderr.contains("--force"), "{}", refused.stderr);
     assert_same_tree(&archived_tree(workspace.home()), &now);
     run(workspace.pai(["restore", "--force"]).arg(&made)).expect(0);
-    // A folder that was there keeps its own time.
-    let files = |mut tree: BTreeMap<PathBuf, Node>| {
-        tree.retain(|_, node| node.kind != 'd');
-        tree
-    };
-    assert_same_tree(&files(archived_tree(workspace.home())), &files(then));
+    assert_same_tree(&archived_tree(workspace.home()), &then);
     let safety = workspace.archives().into_iter().find(|name| name.starts_with("pre-restore-")).unwrap();
     let safety = workspace.home().join("archive").join(safety);
     let shown = run(workspace.pai(["cat"]).arg(&safety).arg("memory.md")).expect(0);
     assert_eq!(shown.stdout, "written since");
+}
+
+#[test]
+fn a_folder_that_is_there_gets_the_archived_mode_and_time() {
+    let workspace = Workspace::demo();
+    let made = workspace.back_up(["-q"]);
+    let then = archived_tree(workspace.home());
+    let tools = workspace.home().join("tools");
+    chmod(&tools, 0o700);
+    fs::remove_file(tools.join("run.sh")).unwrap();
+    let planned = run(workspace.pai(["restore", "-n"]).arg(&made).arg("tools")).expect(0);
+    assert!(planned.stdout.lines().any(|line| line == "write   tools"), "{}", planned.stdout);
+    run(workspace.pai(["restore"]).arg(&made).arg("tools")).expect(0);
+    assert_same_tree(&archived_tree(workspace.home()), &then);
 }

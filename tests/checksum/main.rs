@@ -7,7 +7,6 @@ mod generate;
 mod limits;
 mod manifest;
 mod pipelines;
-mod readme;
 mod rows;
 
 use std::path::Path;

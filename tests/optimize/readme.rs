@@ -1,6 +1,6 @@
-//! The examples of pai-optimize/README.md do what they show.
+//! What pai-optimize/README.md shows of a memory file before and after a run.
 
-use pai_tests::{command, repository, run, sh, tool};
+use pai_tests::{repository, run};
 
 use crate::Workspace;
 
@@ -24,35 +24,4 @@ fn the_before_becomes_the_after() {
     run(workspace.command(&["--once"]).env("PAI_NOW", now)).expect(0);
     assert_eq!(workspace.memory(), block(&text, "After:"));
     assert_eq!(workspace.log(), block(&text, "The log:"));
-}
-
-#[test]
-fn the_three_examples_run() {
-    let text = readme();
-    let workspace = Workspace::new(block(&text, "Before:"));
-    let home = workspace.folder.path().display();
-    for line in block(&text, "Three examples:").lines() {
-        let command = line.split("  #").next().unwrap();
-        let outcome = sh(
-            &format!("export PAI_HOME='{home}' PAI_NOW=2025-09-16T09:00:17+03:00\n{command}"),
-            workspace.folder.path(),
-        );
-        assert_eq!(outcome.status, Some(0), "{line}\n{}", outcome.stderr);
-    }
-}
-
-#[test]
-fn the_help_is_the_tool_s() {
-    let mut help = String::new();
-    for args in [vec!["--help"], vec!["recall", "--help"]] {
-        help += &run(command(tool("pai-optimize")).args(args)).expect(0).stdout;
-    }
-    let text = readme();
-    let shown = block(&text, "The commands:");
-    let words = shown.split_whitespace().map(|word| word.trim_end_matches([',', ';']));
-    let synopsis: Vec<&str> = words.filter(|word| word.starts_with("--")).collect();
-    assert!(synopsis.len() > 8);
-    for option in synopsis {
-        assert!(help.contains(option), "{option} is in --help");
-    }
 }

@@ -1,4 +1,8 @@
 //! End-to-end tests of pipelines.
 
+#![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
+
 mod archive_format;
+mod helps;
+mod manuals;
 mod readmes;

@@ -22,6 +22,11 @@ impl Postgres {
             skip("no PostgreSQL server under /usr/lib/postgresql (package postgresql)");
             return None;
         };
+        Some(Self::start_from(&programs))
+    }
+
+    /// Starts a server of another build: the folder has `initdb` and `postgres`, within reach of user postgres.
+    pub fn start_from(programs: &Path) -> Self {
         let folder = scratch();
         // Clients of any user reach the socket; the data folder below is the server's own.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("the folder is opened");
@@ -40,7 +45,7 @@ impl Postgres {
         let server = server.stdout(Stdio::null()).stderr(log).spawn().expect("the server starts");
         let postgres = Self { folder, server };
         postgres.wait_until_ready();
-        Some(postgres)
+        postgres
     }
 
     /// The folder of the socket: what `PGHOST` and `psql -h` take.
@@ -120,6 +125,11 @@ pub fn programs() -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
     folders.sort();
     folders.into_iter().rev().find(|folder| folder.join("initdb").is_file())
+}
+
+/// Whether the server's user can run the programs of that folder.
+pub fn can_run(programs: &Path) -> bool {
+    run(as_server_user(is_root(), &programs.join("postgres")).arg("--version")).status == Some(0)
 }
 
 /// Whether this process may do what only root may.

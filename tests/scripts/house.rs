@@ -24,7 +24,8 @@ fn files() -> Vec<PathBuf> {
     let scripts = repository().join("scripts");
     let mut files: Vec<PathBuf> = commands().iter().map(|name| scripts.join(name)).collect();
     for folder in ["lib", "checks"] {
-        files.extend(fs::read_dir(scripts.join(folder)).unwrap().flatten().map(|file| file.path()));
+        let found = fs::read_dir(scripts.join(folder)).unwrap().flatten().map(|file| file.path());
+        files.extend(found.filter(|file| file.extension().is_some_and(|end| end == "sh")));
     }
     files
 }

@@ -79,8 +79,14 @@ fn row_1_1_the_daily_tasks_are_the_documented_ones_in_their_order() {
     assert_eq!(dry_run_order("--daily"), DAILY);
 }
 
-const DAILY: [&str; 5] =
-    ["health-check", "log-rotation", "docker-cleanup", "database-maintenance", "performance-check"];
+const DAILY: [&str; 6] = [
+    "health-check",
+    "log-rotation",
+    "docker-cleanup",
+    "database-maintenance",
+    "defragment",
+    "performance-check",
+];
 const WEEKLY: [&str; 5] = [
     "backup-verification",
     "configuration-audit",

@@ -173,6 +173,33 @@ fn a_night_with_a_full_disk_leaves_yesterdays_dump_and_is_told() {
     assert!(told.contains("codex-database failed on") && told.contains("free in /backups"), "{told}\n{log}");
 }
 
+#[test]
+fn row_4_11_the_coachs_night_leaves_a_compressed_copy_of_the_database_that_is_whole() {
+    let Some(host) = Host::new() else { return };
+    let prepare = "useradd --create-home memo && mkdir -p /home/memo/coach/data /home/memo/coach/logs /home/memo/coach/deployment && cd /home/memo/coach && \
+         sqlite3 data/memoai.db 'PRAGMA journal_mode=wal; CREATE TABLE notes (a); INSERT INTO notes VALUES (1), (2)' && \
+         echo SQLITE_BACKUP_GZIP=yes >deployment/maintenance.conf && echo 'memory memory' >deployment/health.conf && chown -R memo: /home/memo && \
+         sed -e 's|/srv/memo-ai-coach|/home/memo/coach|; s|/usr/local/|/opt/pai/|g' /opt/pai/libexec/pai-tools/cron/memo-ai-coach \
+           >/etc/cron.d/memo-ai-coach && /opt/pai/libexec/pai-tools/lint-cron.sh /etc/cron.d/memo-ai-coach";
+    if !pai_tests::has("sqlite3") {
+        return pai_tests::skip("no sqlite3 (package sqlite3)");
+    }
+    host.machine.sh(prepare).expect(0);
+
+    let log = host.machine.cron("2026-11-22 01:58:00", 6, "UTC").text();
+
+    let own = host.text("/home/memo/coach/deployment/logs/cron.log");
+    assert!(own.contains("memo-maintenance: done in"), "{own}\n{log}");
+    let copies = names(&host.machine.path("/home/memo/coach/deployment/backups/sqlite"));
+    assert!(copies.len() == 1 && copies[0].ends_with(".db.gz"), "{copies:?}\n{own}");
+    let read = format!(
+        "gzip -dc /home/memo/coach/deployment/backups/sqlite/{} >/opt/copy.db && sqlite3 /opt/copy.db 'PRAGMA integrity_check; SELECT count(*) FROM notes'",
+        copies[0]
+    );
+    assert_eq!(host.machine.sh(&read).expect(0).stdout, "ok\n2\n");
+    assert_eq!(host.told(), "", "a good night is silent");
+}
+
 /// A workspace with a memory file, owned by `keeper`.
 fn workspace(host: &Host) {
     let memory = "# PAI Memory\n\n## 2024-01-02\n- long ago\n\n## 2024-01-09\n- a week later\n";

@@ -23,8 +23,9 @@ fn holds(text: &str, row: &str) -> bool {
 #[test]
 fn every_place_that_is_named_for_a_row_has_a_test_of_that_row() {
     let page = fs::read_to_string(repository().join("tests/ROWS.md")).expect("the page");
-    let rows =
-        page.lines().filter(|line| ["| 0.", "| 1.", "| 2."].iter().any(|start| line.starts_with(start)));
+    let rows = page
+        .lines()
+        .filter(|line| ["| 0.", "| 1.", "| 2.", "| 3.", "| 4."].iter().any(|start| line.starts_with(start)));
     let mut count = 0;
     let mut missing = Vec::new();
     for line in rows {

@@ -18,31 +18,25 @@
 //! A group is what one chunk holds: small entries share one member; a large file has a member for its
 //! header and one for each piece of its content. Paths share nothing across groups.
 
+mod encoding;
+
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
 
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
-use pai_common::clock::Timestamp;
-use pai_common::sha256::{self, Digest};
+use pai_common::sha256::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::archive::index::encoding::{Cursor, decode_record, encode_record, varint};
 use crate::archive::member::MemberInfo;
 use crate::entry::{Entry, Identity, Kind};
 
 const MAGIC: &[u8; 4] = b"PAIX";
-const KINDS: [Kind; 7] = [
-    Kind::File,
-    Kind::HardLink,
-    Kind::Symlink,
-    Kind::Folder,
-    Kind::Fifo,
-    Kind::CharDevice,
-    Kind::BlockDevice,
-];
+/// Deflate makes at most so many bytes of one (258 of two bits): what promises more is not even inflated.
+const DEFLATE_RATIO: u64 = 1032;
 
 /// What an archive says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -239,7 +233,10 @@ pub struct Index {
 impl Index {
     /// Inflates and checks an index; `inflated` is the length the footer promises.
     pub fn read(deflated: &[u8], inflated: u64) -> Result<Self, BadIndex> {
-        let mut bytes = Vec::with_capacity(usize::try_from(inflated.min(1 << 28)).map_err(|_| BadIndex)?);
+        if inflated > deflated.len() as u64 * DEFLATE_RATIO {
+            return Err(BadIndex);
+        }
+        let mut bytes = Vec::with_capacity(inflated as usize);
         DeflateDecoder::new(deflated).take(inflated + 1).read_to_end(&mut bytes).map_err(|_| BadIndex)?;
         if bytes.len() as u64 != inflated || bytes.get(..4) != Some(MAGIC) {
             return Err(BadIndex);
@@ -251,11 +248,11 @@ impl Index {
         let mut this =
             Self { about, bytes, groups, totals: Totals::default(), data_size: 0, member_count: 0 };
         let mut walk = this.raw_groups();
-        let (mut data_size, mut member_count, mut entries) = (0, 0, 0);
+        let (mut data_size, mut member_count, mut entries) = (0, 0, 0_u64);
         while let Some(raw) = walk.next_raw()? {
             data_size += raw.members()?.iter().map(|member| u64::from(member.size)).sum::<u64>();
             member_count += raw.member_count;
-            entries += raw.entries;
+            entries = entries.checked_add(raw.entries).ok_or(BadIndex)?;
         }
         let totals = Totals {
             entries: walk.cursor.varint()?,
@@ -421,126 +418,13 @@ impl RawGroup<'_> {
     }
 }
 
-fn encode_record(out: &mut Vec<u8>, record: &Record, last: &[u8]) {
-    let Record { entry, identity, digest, member, offset } = record;
-    out.push(KINDS.iter().position(|&kind| kind == entry.kind).unwrap_or_default() as u8);
-    let path = entry.path.as_os_str().as_bytes();
-    let shared = path.iter().zip(last).take_while(|(a, b)| a == b).count();
-    varint(out, shared as u64);
-    varint(out, (path.len() - shared) as u64);
-    out.extend_from_slice(&path[shared..]);
-    for number in [u64::from(entry.mode), entry.uid, entry.gid, entry.size] {
-        varint(out, number);
-    }
-    for time in [entry.mtime, identity.ctime] {
-        varint(out, zigzag(time.secs()));
-        varint(out, u64::from(time.nanos()));
-    }
-    for number in [identity.inode, identity.device, *member, *offset] {
-        varint(out, number);
-    }
-    if matches!(entry.kind, Kind::Symlink | Kind::HardLink) {
-        let link = entry.link.as_os_str().as_bytes();
-        varint(out, link.len() as u64);
-        out.extend_from_slice(link);
-    }
-    if entry.kind.is_device() {
-        varint(out, u64::from(entry.device.0));
-        varint(out, u64::from(entry.device.1));
-    }
-    if entry.kind == Kind::File {
-        out.extend_from_slice(&digest.unwrap_or_else(|| sha256::digest(b"")));
-    }
-}
-
-fn decode_record(cursor: &mut Cursor<'_>, last: &mut Vec<u8>) -> Result<Record, BadIndex> {
-    let kind = *KINDS.get(usize::from(cursor.array::<1>()?[0])).ok_or(BadIndex)?;
-    let shared = usize::try_from(cursor.varint()?).map_err(|_| BadIndex)?;
-    let rest = cursor.varint()?;
-    if shared > last.len() {
-        return Err(BadIndex);
-    }
-    last.truncate(shared);
-    last.extend_from_slice(cursor.take(rest)?);
-    let mut entry = Entry {
-        path: PathBuf::from(OsString::from_vec(last.clone())),
-        kind,
-        mode: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
-        uid: cursor.varint()?,
-        gid: cursor.varint()?,
-        size: cursor.varint()?,
-        mtime: cursor.time()?,
-        link: PathBuf::new(),
-        device: (0, 0),
-    };
-    let identity = Identity { ctime: cursor.time()?, inode: cursor.varint()?, device: cursor.varint()? };
-    let (member, offset) = (cursor.varint()?, cursor.varint()?);
-    if matches!(kind, Kind::Symlink | Kind::HardLink) {
-        let length = cursor.varint()?;
-        entry.link = PathBuf::from(OsString::from_vec(cursor.take(length)?.to_vec()));
-    }
-    if kind.is_device() {
-        let narrow = |number: u64| u32::try_from(number).map_err(|_| BadIndex);
-        entry.device = (narrow(cursor.varint()?)?, narrow(cursor.varint()?)?);
-    }
-    let digest = if kind == Kind::File { Some(cursor.array()?) } else { None };
-    Ok(Record { entry, identity, digest, member, offset })
-}
-
-/// Seven bits a byte, low ones first; the high bit says that more follow.
-fn varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn zigzag(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)) as u64
-}
-
-struct Cursor<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, length: u64) -> Result<&'a [u8], BadIndex> {
-        let length = usize::try_from(length).map_err(|_| BadIndex)?;
-        let (taken, rest) = self.bytes.split_at_checked(length).ok_or(BadIndex)?;
-        self.bytes = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], BadIndex> {
-        let (taken, rest) = self.bytes.split_first_chunk().ok_or(BadIndex)?;
-        self.bytes = rest;
-        Ok(*taken)
-    }
-
-    fn varint(&mut self) -> Result<u64, BadIndex> {
-        let mut number = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.array::<1>()?[0];
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(BadIndex)
-    }
-
-    fn time(&mut self) -> Result<Timestamp, BadIndex> {
-        let folded = self.varint()?;
-        let secs = (folded >> 1) as i64 ^ -((folded & 1) as i64);
-        let nanos = u32::try_from(self.varint()?).ok().filter(|&nanos| nanos < 1_000_000_000);
-        Ok(Timestamp::new(secs, nanos.ok_or(BadIndex)?))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::index::encoding::KINDS;
+    use crate::entry::Kind;
+    use pai_common::clock::Timestamp;
+    use std::path::PathBuf;
 
     fn about() -> About {
         About {
@@ -623,5 +507,6 @@ mod tests {
         assert!(Index::read(&finished.deflated, finished.inflated - 1).is_err());
         assert!(Index::read(&finished.deflated[..finished.deflated.len() / 2], finished.inflated).is_err());
         assert!(Index::read(b"", 0).is_err());
+        assert!(Index::read(&finished.deflated, u64::MAX).is_err());
     }
 }

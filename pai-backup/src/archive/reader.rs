@@ -1,11 +1,14 @@
-//! A strict tar reader: ustar, pax, GNU long names, old GNU and pax sparse files, v7.
+//! A strict tar reader: ustar, pax, GNU long names, labels and dump folders, old GNU and pax sparse files, v7.
 //!
 //! Strict means: whatever could make two readers see two different archives is an error. A pax size wins
 //! over the header's and may not contradict it (`TARmageddon`, CVE-2025-62518); a record of an extension
 //! applies to the next real entry alone; an extension that is malformed, dangling or oversized ends the
 //! reading.
 
-use std::collections::HashMap;
+mod fields;
+mod pax;
+mod sparse;
+
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
@@ -15,9 +18,11 @@ use pai_common::clock::Timestamp;
 use tar::Header;
 
 use crate::archive::header::{BLOCK, SparseMap, Xattr, padding};
+use crate::archive::reader::fields::{checksum_holds, kind_of, number, until_nul};
+use crate::archive::reader::pax::Pax;
 use crate::entry::{Entry, Kind};
 
-/// No honest extension comes near this; a hostile one would make us buffer it.
+/// No honest extensions of one entry come near this; hostile ones would make us buffer them.
 const EXTENSION_LIMIT: u64 = 1 << 20;
 
 /// What is wrong with a tar stream, or with the bytes under it.
@@ -122,23 +127,27 @@ impl<R: Read> TarReader<R> {
                 .filter(|&size| size >= 0)
                 .ok_or_else(|| bad("an unreadable size"))? as u64;
             match block[156] {
-                b'x' => {
-                    let body = self.extension(header, size, offset)?;
-                    extensions.pax.parse(&body).map_err(|what| bad(&what))?;
+                flag @ (b'x' | b'L' | b'K') => {
+                    extensions.any = true;
+                    extensions.size = extensions.size.saturating_add(size);
+                    let body = self.extension(header, size, extensions.size, offset)?;
+                    match flag {
+                        b'x' => extensions.pax.parse(&body).map_err(|what| bad(&what))?,
+                        b'L' => extensions.name = Some(until_nul(body)),
+                        _ => extensions.link = Some(until_nul(body)),
+                    }
                 }
                 b'g' => {
-                    let body = self.extension(header, size, offset)?;
+                    let body = self.extension(header, size, size, offset)?;
                     self.globals.parse_global(&body).map_err(|what| bad(&what))?;
-                    continue;
                 }
-                b'L' => extensions.name = Some(until_nul(self.extension(header, size, offset)?)),
-                b'K' => extensions.link = Some(until_nul(self.extension(header, size, offset)?)),
+                // What `tar --label` calls the archive is no entry of it.
+                b'V' if size == 0 && !extensions.any => {}
                 _ => {
                     let entry = self.real_entry(start, offset, header, size, extensions)?;
                     return Ok(Some(entry));
                 }
             }
-            extensions.any = true;
         }
     }
 
@@ -157,6 +166,7 @@ impl<R: Read> TarReader<R> {
         self.inner
     }
 
+    /// The entry that `header` begins, with what its extensions say of it.
     fn real_entry(
         &mut self,
         start: u64,
@@ -174,73 +184,72 @@ impl<R: Read> TarReader<R> {
         };
         let kind = kind_of(block[156], &path)
             .ok_or_else(|| bad(format!("unknown entry type {:?}", block[156] as char)))?;
-        let stored = match pax.size {
-            Some(size) if field_size != 0 && field_size != size => {
-                return Err(bad(format!("its pax size {size} disagrees with its header's {field_size}")));
-            }
-            Some(size) => size,
-            None => field_size,
-        };
-        // Only files carry data; old writers left their file's size in the header of a hard link.
-        let stored = if kind == Kind::File { stored } else { 0 };
+        let is_listing = block[156] == b'D';
+        let stored = stored_size(field_size, &pax).map_err(bad)?;
+        // Only files carry data, and the folders of an incremental dump: what was in them. Old writers left their
+        // file's size in the header of a hard link.
+        let stored = if kind == Kind::File || is_listing { stored } else { 0 };
         self.left = stored;
         self.padding = padding(stored) as u64;
-        let mut sparse = SparseSource::of(block, &pax).map_err(&bad)?;
-        if let Some(SparseSource::OldGnu { extended: true, map, .. }) = &mut sparse {
-            self.old_gnu_extension(map, offset)?;
+        if is_listing {
+            self.skip_data()?;
         }
-        let sparse = match sparse {
-            None => None,
-            Some(SparseSource::OldGnu { map, size, .. } | SparseSource::Records { map, size }) => {
-                Some((map, size))
-            }
-            Some(SparseSource::InData { size }) => {
-                let map = self.sparse_map_in_data().map_err(|error| match error {
-                    TarError::Malformed { what, .. } => bad(what),
-                    other => other,
-                })?;
-                Some((map, size))
-            }
+        let sparse = self.sparse(block, &pax, offset).map_err(|error| match error {
+            TarError::Malformed { what, .. } => bad(what),
+            other => other,
+        })?;
+        if sparse.is_some() && kind != Kind::File {
+            return Err(bad("a sparse map of what is no file".to_owned()));
+        }
+        let size = match &sparse {
+            Some((_, size)) => *size,
+            None if kind == Kind::File => stored,
+            None => 0,
         };
-        if let Some((map, size)) = &sparse {
-            check_sparse(map, *size, self.left).map_err(&bad)?;
-        }
-        let mut path = pax.sparse_name.clone().unwrap_or(path);
-        while kind == Kind::Folder && path.len() > 1 && path.ends_with(b"/") {
-            path.pop();
-        }
-        let link = link.or_else(|| pax.link.clone()).unwrap_or_else(|| {
-            header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default()
-        });
-        let field = |range: std::ops::Range<usize>| number(&block[range]).unwrap_or(0);
-        let globals = &self.globals;
-        let entry = Entry {
-            path: PathBuf::from(OsString::from_vec(path)),
-            kind,
-            mode: field(100..108) as u32 & 0o7777,
-            uid: pax.uid.or(globals.uid).unwrap_or(field(108..116) as u64),
-            gid: pax.gid.or(globals.gid).unwrap_or(field(116..124) as u64),
-            size: match &sparse {
-                Some((_, size)) => *size,
-                None if kind == Kind::File => stored,
-                None => 0,
-            },
-            mtime: pax.mtime.or(globals.mtime).unwrap_or(Timestamp::new(field(136..148), 0)),
-            link: if matches!(kind, Kind::Symlink | Kind::HardLink) {
-                PathBuf::from(OsString::from_vec(link))
-            } else {
-                PathBuf::new()
-            },
-            device: if kind.is_device() { (field(329..337) as u32, field(337..345) as u32) } else { (0, 0) },
-        };
+        let link = link.or_else(|| pax.link.clone());
         Ok(TarEntry {
-            entry,
+            entry: self.entry(header, kind, (path, link), size, &pax),
             xattrs: pax.xattrs,
             sparse: sparse.map(|(map, _)| map),
             offset: start,
             data_offset: self.position,
             stored: self.left,
         })
+    }
+
+    /// What header, extensions and global extensions together say, in the order of who overrules whom.
+    fn entry(
+        &self,
+        header: &Header,
+        kind: Kind,
+        (path, link): (Vec<u8>, Option<Vec<u8>>),
+        size: u64,
+        pax: &Pax,
+    ) -> Entry {
+        let mut path = pax.sparse_name.clone().unwrap_or(path);
+        while kind == Kind::Folder && path.len() > 1 && path.ends_with(b"/") {
+            path.pop();
+        }
+        let link = match kind {
+            Kind::Symlink | Kind::HardLink => link.unwrap_or_else(|| {
+                header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default()
+            }),
+            _ => Vec::new(),
+        };
+        let block = header.as_bytes();
+        let field = |range: std::ops::Range<usize>| number(&block[range]).unwrap_or(0);
+        let globals = &self.globals;
+        Entry {
+            path: PathBuf::from(OsString::from_vec(path)),
+            kind,
+            mode: field(100..108) as u32 & 0o7777,
+            uid: pax.uid.or(globals.uid).unwrap_or(field(108..116) as u64),
+            gid: pax.gid.or(globals.gid).unwrap_or(field(116..124) as u64),
+            size,
+            mtime: pax.mtime.or(globals.mtime).unwrap_or(Timestamp::new(field(136..148), 0)),
+            link: PathBuf::from(OsString::from_vec(link)),
+            device: if kind.is_device() { (field(329..337) as u32, field(337..345) as u32) } else { (0, 0) },
+        }
     }
 
     fn skip_data(&mut self) -> Result<(), TarError> {
@@ -265,11 +274,18 @@ impl<R: Read> TarReader<R> {
         }
     }
 
-    fn extension(&mut self, header: &Header, size: u64, offset: u64) -> Result<Vec<u8>, TarError> {
-        if size > EXTENSION_LIMIT {
+    /// The body of an extension header; `total` is its size and that of the others its entry has.
+    fn extension(
+        &mut self,
+        header: &Header,
+        size: u64,
+        total: u64,
+        offset: u64,
+    ) -> Result<Vec<u8>, TarError> {
+        if total > EXTENSION_LIMIT {
             // It precedes the entry it is for; its own name mostly tells which that is.
             let what = format!(
-                "{}: an extension header of {size} bytes (at most {EXTENSION_LIMIT} are accepted)",
+                "{}: an extension header of {total} bytes (at most {EXTENSION_LIMIT} are accepted)",
                 String::from_utf8_lossy(&header.path_bytes())
             );
             return Err(TarError::Malformed { offset, what });
@@ -282,62 +298,6 @@ impl<R: Read> TarReader<R> {
         self.position += body.len() as u64;
         body.truncate(size as usize);
         Ok(body)
-    }
-
-    /// Old GNU maps of more than four pieces go on in blocks behind the header, 21 pieces each.
-    fn old_gnu_extension(&mut self, map: &mut SparseMap, offset: u64) -> Result<(), TarError> {
-        loop {
-            let block = self.block()?.ok_or(TarError::NoEnd)?;
-            let bad = || TarError::Malformed { offset, what: "an unreadable sparse map".to_owned() };
-            map.extents.extend(old_gnu_extents(&block[..21 * 24]).ok_or_else(bad)?);
-            if map.extents.len() > 1 << 20 {
-                return Err(bad());
-            }
-            if block[504] == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    /// The 1.0 map: decimal lines in the blocks before the data.
-    fn sparse_map_in_data(&mut self) -> Result<SparseMap, TarError> {
-        let offset = self.position;
-        let bad = || TarError::Malformed { offset, what: "an unreadable sparse map".to_owned() };
-        let mut text: Vec<u8> = Vec::new();
-        let mut numbers = Vec::new();
-        let mut wanted = None;
-        while wanted != Some(numbers.len()) {
-            if self.left < BLOCK as u64 || text.len() as u64 > EXTENSION_LIMIT * 16 {
-                return Err(bad());
-            }
-            let block = self.block()?.ok_or(TarError::NoEnd)?;
-            self.left -= BLOCK as u64;
-            for &byte in &block {
-                match byte {
-                    b'\n' => {
-                        let number = decimal(&text).ok_or_else(bad)?;
-                        text.clear();
-                        match wanted {
-                            None => {
-                                wanted = Some(
-                                    usize::try_from(number)
-                                        .ok()
-                                        .and_then(|n| n.checked_mul(2))
-                                        .ok_or_else(bad)?,
-                                );
-                            }
-                            Some(_) => numbers.push(number),
-                        }
-                        if wanted == Some(numbers.len()) {
-                            break;
-                        }
-                    }
-                    digit if text.len() < 20 => text.push(digit),
-                    _ => return Err(bad()),
-                }
-            }
-        }
-        Ok(SparseMap { extents: numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect() })
     }
 }
 
@@ -366,352 +326,27 @@ impl<R: Read> Read for Data<'_, R> {
 #[derive(Debug, Default)]
 struct Extensions {
     any: bool,
+    /// Bytes of all of them.
+    size: u64,
     pax: Pax,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
 }
 
-/// What pax records say of an entry.
-#[derive(Debug, Default)]
-struct Pax {
-    path: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-    size: Option<u64>,
-    uid: Option<u64>,
-    gid: Option<u64>,
-    mtime: Option<Timestamp>,
-    xattrs: Vec<Xattr>,
-    sparse: HashMap<String, u64>,
-    sparse_name: Option<Vec<u8>>,
-    sparse_map: Vec<u64>,
-}
-
-impl Pax {
-    fn parse(&mut self, body: &[u8]) -> Result<(), String> {
-        for (key, value) in records(body)? {
-            self.apply(key, value)
-                .ok_or_else(|| format!("an unreadable pax record {:?}", String::from_utf8_lossy(key)))?;
+/// Bytes of data behind the header. Two readers that believe different sizes see different archives.
+fn stored_size(field: u64, pax: &Pax) -> Result<u64, String> {
+    let stored = match pax.size {
+        Some(size) if field != 0 && field != size => {
+            return Err(format!("its pax size {size} disagrees with its header's {field}"));
         }
-        Ok(())
+        Some(size) => size,
+        None => field,
+    };
+    match i64::try_from(stored) {
+        Ok(_) => Ok(stored),
+        Err(_) => Err(format!("an impossible size of {stored} bytes")),
     }
-
-    /// A global header may set what is harmless for every entry; names and sizes are not.
-    fn parse_global(&mut self, body: &[u8]) -> Result<(), String> {
-        for (key, value) in records(body)? {
-            if matches!(key, b"path" | b"linkpath" | b"size") || key.starts_with(b"GNU.sparse.") {
-                return Err(format!("a global pax header that sets {:?}", String::from_utf8_lossy(key)));
-            }
-            self.apply(key, value).ok_or_else(|| "an unreadable global pax header".to_owned())?;
-        }
-        self.xattrs.clear();
-        Ok(())
-    }
-
-    fn apply(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
-        match key {
-            b"path" => self.path = Some(value.to_vec()),
-            b"linkpath" => self.link = Some(value.to_vec()),
-            b"size" => self.size = Some(decimal(value)?),
-            b"uid" => self.uid = Some(decimal(value)?),
-            b"gid" => self.gid = Some(decimal(value)?),
-            b"mtime" => self.mtime = Some(pax_time(value)?),
-            b"GNU.sparse.name" => self.sparse_name = Some(value.to_vec()),
-            b"GNU.sparse.map" => {
-                self.sparse_map = value.split(|&b| b == b',').map(decimal).collect::<Option<_>>()?;
-            }
-            // Format 0.0 repeats these two keys, once for each piece.
-            b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => self.sparse_map.push(decimal(value)?),
-            _ => {
-                if let Some(field) = key.strip_prefix(b"GNU.sparse.") {
-                    self.sparse.insert(String::from_utf8_lossy(field).into_owned(), decimal(value)?);
-                } else if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.xattrs.push((OsString::from_vec(unescape_key(name)), value.to_vec()));
-                }
-            }
-        }
-        Some(())
-    }
-}
-
-enum SparseSource {
-    OldGnu { map: SparseMap, size: u64, extended: bool },
-    Records { map: SparseMap, size: u64 },
-    InData { size: u64 },
-}
-
-impl SparseSource {
-    fn of(block: &[u8; BLOCK], pax: &Pax) -> Result<Option<Self>, String> {
-        let unreadable = || "an unreadable sparse map".to_owned();
-        if block[156] == b'S' {
-            let map = SparseMap { extents: old_gnu_extents(&block[386..482]).ok_or_else(unreadable)? };
-            let size = number(&block[483..495]).filter(|&size| size >= 0).ok_or_else(unreadable)? as u64;
-            return Ok(Some(Self::OldGnu { map, size, extended: block[482] != 0 }));
-        }
-        if pax.sparse.get("major") == Some(&1) {
-            let size = *pax.sparse.get("realsize").ok_or_else(unreadable)?;
-            return Ok(Some(Self::InData { size }));
-        }
-        if pax.sparse_map.is_empty() && !pax.sparse.contains_key("numblocks") {
-            return Ok(None);
-        }
-        let size = *pax.sparse.get("size").or_else(|| pax.sparse.get("realsize")).ok_or_else(unreadable)?;
-        if !pax.sparse_map.len().is_multiple_of(2) {
-            return Err(unreadable());
-        }
-        let extents = pax.sparse_map.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
-        Ok(Some(Self::Records { map: SparseMap { extents }, size }))
-    }
-}
-
-fn check_sparse(map: &SparseMap, size: u64, stored: u64) -> Result<(), String> {
-    let mut end = 0u64;
-    let mut data = 0u64;
-    for &(offset, length) in &map.extents {
-        let next = offset.checked_add(length).filter(|&next| offset >= end && next <= size);
-        end = next.ok_or("a sparse map whose pieces overlap or leave the file")?;
-        data += length;
-    }
-    if data == stored {
-        Ok(())
-    } else {
-        Err(format!("a sparse map of {data} bytes over {stored} bytes of data"))
-    }
-}
-
-fn old_gnu_extents(fields: &[u8]) -> Option<Vec<(u64, u64)>> {
-    let mut extents = Vec::new();
-    for piece in fields.chunks_exact(24).take_while(|piece| piece[0] != 0) {
-        extents
-            .push((u64::try_from(number(&piece[..12])?).ok()?, u64::try_from(number(&piece[12..])?).ok()?));
-    }
-    Some(extents)
-}
-
-fn kind_of(flag: u8, path: &[u8]) -> Option<Kind> {
-    Some(match flag {
-        // v7 knows no folders but by their slash.
-        b'0' | 0 if path.ends_with(b"/") => Kind::Folder,
-        b'0' | 0 | b'7' | b'S' => Kind::File,
-        b'1' => Kind::HardLink,
-        b'2' => Kind::Symlink,
-        b'3' => Kind::CharDevice,
-        b'4' => Kind::BlockDevice,
-        b'5' => Kind::Folder,
-        b'6' => Kind::Fifo,
-        _ => return None,
-    })
-}
-
-fn checksum_holds(block: &[u8; BLOCK]) -> bool {
-    let sum: u32 =
-        block.iter().enumerate().map(|(i, &b)| if (148..156).contains(&i) { 32 } else { u32::from(b) }).sum();
-    number(&block[148..156]) == Some(i64::from(sum))
-}
-
-/// A header's number: octal text, or base-256 when the first bit is set. Blank is zero.
-fn number(field: &[u8]) -> Option<i64> {
-    if field[0] & 0x80 != 0 {
-        // The first byte's second bit is the sign.
-        let start =
-            if field[0] & 0x40 == 0 { i128::from(field[0] & 0x7f) } else { i128::from(field[0] as i8) };
-        let value = field[1..]
-            .iter()
-            .try_fold(start, |value, &byte| value.checked_mul(256).map(|value| value + i128::from(byte)))?;
-        return i64::try_from(value).ok();
-    }
-    let text: Vec<u8> =
-        field.iter().copied().skip_while(|&b| b == b' ').take_while(|&b| b != 0 && b != b' ').collect();
-    text.iter().try_fold(0i64, |value, &digit| {
-        (b'0'..=b'7')
-            .contains(&digit)
-            .then(|| value.checked_mul(8))
-            .flatten()
-            .map(|value| value + i64::from(digit - b'0'))
-    })
-}
-
-fn decimal(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-/// Decimal seconds with a fraction of any length; digits beyond nanoseconds are dropped.
-fn pax_time(text: &[u8]) -> Option<Timestamp> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
-    let (secs, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let secs = i64::try_from(decimal(secs.as_bytes())?).ok()?;
-    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
-    let nanos: u32 = format!("{fraction:0<9.9}").parse().ok()?;
-    Some(match (negative, nanos) {
-        (false, _) => Timestamp::new(secs, nanos),
-        (true, 0) => Timestamp::new(-secs, 0),
-        (true, _) => Timestamp::new(-secs - 1, 1_000_000_000 - nanos),
-    })
-}
-
-/// Key and value.
-type PaxRecord<'a> = (&'a [u8], &'a [u8]);
-
-/// Splits `LENGTH KEY=VALUE\n` records by their declared lengths: values may hold line feeds.
-fn records(mut body: &[u8]) -> Result<Vec<PaxRecord<'_>>, String> {
-    let mut found = Vec::new();
-    while !body.is_empty() {
-        let malformed = || "a malformed pax header".to_owned();
-        let space = body.iter().take(20).position(|&b| b == b' ').ok_or_else(malformed)?;
-        let length = decimal(&body[..space]).map(|length| length as usize).ok_or_else(malformed)?;
-        let record = body
-            .get(space + 1..length)
-            .and_then(|record| record.strip_suffix(b"\n"))
-            .ok_or_else(malformed)?;
-        let equals = record.iter().position(|&b| b == b'=').ok_or_else(malformed)?;
-        found.push((&record[..equals], &record[equals + 1..]));
-        body = &body[length..];
-    }
-    Ok(found)
-}
-
-/// Undoes GNU tar's escapes in the key of an extended attribute.
-fn unescape_key(key: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(key.len());
-    let mut rest = key;
-    while let Some((&first, tail)) = rest.split_first() {
-        let (byte, tail) = match rest {
-            [b'%', b'3', b'D', tail @ ..] => (b'=', tail),
-            [b'%', b'2', b'5', tail @ ..] => (b'%', tail),
-            _ => (first, tail),
-        };
-        out.push(byte);
-        rest = tail;
-    }
-    out
-}
-
-fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
-    if let Some(nul) = bytes.iter().position(|&b| b == 0) {
-        bytes.truncate(nul);
-    }
-    bytes
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::archive::header::{encode, pad};
-
-    fn file(path: &str, size: u64) -> Entry {
-        Entry {
-            path: PathBuf::from(path),
-            kind: Kind::File,
-            mode: 0o4755,
-            uid: 1000,
-            gid: 3_000_000,
-            size,
-            mtime: Timestamp::new(-2, 250_000_000),
-            link: PathBuf::new(),
-            device: (0, 0),
-        }
-    }
-
-    fn read_all(bytes: &[u8]) -> Result<Vec<TarEntry>, TarError> {
-        let mut reader = TarReader::new(bytes);
-        let mut entries = Vec::new();
-        while let Some(entry) = reader.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(entries)
-    }
-
-    fn archive(parts: &[&[u8]]) -> Vec<u8> {
-        let mut bytes = parts.concat();
-        bytes.resize(bytes.len() + 2 * BLOCK, 0);
-        bytes
-    }
-
-    #[test]
-    fn what_is_written_is_read_back() {
-        let long = format!("{}/{}", "d".repeat(120), "f".repeat(130));
-        let xattrs = vec![(OsString::from("user.a=b%"), b"line\nline\0".to_vec())];
-        let mut link = file("link", 0);
-        (link.kind, link.link) = (Kind::Symlink, PathBuf::from("t".repeat(150)));
-        let folder = Entry { kind: Kind::Folder, size: 0, ..file("folder", 0) };
-        let device = Entry { kind: Kind::BlockDevice, device: (8, 1), ..file("sda1", 0) };
-        for entry in [file(&long, 3), link, folder, device, file("plain", 3)] {
-            let mut bytes = encode(&entry, &xattrs, None);
-            if entry.size > 0 {
-                bytes.extend_from_slice(b"abc");
-                pad(&mut bytes);
-            }
-            let read = read_all(&archive(&[&bytes])).unwrap();
-            assert_eq!(read.len(), 1);
-            assert_eq!((&read[0].entry, &read[0].xattrs), (&entry, &xattrs));
-        }
-    }
-
-    #[test]
-    fn a_sparse_map_is_read_back() {
-        let entry = file("holes", 1 << 33);
-        let map = SparseMap { extents: vec![(4096, 5), (1 << 30, 7)] };
-        let mut bytes = encode(&entry, &[], Some(&map));
-        bytes.extend_from_slice(b"firstseventh");
-        pad(&mut bytes);
-        let read = read_all(&archive(&[&bytes])).unwrap();
-        assert_eq!(read[0].entry, entry);
-        assert_eq!(read[0].stored, 12);
-        assert_eq!(read[0].sparse.as_ref().unwrap().extents[..2], map.extents);
-    }
-
-    #[test]
-    fn ambiguous_and_broken_streams_are_refused() {
-        let entry = file("a", 3);
-        let good = encode(&entry, &[], None);
-        // (what is done to it, a piece of the message)
-        let lying_size = {
-            let mut body = b"11 size=99\n".to_vec();
-            pad(&mut body);
-            let mut header = Header::new_ustar();
-            header.set_entry_type(tar::EntryType::XHeader);
-            header.set_size(11);
-            header.set_cksum();
-            let mut plain = Header::new_ustar();
-            plain.set_path("victim").unwrap();
-            plain.set_size(3);
-            plain.set_cksum();
-            [header.as_bytes().as_slice(), &body, plain.as_bytes(), &[0; BLOCK]].concat()
-        };
-        let oversized = {
-            let mut header = Header::new_ustar();
-            header.set_entry_type(tar::EntryType::XHeader);
-            header.set_size(1 << 32);
-            header.set_cksum();
-            header.as_bytes().to_vec()
-        };
-        let mut flipped = good.clone();
-        flipped[BLOCK * 2 + 5] ^= 1;
-        for (bytes, message) in [
-            (archive(&[&lying_size]), "disagrees"),
-            (archive(&[&oversized]), "extension header of 4294967296 bytes"),
-            (archive(&[&flipped]), "not a tar header"),
-            (archive(&[&good[..2 * BLOCK]]), "no entry behind it"),
-            (good.clone(), "stops before"),
-            (good[..700].to_vec(), "stops before"),
-        ] {
-            let error = read_all(&bytes).unwrap_err().to_string();
-            assert!(error.contains(message), "{message}: {error}");
-        }
-    }
-
-    #[test]
-    fn numbers_are_octal_or_base_256() {
-        assert_eq!(number(b"0000755\0"), Some(0o755));
-        assert_eq!(number(b"   755 \0"), Some(0o755));
-        assert_eq!(number(b"\0\0\0\0\0\0\0\0"), Some(0));
-        assert_eq!(number(b"0009\0\0\0\0"), None);
-        assert_eq!(number(&[0x80, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0]), Some(1 << 25));
-        assert_eq!(number(&[0xff; 12]), Some(-1));
-    }
-}
+mod tests;

@@ -15,13 +15,19 @@ use crate::pipeline::Submit;
 use crate::reuse::Unchanged;
 use crate::source::Source;
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
 
 /// All batches in flight together hold about this much.
 const IN_FLIGHT: u64 = 24 << 20;
 /// A batch is no larger, so that work spreads; wide enough that many digests run side by side.
 const BATCH: u64 = 4 << 20;
+
+/// A large file is read so far ahead of the next cut, at most.
+const AHEAD: usize = 2 * LARGEST_PIECE;
 
 /// What an entry's metadata takes in memory, roughly.
 const HELD_PER_ENTRY: u64 = 1 << 10;
@@ -153,24 +159,25 @@ impl<'a> Planner<'a> {
 
         let mut content = StoredReader::new(&opened, &source);
         let mut hash = ContentHash::new(source.sparse.as_ref(), source.entry.size);
-        let mut buffer: Vec<u8> = Vec::with_capacity(LARGEST_PIECE + (1 << 20));
-        loop {
-            pai_common::signal::check()?;
-            let wanted = (LARGEST_PIECE - buffer.len()) as u64;
-            content.by_ref().take(wanted).read_to_end(&mut buffer)?;
-            if buffer.is_empty() {
-                break;
+        // One thread reads and cuts ahead of this one, which hashes and hands on.
+        let (sender, pieces) = sync_channel(1);
+        let mut left = source.stored();
+        thread::scope(|scope| -> anyhow::Result<()> {
+            let content = &mut content;
+            let reader = scope.spawn(move || cut_pieces(content, &sender));
+            for mut piece in pieces {
+                pai_common::signal::check()?;
+                hash.update(&piece);
+                let length = piece.len();
+                left -= length as u64;
+                if left == 0 {
+                    piece.resize(length + header::padding(source.stored()), 0);
+                }
+                self.progress.add(length as u64);
+                self.push(Chunk::Piece(piece), length as u64)?;
             }
-            let length = chunk::cut(&buffer);
-            let rest = buffer.split_off(length);
-            let mut piece = std::mem::replace(&mut buffer, rest);
-            hash.update(&piece);
-            if buffer.is_empty() && content.is_done() {
-                piece.resize(length + header::padding(source.stored()), 0);
-            }
-            self.progress.add(length as u64);
-            self.push(Chunk::Piece(piece), length as u64)?;
-        }
+            Ok(reader.join().unwrap_or_else(|panic| resume_unwind(panic))?)
+        })?;
         if let Some(trouble) = content.trouble(&source) {
             self.console.complain(trouble);
         }
@@ -195,5 +202,24 @@ impl<'a> Planner<'a> {
             return Ok(());
         }
         self.submit.submit(batch).map_err(|_| anyhow::anyhow!("the archive is no longer written"))
+    }
+}
+
+/// Sends the stored bytes of a large file piece by piece, until they end or nobody takes them.
+fn cut_pieces(content: &mut StoredReader<'_>, pieces: &SyncSender<Vec<u8>>) -> io::Result<()> {
+    let mut buffer = Vec::with_capacity(AHEAD);
+    let mut start = 0;
+    loop {
+        if buffer.len() - start < LARGEST_PIECE && !content.is_done() {
+            buffer.drain(..start);
+            start = 0;
+            let wanted = (AHEAD - buffer.len()) as u64;
+            content.by_ref().take(wanted).read_to_end(&mut buffer)?;
+        }
+        let length = chunk::cut(&buffer[start..]);
+        if length == 0 || pieces.send(buffer[start..start + length].to_vec()).is_err() {
+            return Ok(());
+        }
+        start += length;
     }
 }

@@ -1,59 +1,21 @@
-//! Carrying out a restore: files first, on all cores; then hard links, symbolic links, and last the modes and
-//! times of folders, deepest first, for writing into a folder changes them.
+//! Carrying out a restore: what the plan wants of an archive, group by group on all cores or front to back.
 
-use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
-use pai_common::console::Console;
 use pai_common::progress::Progress;
-use rustix::io::Errno;
 
 use crate::Context;
-use crate::archive::header::Xattr;
 use crate::archive::index::{Group, Record};
 use crate::archive::member::Opener;
 use crate::archive::open::Archive;
 use crate::archive::reader::{TarEntry, TarError, TarReader};
 use crate::archive::stream::TarBytes;
 use crate::contents;
-use crate::entry::{Entry, Kind};
 use crate::pipeline::{self, Stopped};
-use crate::restore::beneath::{self, Beneath, Folder};
-use crate::restore::plan::{Plan, Selector, Verdict, may_exist, safe_path};
-
-const SET_ID: u32 = 0o6000;
-
-/// Writes entries below a target folder.
-#[derive(Debug)]
-pub(super) struct Applier<'a> {
-    beneath: Beneath,
-    privileged: bool,
-    replace: bool,
-    is_root: bool,
-    console: &'a Console,
-    later: Mutex<Later>,
-}
-
-/// What must wait until all files are there.
-#[derive(Debug, Default)]
-struct Later {
-    /// Files written in this run, or found to be as they should: the only ones a hard link may name.
-    written: HashMap<PathBuf, PathBuf>,
-    hard_links: Vec<Entry>,
-    symlinks: Vec<Entry>,
-    folders: Vec<(Entry, Vec<Xattr>)>,
-}
-
-/// The folder a thread wrote to last: entries come folder by folder.
-#[derive(Debug, Default)]
-pub(super) struct LastFolder {
-    last: Option<(PathBuf, Folder)>,
-}
+use crate::restore::place::{Applier, LastFolder};
+use crate::restore::plan::{Plan, Selector, Verdict, safe_path, safe_place};
 
 /// Restores what the plan says from an archive file.
 pub(super) fn apply(
@@ -62,7 +24,7 @@ pub(super) fn apply(
     applier: &Applier<'_>,
     run: &Context<'_>,
 ) -> anyhow::Result<()> {
-    applier.later().written.extend(plan.left_links().map(|path| (path.clone(), path.clone())));
+    applier.may_link_to(plan.left_links());
     if archive.index().is_ok() {
         apply_indexed(archive, plan, applier, run)?;
     } else {
@@ -137,9 +99,9 @@ fn apply_scanned(
     let mut last = LastFolder::default();
     while let Some(found) = reader.next_entry()? {
         pai_common::signal::check()?;
-        let path = match safe_path(&found.entry.path) {
-            Ok(path) if path.as_os_str().is_empty() => continue,
-            Ok(path) => path,
+        let path = match safe_place(&found.entry) {
+            Ok(None) => continue,
+            Ok(Some(path)) => path,
             Err(why) => {
                 applier.refuse(&found.entry.path, why);
                 continue;
@@ -182,7 +144,8 @@ fn apply_indexed(
         },
         || (Opener::default(), LastFolder::default()),
         |(opener, last), job: Job| {
-            let bytes = job.group.records.iter().map(|record| record.entry.size).sum();
+            let sizes = job.group.records.iter().map(|record| record.entry.size);
+            let bytes = sizes.fold(0, u64::saturating_add);
             let outcome = apply_group(archive, plan, applier, &job, opener, last);
             progress.add(bytes);
             outcome
@@ -255,293 +218,4 @@ fn place_record(
         Some(target) => applier.place(found, &path, &target, data, last),
         None => Ok(()),
     }
-}
-
-impl<'a> Applier<'a> {
-    /// An applier for `target`, which must exist. `replace` allows it to replace what is there.
-    pub(super) fn new(
-        target: &Path,
-        privileged: bool,
-        replace: bool,
-        run: &Context<'a>,
-    ) -> anyhow::Result<Self> {
-        Ok(Self {
-            beneath: Beneath::open(target)?,
-            privileged,
-            replace,
-            is_root: rustix::process::geteuid().is_root(),
-            console: run.console,
-            later: Mutex::default(),
-        })
-    }
-
-    fn refuse(&self, path: &Path, why: &str) {
-        self.console.complain(format_args!("refused {}: {why}", path.display()));
-    }
-
-    /// Writes one entry at `target`, or notes it for later. Trouble with the entry is a complaint; only
-    /// trouble with the archive is an error.
-    fn place(
-        &self,
-        found: &TarEntry,
-        path: &Path,
-        target: &Path,
-        data: &mut impl Read,
-        last: &mut LastFolder,
-    ) -> anyhow::Result<()> {
-        if let Err(why) = may_exist(&found.entry, self.privileged) {
-            self.refuse(path, why);
-            return Ok(());
-        }
-        let mut entry = Entry { path: target.to_owned(), ..found.entry.clone() };
-        if entry.mode & SET_ID != 0 && !self.privileged {
-            entry.mode &= !SET_ID;
-            self.refuse(target, "its set-user-ID or set-group-ID bit (only for root, with --privileged)");
-        }
-        let mut reading = Reading { data, failed: false };
-        let outcome = match entry.kind {
-            Kind::File => self.file(found, &entry, &mut reading, last).inspect(|()| {
-                self.later().written.insert(path.to_owned(), target.to_owned());
-            }),
-            Kind::Folder => self.beneath.folder(target, true).map(|_| {
-                self.later().folders.push((entry, found.xattrs.clone()));
-            }),
-            Kind::HardLink => {
-                self.later().hard_links.push(entry);
-                Ok(())
-            }
-            Kind::Symlink => {
-                self.later().symlinks.push(entry);
-                Ok(())
-            }
-            Kind::Fifo | Kind::CharDevice | Kind::BlockDevice => self.node(&entry, last),
-        };
-        match outcome {
-            Err(error) if reading.failed => {
-                Err(error).with_context(|| format!("could not restore {}", target.display()))
-            }
-            Err(error) => {
-                self.console.complain(format_args!("could not restore {}: {error}", target.display()));
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        }
-    }
-
-    /// A file gets its name when it is whole, so that no kill leaves half of one; where files cannot be without a
-    /// name, an error removes it.
-    fn file(
-        &self,
-        found: &TarEntry,
-        entry: &Entry,
-        data: &mut impl Read,
-        last: &mut LastFolder,
-    ) -> io::Result<()> {
-        let (parent, name) = beneath::split(&entry.path)?;
-        let folder = last.open(&self.beneath, parent)?;
-        if let Some(file) = beneath::create_nameless(&folder)? {
-            self.fill(&file, found, entry, data)?;
-            return match beneath::give_name(&file, &folder, name) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    self.beside(&folder, name, |temp| beneath::give_name(&file, &folder, temp))
-                }
-                named => named,
-            };
-        }
-        match beneath::create(&folder, name) {
-            Ok(file) => self.fill(&file, found, entry, data).inspect_err(|_| {
-                // Half a file must not pass for a restored one.
-                let _ = beneath::remove(&folder, name);
-            }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.beside(&folder, name, |temp| {
-                    beneath::create(&folder, temp).and_then(|file| self.fill(&file, found, entry, data))
-                })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn fill(&self, file: &File, found: &TarEntry, entry: &Entry, data: &mut impl Read) -> io::Result<()> {
-        write_content(file, found, data)?;
-        for (name, value) in self.allowed(&found.xattrs) {
-            if let Err(error) = rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty()) {
-                self.xattr_trouble(entry, name, error);
-            }
-        }
-        if self.is_root {
-            let id = |id: u64| u32::try_from(id).map_err(|_| io::Error::other("an owner beyond 32 bits"));
-            std::os::unix::fs::fchown(file, Some(id(entry.uid)?), Some(id(entry.gid)?))?;
-        }
-        rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(entry.mode))?;
-        beneath::set_file_time(file, entry.mtime)
-    }
-
-    fn node(&self, entry: &Entry, last: &mut LastFolder) -> io::Result<()> {
-        let (parent, name) = beneath::split(&entry.path)?;
-        let folder = last.open(&self.beneath, parent)?;
-        self.beside(&folder, name, |temp| {
-            beneath::node(&folder, temp, entry)?;
-            if self.is_root {
-                beneath::own(&folder, temp, entry)?;
-            }
-            beneath::set_node_mode(&folder, temp, entry.mode)?;
-            beneath::set_time(&folder, temp, entry.mtime)
-        })
-    }
-
-    /// Makes something under a temporary name, then gives it its own.
-    fn beside(
-        &self,
-        folder: &Folder,
-        name: &OsStr,
-        make: impl FnOnce(&OsStr) -> io::Result<()>,
-    ) -> io::Result<()> {
-        if !self.replace && exists(folder, name) {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists (--force replaces it)"));
-        }
-        let mut temp = OsString::from(".");
-        temp.push(name);
-        temp.push(".restoring");
-        let _ = beneath::remove(folder, &temp);
-        make(&temp).and_then(|()| beneath::rename(folder, &temp, name)).inspect_err(|_| {
-            let _ = beneath::remove(folder, &temp);
-        })
-    }
-
-    /// Links, then folders.
-    fn finish(&self) {
-        let Later { written, hard_links, symlinks, mut folders } = std::mem::take(&mut *self.later());
-        let mut last = LastFolder::default();
-        for entry in hard_links {
-            if let Err(error) = self.hard_link(&entry, &written, &mut last) {
-                self.console.complain(format_args!("could not restore {}: {error}", entry.path.display()));
-            }
-        }
-        for entry in symlinks {
-            if let Err(error) = self.symlink(&entry, &mut last) {
-                self.console.complain(format_args!("could not restore {}: {error}", entry.path.display()));
-            }
-        }
-        folders.sort_by_key(|(entry, _)| std::cmp::Reverse(entry.path.components().count()));
-        for (entry, xattrs) in folders {
-            if let Err(error) = self.folder(&entry, &xattrs) {
-                self.console.complain(format_args!("could not restore {}: {error}", entry.path.display()));
-            }
-        }
-    }
-
-    fn hard_link(
-        &self,
-        entry: &Entry,
-        written: &HashMap<PathBuf, PathBuf>,
-        last: &mut LastFolder,
-    ) -> io::Result<()> {
-        let link = safe_path(&entry.link).map_err(io::Error::other)?;
-        let Some(file) = written.get(&link) else {
-            return Err(io::Error::other(format!("it links to {}, which was not restored", link.display())));
-        };
-        if *file == entry.path {
-            // The file was written under this very name.
-            return Ok(());
-        }
-        let (from_parent, from_name) = beneath::split(file)?;
-        let from = self.beneath.folder(from_parent, false)?;
-        let (parent, name) = beneath::split(&entry.path)?;
-        let folder = last.open(&self.beneath, parent)?;
-        self.beside(&folder, name, |temp| beneath::hard_link((&from, from_name), (&folder, temp)))
-    }
-
-    fn symlink(&self, entry: &Entry, last: &mut LastFolder) -> io::Result<()> {
-        let (parent, name) = beneath::split(&entry.path)?;
-        let folder = last.open(&self.beneath, parent)?;
-        self.beside(&folder, name, |temp| {
-            beneath::symlink(&folder, temp, &entry.link)?;
-            if self.is_root {
-                beneath::own(&folder, temp, entry)?;
-            }
-            beneath::set_time(&folder, temp, entry.mtime)
-        })
-    }
-
-    fn folder(&self, entry: &Entry, xattrs: &[Xattr]) -> io::Result<()> {
-        let folder = self.beneath.folder(&entry.path, true)?;
-        for (name, value) in self.allowed(xattrs) {
-            if let Err(error) = rustix::fs::fsetxattr(&*folder, name, value, rustix::fs::XattrFlags::empty())
-            {
-                self.xattr_trouble(entry, name, error);
-            }
-        }
-        if self.is_root {
-            let (parent, name) = beneath::split(&entry.path)?;
-            beneath::own(&self.beneath.folder(parent, false)?, name, entry)?;
-        }
-        rustix::fs::fchmod(&*folder, rustix::fs::Mode::from_raw_mode(entry.mode))?;
-        beneath::set_file_time(&*folder, entry.mtime)
-    }
-
-    /// Attributes outside `user.` grant powers; they are for root who asks.
-    fn allowed<'x>(&self, xattrs: &'x [Xattr]) -> impl Iterator<Item = (&'x OsString, &'x Vec<u8>)> {
-        let all = self.privileged;
-        xattrs
-            .iter()
-            .filter(move |(name, _)| all || name.as_encoded_bytes().starts_with(b"user."))
-            .map(|(name, value)| (name, value))
-    }
-
-    fn xattr_trouble(&self, entry: &Entry, name: &OsStr, errno: Errno) {
-        let name = name.to_string_lossy();
-        self.console.complain(format_args!("could not set {name} of {}: {errno}", entry.path.display()));
-    }
-
-    fn later(&self) -> std::sync::MutexGuard<'_, Later> {
-        self.later.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl LastFolder {
-    fn open(&mut self, beneath: &Beneath, path: &Path) -> io::Result<Folder> {
-        if let Some((last, folder)) = &self.last
-            && last == path
-        {
-            return Ok(Folder::clone(folder));
-        }
-        let folder = beneath.folder(path, true)?;
-        self.last = Some((path.to_owned(), Folder::clone(&folder)));
-        Ok(folder)
-    }
-}
-
-/// Tells trouble with the archive from trouble with the disk.
-struct Reading<'a, R> {
-    data: &'a mut R,
-    failed: bool,
-}
-
-impl<R: Read> Read for Reading<'_, R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.data.read(buf).inspect_err(|error| self.failed = error.kind() != io::ErrorKind::Interrupted)
-    }
-}
-
-fn exists(folder: &Folder, name: &OsStr) -> bool {
-    rustix::fs::statat(&**folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).is_ok()
-}
-
-/// Stored bytes to their places; holes stay holes.
-fn write_content(file: &File, found: &TarEntry, data: &mut impl Read) -> io::Result<()> {
-    let Some(map) = &found.sparse else {
-        let mut out = BufWriter::with_capacity(128 << 10, file);
-        let count = io::copy(data, &mut out)?;
-        out.flush()?;
-        return if count == found.stored { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
-    };
-    let mut out = file;
-    for &(offset, length) in &map.extents {
-        out.seek(SeekFrom::Start(offset))?;
-        if io::copy(&mut data.take(length), &mut out)? != length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-    }
-    file.set_len(found.entry.size)
 }

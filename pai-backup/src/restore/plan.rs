@@ -116,8 +116,14 @@ impl Plan {
             broken: None,
         };
         let mut hits = HashSet::new();
-        // Comparing with existing files needs digests; into an empty folder nothing is compared.
-        let read = contents::visit(archive, beneath.is_some(), run.threads(), run.console, |listed| {
+        // A digest is wanted where a file of the same size is already there; a hole alone can be exabytes long.
+        let compared = |entry: &Entry| {
+            let path = safe_path(&entry.path).ok();
+            let there =
+                path.zip(beneath.as_ref()).and_then(|(path, beneath)| beneath.look(&path).ok().flatten());
+            there.is_some_and(|existing| existing.kind == Kind::File && existing.size == entry.size)
+        };
+        let read = contents::visit(archive, compared, run.threads(), run.console, |listed| {
             plan.decide(&listed, selector, beneath.as_ref(), privileged, &mut hits);
             Ok(())
         });
@@ -143,10 +149,10 @@ impl Plan {
         hits: &mut HashSet<usize>,
     ) {
         let entry = &listed.entry;
-        let path = match safe_path(&entry.path) {
-            Ok(path) if path.as_os_str().is_empty() => return,
-            Ok(path) if !selector.wants(&path, hits) => return,
-            Ok(path) => path,
+        let path = match safe_place(entry) {
+            Ok(None) => return,
+            Ok(Some(path)) if !selector.wants(&path, hits) => return,
+            Ok(Some(path)) => path,
             Err(why) => {
                 self.verdicts.insert(entry.path.clone(), Verdict::Refuse(why.to_owned()));
                 return;
@@ -291,6 +297,16 @@ pub(super) fn safe_path(path: &Path) -> Result<PathBuf, &'static str> {
         }
     }
     Ok(safe)
+}
+
+/// Where an entry goes; `None` for the folder that is the target itself.
+pub(super) fn safe_place(entry: &Entry) -> Result<Option<PathBuf>, &'static str> {
+    let path = safe_path(&entry.path)?;
+    match path.as_os_str().is_empty() {
+        true if entry.kind == Kind::Folder => Ok(None),
+        true => Err("the target's own name"),
+        false => Ok(Some(path)),
+    }
 }
 
 /// Whether this kind of entry may be made at all.

@@ -22,6 +22,12 @@ impl<'a> Line<'a> {
         &self.bytes[self.at..]
     }
 
+    /// What is not read yet, without the white space it starts with: spaces and tabs alone are white space to
+    /// `CommonMark`, a form feed or a lone carriage return is text.
+    pub(super) fn content(&self) -> &'a [u8] {
+        &self.bytes[self.measure().1..]
+    }
+
     pub(super) fn is_blank(&self) -> bool {
         self.rest().iter().all(|&b| b == b' ' || b == b'\t')
     }
@@ -148,7 +154,7 @@ impl<'a> Line<'a> {
 
     /// The level a setext underline gives: 1 for `===`, 2 for `---`.
     pub(super) fn underline(&self) -> Option<u8> {
-        let rest = self.rest().trim_ascii();
+        let rest = without_blanks(self.content());
         let (level, mark) = match rest.first()? {
             b'=' => (1, b'='),
             b'-' => (2, b'-'),
@@ -159,7 +165,7 @@ impl<'a> Line<'a> {
 
     /// Whether this line ends a fence of `length` marks.
     pub(super) fn closes_fence(&self, mark: u8, length: usize) -> bool {
-        let rest = self.rest().trim_ascii();
+        let rest = without_blanks(self.content());
         self.indent() <= 3 && rest.len() >= length && rest.iter().all(|&b| b == mark)
     }
 }
@@ -176,6 +182,11 @@ pub(super) fn fence(rest: &[u8]) -> Option<(u8, usize)> {
     let length = rest.iter().take_while(|&&b| b == mark).count();
     let fits = length >= 3 && (mark == b'~' || !rest[length..].contains(&b'`'));
     fits.then_some((mark, length))
+}
+
+fn without_blanks(text: &[u8]) -> &[u8] {
+    let blanks = text.iter().rev().take_while(|byte| b" \t".contains(byte)).count();
+    &text[..text.len() - blanks]
 }
 
 /// `range` of `text` without white space at either end.

@@ -10,7 +10,7 @@ type Found = Vec<(usize, u8)>;
 
 fn ours(text: &str) -> Found {
     let found = outline(text.as_bytes()).headings;
-    found.iter().map(|heading| (line_of(text, heading.start), heading.level)).collect()
+    found.iter().map(|heading| (line_of(text, heading.text.start), heading.level)).collect()
 }
 
 fn oracle(text: &str) -> Found {
@@ -46,6 +46,11 @@ fn headings_are_where_commonmark_has_them() {
         ("##a\n", vec![]),
         ("a\r\n---\r\n", vec![(0, 2)]),
         ("a\nb\n===\n", vec![(0, 1)]),
+        ("\u{c}\n## a\n", vec![(1, 2)]),
+        ("\r\r\n## a\n", vec![(1, 2)]),
+        ("\u{c}## a\n", vec![]),
+        ("a\n===\u{c}\n", vec![]),
+        ("```\n```\u{c}\n## a\n```\n", vec![]),
         ("---\ntitle: x\n---\n## a\n", vec![(3, 2)]),
         ("---\n\n## a\n---\n", vec![(2, 2)]),
         ("```\n## a\n~~~\n````\n## b\n", vec![(4, 2)]),
@@ -76,6 +81,8 @@ fn an_unclosed_fence_or_comment_is_told_with_its_range() {
         ("a\n```\nb\n", Some(2..8)),
         ("a\n<!-- b\n", Some(2..9)),
         ("- ```\nb\n", None),
+        ("- ```\n", None),
+        ("> <!-- b\n", None),
         ("```\n```\n", None),
         ("<div>\n", None),
     ] {

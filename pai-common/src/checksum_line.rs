@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use pai_common::sha256::{Digest, to_hex};
+use crate::sha256::{Digest, to_hex};
 
 /// How a line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Makes the tarball of a release from what is committed: the same bytes wherever and by whom it is made.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib/say.sh
+. "$here/scripts/lib/say.sh"
+
+usage() {
+  cat <<'TEXT'
+Usage: scripts/release.sh [--output DIR] [--check] [-n]
+
+Builds the last commit in a clean clone and packs what scripts/install.sh would install, with the licences, as
+pai-tools-VERSION-HOST.tar.gz and its .sha256 beside it. Unpack it below a prefix:
+
+  tar -xzf pai-tools-*.tar.gz -C ~/.local --strip-components=1
+
+  --output DIR  where the two files go [target/release-files]
+  --check       build twice, in folders with other names, and compare; nothing is kept
+  -n, --dry-run say what would be made
+  -h, --help    this text
+
+The same commit, Rust and C compiler make the same file. Times in it are those of the commit.
+
+Exit status: 0 made, or the two builds are the same; 1 they differ (each file that does is named); 2 trouble.
+TEXT
+}
+
+# build CLONE: the tools and pages of a fresh clone of the last commit, built there.
+build() {
+  git clone --quiet --local --no-hardlinks -- "$here" "$1"
+  local sources=${CARGO_HOME:-$HOME/.cargo}
+  # Panics name their source file: crates from the registry should not say whose machine this is. The linker gives
+  # each build an ID by its content, and C sources know no time of day but the commit's.
+  (cd "$1" && env -u CARGO_TARGET_DIR SOURCE_DATE_EPOCH="$epoch" RUSTFLAGS="--remap-path-prefix=$sources=/cargo" \
+    CFLAGS="-ffile-prefix-map=$sources=/cargo -ffile-prefix-map=$1=/pai-tools" \
+    cargo build --quiet --release --locked --workspace --bins)
+}
+
+# pack CLONE STAGE FILE: what was built, as it lies below a prefix, in one tarball.
+pack() {
+  "$1/scripts/install.sh" --prefix "$2/$name" --from "$1/target/release" >/dev/null
+  mkdir -p "$2/$name/share/doc/pai-tools"
+  cp -- "$1"/LICENSE-* "$1"/README.md "$1"/CHANGELOG.md "$2/$name/share/doc/pai-tools/"
+  tar --create --directory="$2" --format=ustar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
+    --mode=u+rw,go+r,go-w,a+X "$name" | gzip --no-name --best >"$3"
+}
+
+release() {
+  local work=$1 output=$2
+  build "$work/pai-tools"
+  pack "$work/pai-tools" "$work/stage" "$work/$name.tar.gz"
+  mkdir -p -- "$output"
+  install -m 644 -- "$work/$name.tar.gz" "$output/$name.tar.gz"
+  (cd "$output" && sha256sum "$name.tar.gz" >"$name.tar.gz.sha256")
+  printf '%s\n' "$output/$name.tar.gz"
+}
+
+# check WORK: 0 if two builds in two folders are the same.
+check() {
+  local work=$1 one=$1/one/pai-tools other=$1/another/and/longer/folder
+  mkdir -p "${one%/*}" "${other%/*}"
+  build "$one"
+  pack "$one" "$work/stage-one" "$work/one.tar.gz"
+  build "$other"
+  pack "$other" "$work/stage-other" "$work/other.tar.gz"
+  if cmp --silent "$work/one.tar.gz" "$work/other.tar.gz"; then
+    echo "the same: $(sha256sum <"$work/one.tar.gz" | cut -d ' ' -f 1)  $name.tar.gz ($(stat -c %s "$work/one.tar.gz") bytes)"
+    return 0
+  fi
+  warn "two builds of one commit differ:"
+  diff --recursive --brief "$work/stage-one" "$work/stage-other" >&2 || true
+  return 1
+}
+
+main() {
+  local output=$here/target/release-files action=release
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      -h | --help)
+        usage
+        return 0
+        ;;
+      --check) action=check ;;
+      -n | --dry-run) action=show ;;
+      --output)
+        [ -n "${2-}" ] || bad_usage "$1 needs a folder"
+        output=$2
+        shift
+        ;;
+      *) bad_usage "unknown word: $1" ;;
+    esac
+    shift
+  done
+  epoch=$(git -C "$here" log -1 --format=%ct)
+  local version
+  version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$here/Cargo.toml")
+  name=pai-tools-$version-$(rustc -vV | sed -n 's/^host: //p')
+  if [ -n "$(git -C "$here" status --porcelain --untracked-files=no)" ]; then
+    warn "what is not committed is left out"
+  fi
+  if [ "$action" = show ]; then
+    printf 'would make %s\n' "$output/$name.tar.gz"{,.sha256}
+    return 0
+  fi
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  "$action" "$scratch" "$output"
+}
+
+main "$@"

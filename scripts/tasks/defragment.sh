@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Rebuilds the indexes of the vector stores and gives unused space back: SQLite files, PostgreSQL databases.
+# run: daily 45
+set -euo pipefail
+# shellcheck source=scripts/lib/task.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"
+# shellcheck source=scripts/lib/postgres.sh
+. "$scripts_folder/lib/postgres.sh"
+# shellcheck source=scripts/lib/protected.sh
+. "$scripts_folder/lib/protected.sh"
+# shellcheck source=scripts/lib/action.sh
+. "$scripts_folder/lib/action.sh"
+# shellcheck source=scripts/lib/compact-sqlite.sh
+. "$scripts_folder/lib/compact-sqlite.sh"
+# shellcheck source=scripts/lib/reindex-postgres.sh
+. "$scripts_folder/lib/reindex-postgres.sh"
+
+usage() {
+  cat <<TEXT
+Usage: tasks/defragment.sh [STORE...] [OPTION...]
+
+A STORE is an SQLite file, or postgres:DATABASE (postgres:* for all); without one, those of VECTOR_STORES (a list,
+with ; between two). Of an SQLite file: integrity_check, REINDEX, VACUUM, optimize, integrity_check; rows keep their numbers,
+and tables of sqlite-vec are tables like any others. Of a database (DATABASE_SERVICE, as database-maintenance): every index
+REINDEX CONCURRENTLY, then VACUUM ANALYZE; indexes that broken-off rebuilds left are removed, invalid ones rebuilt.
+A damaged, busy or protected store (PROTECTED_PATHS) is left as it is and complained of; the others are done. The sizes before and
+after go to LOG_DIR/actions.jsonl.
+
+  SQLITE_EXTENSIONS        files for sqlite3 to load, a list; needed where an index uses their functions
+  SQLITE_TIMEOUT           seconds to wait for a busy file (30)
+  DEFRAGMENT_LOCK_TIMEOUT  seconds to wait for a lock of PostgreSQL (60)
+
+$task_help
+TEXT
+}
+
+# finish STORE ACTION BEFORE AFTER START [KEY=NUMBER...]: says and records what became of it; $trouble says why it failed.
+finish() {
+  local store=$1 action=$2 before=$3 after=$4 took result=ok
+  took=$(awk -v a="$5" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f", b - a }')
+  shift 5
+  [ -z "$trouble" ] || result=failed
+  [ -n "$trouble" ] || echo "$store: $before bytes before, $after after, $took s"
+  record_action defragment "$store" "$action" "$result" "before_bytes=$before" "after_bytes=$after" "seconds=$took" "$@"
+}
+
+# room_for FILE: VACUUM writes the file once beside it and once into a journal.
+room_for() {
+  local free
+  free=$(df --block-size=1 --output=avail -- "${1%/*}" | tail -n 1 | tr -d ' ')
+  [ "$free" -ge $(($2 * 2)) ] || trouble="$1: $free bytes free, $(($2 * 2)) needed"
+}
+
+do_sqlite() {
+  local file before start=$EPOCHREALTIME
+  trouble='' how=vacuum
+  if [ ! -f "$1" ]; then
+    complain "no such store: $1"
+    return 0
+  fi
+  need sqlite3
+  # The file itself: through a link, the journal would lie beside the link.
+  file=$(realpath -- "$1")
+  before=$(stat -c %s -- "$file")
+  room_for "$file" "$before"
+  if [ -z "$trouble" ] && [ "$dry_run" = yes ]; then
+    sound "$file"
+    [ -n "$trouble" ] || find_numbered "$file"
+    [ -n "$trouble" ] || echo "would compact $file ($before bytes)${numbered[*]:+, with the row numbers of ${numbered[*]}}"
+  elif [ -z "$trouble" ]; then
+    compact_sqlite "$file"
+    [ -n "$trouble" ] || empty_wal "$file"
+  fi
+  [ -z "$trouble" ] || complain "$trouble"
+  [ "$dry_run" = yes ] || finish "$file" "$how" "$before" "$(stat -c %s -- "$file")" "$start"
+}
+
+do_database() {
+  local before start=$EPOCHREALTIME had=$complaints
+  complaints=0 trouble=''
+  size_of "$1"
+  before=$size
+  defragment_postgres "$1"
+  [ "$complaints" -eq 0 ] || trouble=complained
+  size_of "$1"
+  [ "$dry_run" = yes ] || finish "postgres:$1" reindex "$before" "$size" "$start" "indexes=$rebuilt" "leftovers=$mended"
+  complaints=$((complaints | had))
+}
+
+do_databases() {
+  local folders name all database
+  need_postgres
+  folders=$(postgres_folders)
+  while IFS= read -r name; do
+    [ -z "$name" ] || find_protected "$name"
+    [ -z "${protected-}" ] || die "left alone: the server's $name is protected ($protected)"
+  done <<<"$folders"
+  all=$'\n'$(printf '%s\n' "${databases[@]}")$'\n'
+  for name in "$@"; do
+    if [ "$name" = '*' ]; then
+      for database in "${databases[@]}"; do do_database "$database"; done
+    elif [[ $all == *$'\n'"$name"$'\n'* ]]; then
+      do_database "$name"
+    else
+      complain "no such database: $name"
+    fi
+  done
+}
+
+main() {
+  task_begin "$@"
+  setting SQLITE_TIMEOUT 30
+  setting DEFRAGMENT_LOCK_TIMEOUT 60
+  setting_list SQLITE_EXTENSIONS ''
+  extensions=("${list[@]}") scratch=''
+  trap '[ -z "$scratch" ] || rm -rf "$scratch"' EXIT
+  trap 'exit 143' TERM
+  local store names=()
+  if [ "${#words[@]}" -eq 0 ]; then
+    setting_list VECTOR_STORES ''
+    words=("${list[@]}")
+    [ "${#words[@]}" -gt 0 ] || not_here 'no vector store is set up (VECTOR_STORES)'
+    cd "$STACK_HOME"
+  fi
+  for store in "${words[@]}"; do
+    [[ $store != -* ]] || bad_usage "unknown option: $store"
+  done
+  for store in "${words[@]}"; do
+    if [[ $store == postgres:* ]]; then
+      names+=("${store#postgres:}")
+      continue
+    fi
+    leave_protected "$store"
+    [ "${#allowed[@]}" -eq 0 ] || do_sqlite "$store"
+  done
+  [ "${#names[@]}" -eq 0 ] || do_databases "${names[@]}"
+  task_end
+}
+
+main "$@"
