@@ -9,13 +9,13 @@ use crate::scenes::{ALL, Scene};
 use crate::tally::Tally;
 
 /// How often each scene is killed; `PAI_FAULTS_ROUNDS` sets another number.
-const ROUNDS: usize = 40;
+const ROUNDS: u32 = 40;
 /// Work per scene: enough that most of a run is not its start.
 const SIZE: usize = 60;
 /// The fractional part of the golden ratio: its multiples fill the unit interval evenly, in whatever number.
 const GOLDEN: f64 = 0.618_033_988_749_895;
 
-fn rounds() -> usize {
+fn rounds() -> u32 {
     std::env::var("PAI_FAULTS_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
 }
 
@@ -46,19 +46,21 @@ fn whatever_moment_it_is_killed_at(name: &str) {
     let scene = set_up(folder.path(), SIZE);
     let whole = duration(&*scene);
     let mut tally = Tally::new("kill -9", name);
-    // A kill that comes too late has not been tried: it is drawn again.
-    while tally.hit < rounds() && tally.tried < 10 * rounds() {
-        tally.tried += 1;
-        let moment = whole.mul_f64((tally.tried as f64 * GOLDEN).fract());
+    // A kill that comes too late has not been tried: another moment is drawn.
+    let mut draws = 0;
+    while tally.hit < rounds() as usize && draws < 10 * rounds() {
+        draws += 1;
+        let moment = whole.mul_f64((f64::from(draws) * GOLDEN).fract());
         scene.reset();
         let mut child = quiet(&*scene).spawn().unwrap();
         std::thread::sleep(moment);
         let _ = child.kill();
         if child.wait().unwrap().code().is_none() {
+            tally.tried += 1;
             tally.take(format_args!("after {moment:?} of {whole:?}"), scene.recovers());
         }
     }
-    assert!(tally.hit >= rounds(), "{name}: only {} of {} kills came in time", tally.hit, tally.tried);
+    assert!(tally.hit >= rounds() as usize, "{name}: only {} of {draws} kills came in time", tally.hit);
     tally.conclude();
 }
 

@@ -138,12 +138,15 @@ impl Drop for Held {
 }
 
 fn compile() -> Result<PathBuf, String> {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("shim-{}", std::process::id()));
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("shim");
+    // Under a name of its own first: another run may be using the one that is there.
+    let made = program.with_extension(std::process::id().to_string());
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("faults/shim.c");
     if !pai_tests::has("cc") {
         return Err("failing system calls need a C compiler (cc)".to_owned());
     }
-    run(command("cc").args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(source)).expect(0);
+    run(command("cc").args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&made).arg(source)).expect(0);
+    std::fs::rename(&made, &program).unwrap();
     // It must do what it says before anything is believed that it says.
     let folder = scratch();
     let report = folder.path().join("report");
