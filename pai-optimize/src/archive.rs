@@ -196,20 +196,20 @@ mod tests {
                 .unwrap()
         };
         for (before, sections, after) in [
-            ("", vec!["#a\n", "#b\n"], "#a\n#b\n"),
-            ("#x\n", vec!["#a\n"], "#x\n#a\n"),
-            ("#x\n#a\n#b\n", vec!["#a\n", "#b\n"], "#x\n#a\n#b\n"),
-            ("#x\n#a\n", vec!["#a\n", "#b\n"], "#x\n#a\n#b\n"),
-            ("#a\n#b\n", vec!["#a\n", "#b\n", "#c"], "#a\n#b\n#c"),
-            ("#a\n", vec!["#a\n", "#a\n"], "#a\n#a\n"),
-            ("no end", vec!["#a\n"], "no end\n#a\n"),
-            ("x\r\nno end", vec!["#a\r\n"], "x\r\nno end\r\n#a\r\n"),
+            ("", vec!["# a\n", "# b\n"], "# a\n# b\n"),
+            ("# x\n", vec!["# a\n"], "# x\n# a\n"),
+            ("# x\n# a\n# b\n", vec!["# a\n", "# b\n"], "# x\n# a\n# b\n"),
+            ("# x\n# a\n", vec!["# a\n", "# b\n"], "# x\n# a\n# b\n"),
+            ("# a\n# b\n", vec!["# a\n", "# b\n", "# c"], "# a\n# b\n# c"),
+            ("# a\n", vec!["# a\n", "# a\n"], "# a\n# a\n"),
+            ("no end", vec!["# a\n"], "no end\n# a\n"),
+            ("x\r\nno end", vec!["# a\r\n"], "x\r\nno end\r\n# a\r\n"),
             ("half an end\r", vec!["half an end\r\n"], "half an end\r\n"),
-            ("#a", vec!["#a"], "#a"),
-            ("#a", vec!["#a\n"], "#a\n"),
-            ("#a", vec!["#a\n", "#b\n"], "#a\n#b\n"),
-            ("#a\n<p>\n", vec!["#b\n"], "#a\n<p>\n\n<!-- pai-optimize -->\n#b\n"),
-            ("#a\nx\n", vec!["b\n--\n"], "#a\nx\n\n<!-- pai-optimize -->\nb\n--\n"),
+            ("# a", vec!["# a"], "# a"),
+            ("# a", vec!["# a\n"], "# a\n"),
+            ("# a", vec!["# a\n", "# b\n"], "# a\n# b\n"),
+            ("# a\n<p>\n", vec!["# b\n"], "# a\n<p>\n\n<!-- pai-optimize -->\n# b\n"),
+            ("# a\nx\n", vec!["b\n--\n"], "# a\nx\n\n<!-- pai-optimize -->\nb\n--\n"),
         ] {
             assert_eq!(joined(before, &sections), after, "{before:?} {sections:?}");
         }

@@ -31,7 +31,7 @@ pub struct Heading {
 pub struct Outline {
     /// The top-level headings, in order.
     pub headings: Vec<Heading>,
-    /// From the opening line of a fence or HTML block that is never closed, to the end of the text.
+    /// From the opening line of a top-level fence or HTML block that is never closed, to the end of the text.
     pub unclosed: Option<Range<usize>>,
     /// The text ends in an HTML block that a blank line would end; a heading right behind it would be none.
     pub dangling: bool,
@@ -278,6 +278,8 @@ impl Scanner<'_> {
     fn finish(mut self) -> Outline {
         self.found.dangling = matches!(self.leaf, Leaf::Html { end: HtmlEnd::Blank, .. });
         self.found.unclosed = match self.leaf {
+            // What a quote or an item holds ends with it, at the next line that is not its own.
+            _ if !self.containers.is_empty() => None,
             Leaf::Fence { start, .. } => Some(start..self.text.len()),
             Leaf::Html { start, end } if end != HtmlEnd::Blank => Some(start..self.text.len()),
             _ => None,

@@ -161,11 +161,20 @@ pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
     }
     let like = if above.contains(&b'\n') { above } else { next };
     let mut joint = completion(above, like).to_vec();
-    let safe = next.starts_with(b"#") && !dangling;
+    let safe = is_hashed(next) && !dangling;
     if !safe && without_separator(above).len() == above.len() {
         joint.extend(separator(line_ending(like)));
     }
     joint
+}
+
+/// Whether `text` starts with a heading of hashes, which no paragraph above can draw in. `#le` is none: it can be the
+/// first line of an underlined one.
+pub fn is_hashed(text: &[u8]) -> bool {
+    let hashes = text.iter().take_while(|&&byte| byte == b'#').count();
+    let rest = &text[hashes..];
+    let ends = rest.is_empty() || rest == b"\r" || rest.starts_with(b"\r\n");
+    (1..=6).contains(&hashes) && (ends || matches!(rest[0], b' ' | b'\t' | b'\n'))
 }
 
 /// What `text` lacks to end with a whole line ending, in the style of `like`.
@@ -269,6 +278,16 @@ mod tests {
     fn a_byte_order_mark_begins_no_section_but_the_first() {
         let text = "## 2025-09-01\n\u{feff}2025-09-03\n---\n";
         assert_eq!(kinds(text), [(Kind::Dated(date("2025-09-01")), text.len())]);
+    }
+
+    #[test]
+    fn a_heading_of_hashes_has_a_blank_behind_them() {
+        for text in ["# a", "##\n", "##\r\n", "##\r", "#", "######\ta"] {
+            assert!(is_hashed(text.as_bytes()), "{text:?}");
+        }
+        for text in ["#le\n---\n", "#\rle\n---\n", "####### a", " # a", "a", ""] {
+            assert!(!is_hashed(text.as_bytes()), "{text:?}");
+        }
     }
 
     #[test]

@@ -210,6 +210,7 @@ const MEMORY: &[&str] = &[
     "## 2025-02-30\n",
     "## 2025-09-04 - a title\n",
     "[x]: /y\n",
+    "#tag\n",
 ];
 
 /// Two bytes that say what is done with the rest, and the rest.

@@ -1,9 +1,13 @@
 //! `scripts/lib/dotenv.sh`: the one reader of .env files, which never runs them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use pai_tests::{command, repository, run, scratch};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
 
 /// What the reader makes of a file: `KEY=<VALUE>` lines sorted by key, then what it complains of.
 fn read(text: &str, mode: u32) -> (String, String) {
@@ -70,5 +74,121 @@ fn a_file_that_others_could_have_written_gives_no_values() {
         let (values, complaint) = read("A=1\n", mode);
         assert_eq!(values, "", "mode {mode:o}");
         assert!(complaint.contains("others can write it"), "{complaint}");
+    }
+}
+
+/// What the rules at the head of the reader make of one line: nothing, a value, or a complaint.
+fn by_the_rules(line: &str) -> Option<Result<(String, String), String>> {
+    const BLANKS: [char; 2] = [' ', '\t'];
+    let line = line.strip_suffix('\r').unwrap_or(line).trim_start_matches(BLANKS);
+    if line.is_empty() || line.starts_with('#') {
+        return None;
+    }
+    let exported = line.strip_prefix("export").filter(|rest| rest.starts_with(BLANKS));
+    let assignment = |text: &str| {
+        let (key, text) = text.split_once('=')?;
+        let key = key.trim_end_matches(BLANKS).to_owned();
+        let named = key.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic())
+            && key.chars().all(|c| c == '_' || c.is_ascii_alphanumeric());
+        named.then_some((key, text.to_owned()))
+    };
+    let found = exported.and_then(|rest| assignment(rest.trim_start_matches(BLANKS)));
+    let Some((key, text)) = found.or_else(|| assignment(line)) else {
+        return Some(Err("not KEY=VALUE".to_owned()));
+    };
+    let bare = text.trim_start_matches(BLANKS);
+    let quoted = match bare.chars().next() {
+        Some('\'') => bare[1..].split_once('\'').map(|(value, rest)| (value.to_owned(), rest)),
+        Some('"') => double_quoted(&bare[1..]),
+        _ => {
+            let comment = text.match_indices(BLANKS).find(|(at, _)| text[at + 1..].starts_with('#'));
+            let text = comment.map_or(text.as_str(), |(at, _)| &text[..at]);
+            return Some(Ok((key, text.trim_matches(BLANKS).to_owned())));
+        }
+    };
+    Some(match quoted {
+        None => Err(format!("{key}: a quote is not closed")),
+        Some((value, rest)) => match rest.trim_start_matches(BLANKS) {
+            rest if rest.is_empty() || rest.starts_with('#') => Ok((key, value)),
+            _ => Err(format!("{key}: text after the closing quote")),
+        },
+    })
+}
+
+/// The inside of a double-quoted value, and what follows its closing quote.
+fn double_quoted(text: &str) -> Option<(String, &str)> {
+    let mut value = String::new();
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Some((value, &text[at + 1..])),
+            '\\' => match characters.next()?.1 {
+                'n' => value.push('\n'),
+                't' => value.push('\t'),
+                plain @ ('"' | '\\') => value.push(plain),
+                other => value.extend(['\\', other]),
+            },
+            other => value.push(other),
+        }
+    }
+    None
+}
+
+/// A line that is mostly nearly an assignment.
+fn line() -> impl Strategy<Value = String> {
+    const INSIDE: &[&str] = &[
+        "x",
+        "ümlaut",
+        " ",
+        "\t",
+        "\\n",
+        "\\t",
+        "\\\\",
+        "\\\"",
+        "\\",
+        "#",
+        " #",
+        "=",
+        "'",
+        "\"",
+        "$HOME",
+        "$(touch canary)",
+        "`touch canary`",
+        "; touch canary",
+        "*",
+        "!",
+        "[",
+    ];
+    let start = select(vec!["", "", "", " ", "export ", "export\t", "export", "#", "\u{feff}"]);
+    let key = select(vec!["A", "A", "B_1", "_", "9x", "ü", ""]);
+    let equals = select(vec!["=", "=", "=", "= ", " =", ""]);
+    let quote = || select(vec!["", "'", "\""]);
+    let end = select(vec!["\n", "\n", "\r\n", " # why\n", " more\n", "\r\r\n", ""]);
+    (start, key, equals, quote(), vec(select(INSIDE), 0..5), quote(), end).prop_map(
+        |(start, key, equals, open, inside, close, end)| {
+            [start, key, equals, open, &inside.concat(), close, end].concat()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+
+    // The reader is bash, so no fuzzer looks into it: random files, and the rules written a second time.
+    #[test]
+    fn any_file_is_read_by_the_rules_and_nothing_in_it_is_run(lines in vec(line(), 0..9)) {
+        let text = lines.concat();
+        let mut values = BTreeMap::new();
+        let mut complaints = Vec::new();
+        for (line, number) in text.strip_prefix('\u{feff}').unwrap_or(&text).split('\n').zip(1..) {
+            match by_the_rules(line) {
+                None => {}
+                Some(Ok((key, value))) => drop(values.insert(key, value)),
+                Some(Err(why)) => complaints.push(format!("env:{number}: {why}")),
+            }
+        }
+        let lines: Vec<String> = values.iter().map(|(key, value)| format!("{key}=<{value}>\n")).collect();
+        let values = lines.concat();
+        prop_assert_eq!(read(&text, 0o600), (values, complaints.join("\n")), "{:?}", text);
     }
 }

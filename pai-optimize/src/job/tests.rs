@@ -39,6 +39,7 @@ fn piece() -> impl Strategy<Value = String> {
         "## Recent Entries",
         "   ## Recent Entries",
         "Notes\n===",
+        "#tag\n---",
         "##",
         "",
     ]);

@@ -81,6 +81,8 @@ fn an_unclosed_fence_or_comment_is_told_with_its_range() {
         ("a\n```\nb\n", Some(2..8)),
         ("a\n<!-- b\n", Some(2..9)),
         ("- ```\nb\n", None),
+        ("- ```\n", None),
+        ("> <!-- b\n", None),
         ("```\n```\n", None),
         ("<div>\n", None),
     ] {

@@ -1,6 +1,6 @@
 //! Where everything stands in the new memory file.
 
-use crate::memory::{Document, Kind, Section, separator, without_separator};
+use crate::memory::{Document, Kind, Section, is_hashed, separator, without_separator};
 use crate::plan::Part;
 
 /// The new file: what goes is left out; `block`, if the summaries change, stands where they stood, or before the
@@ -45,7 +45,7 @@ pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8
 pub(super) fn body<'a>(document: &Document<'a>, section: &Section) -> &'a [u8] {
     let after = &document.bytes[section.heading.end..section.range.end];
     let mut rest = &after[memchr::memchr(b'\n', after).map_or(after.len(), |at| at + 1)..];
-    if !document.text(section).trim_ascii_start().starts_with(b"#") {
+    if !is_hashed(document.text(section).trim_ascii_start()) {
         // A setext heading has its underline below.
         rest = &rest[memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1)..];
     }
@@ -68,7 +68,7 @@ impl Layout<'_> {
     /// An indented heading could fall into a list that now stands above it, an underlined one could take a
     /// paragraph along.
     fn keep(&mut self, section: &Section) {
-        let sensitive = !self.document.text(section).starts_with(b"#");
+        let sensitive = !is_hashed(self.document.text(section));
         if self.torn && sensitive && !self.safe() {
             self.parts.push(Part::New(separator(self.document.line_ending())));
         }
