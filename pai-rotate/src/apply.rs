@@ -110,7 +110,7 @@ impl Applying<'_> {
         let is_left = |outcome: &Outcome| matches!(outcome, Outcome::Left(_));
         outcomes.push(match held {
             Ok(_) if outcomes.iter().any(is_left) => Outcome::Left("its sidecar is still there".to_owned()),
-            Ok(held) => remover.remove_held(name, held),
+            Ok(held) => remover.remove_held(name, &held),
             Err(outcome) => outcome,
         });
         outcomes.reverse();

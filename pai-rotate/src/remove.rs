@@ -30,7 +30,7 @@ impl Remover {
     /// Deletes `name` in `folder` if its identity is still the given one and no process has it locked.
     pub fn remove(&mut self, folder: &Path, name: &OsStr, identity: &Identity) -> Outcome {
         match self.hold(folder, name, identity) {
-            Ok(held) => self.remove_held(name, held),
+            Ok(held) => self.remove_held(name, &held),
             Err(outcome) => outcome,
         }
     }
@@ -44,12 +44,9 @@ impl Remover {
     }
 
     /// Deletes what is held; the last folder that was opened is its own.
-    pub fn remove_held(&mut self, name: &OsStr, held: Held) -> Outcome {
+    pub fn remove_held(&self, name: &OsStr, held: &Held) -> Outcome {
         let Some((_, folder)) = &self.folder else { return Outcome::Gone };
-        let outcome = remove_held(folder.as_fd(), name, &held).unwrap_or_else(outcome_of);
-        // Only now may others have it.
-        drop(held);
-        outcome
+        remove_held(folder.as_fd(), name, held).unwrap_or_else(outcome_of)
     }
 
     fn open(&mut self, folder: &Path) -> rustix::io::Result<BorrowedFd<'_>> {

@@ -109,21 +109,22 @@ impl Shim {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        Ok(Held { child, held, report: self.report.clone() })
+        Ok(Held { child, sign: held, report: self.report.clone() })
     }
 }
 
 /// A command that waits in the middle of a call.
 pub(crate) struct Held {
     child: Child,
-    held: PathBuf,
+    /// Is there until the call may go on.
+    sign: PathBuf,
     report: PathBuf,
 }
 
 impl Held {
     /// Lets it go on to its end: its status, and the call it waited in.
     pub(crate) fn release(mut self) -> (Option<i32>, String) {
-        std::fs::remove_file(&self.held).unwrap();
+        std::fs::remove_file(&self.sign).unwrap();
         let status = self.child.wait().unwrap().code();
         let text = std::fs::read_to_string(&self.report).unwrap();
         (status, text.lines().nth(1).unwrap_or_default().to_owned())
@@ -132,7 +133,7 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.held);
+        let _ = std::fs::remove_file(&self.sign);
     }
 }
 

@@ -33,7 +33,9 @@ impl Optimize {
         let mut all = snapshot(&self.home, &["logs"]);
         let is_version = |path: &Path| path.to_string_lossy().contains("/.memory.md.before-");
         all.retain(|path, _| !is_version(path));
-        all.values_mut().for_each(|thing| thing.mtime = 0);
+        for thing in all.values_mut() {
+            thing.mtime = 0;
+        }
         all
     }
 }

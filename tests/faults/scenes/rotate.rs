@@ -31,7 +31,9 @@ impl Rotate {
 
     fn now(&self) -> BTreeMap<PathBuf, Thing> {
         let mut now = snapshot(&self.folder, &[]);
-        now.values_mut().for_each(|thing| thing.mtime = 0);
+        for thing in now.values_mut() {
+            thing.mtime = 0;
+        }
         now
     }
 }
