@@ -26,9 +26,11 @@ Exit status: 0 made, or the two builds are the same; 1 they differ (each file th
 TEXT
 }
 
-# build CLONE: the tools and pages of a fresh clone of the last commit, built there.
+# build CLONE: the tools and pages of $commit, built in a fresh clone.
 build() {
-  git clone --quiet --local --no-hardlinks -- "$here" "$1"
+  git clone --quiet --no-checkout --local --no-hardlinks -- "$here" "$1"
+  # The commit of the beginning, whatever was committed since.
+  git -C "$1" checkout --quiet --detach "$commit"
   local sources=${CARGO_HOME:-$HOME/.cargo}
   # Panics name their source file: crates from the registry should not say whose machine this is. The linker gives
   # each build an ID by its content, and C sources know no time of day but the commit's.
@@ -92,7 +94,8 @@ main() {
     esac
     shift
   done
-  epoch=$(git -C "$here" log -1 --format=%ct)
+  commit=$(git -C "$here" rev-parse HEAD)
+  epoch=$(git -C "$here" log -1 --format=%ct "$commit")
   local version
   version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$here/Cargo.toml")
   name=pai-tools-$version-$(rustc -vV | sed -n 's/^host: //p')

@@ -4,8 +4,8 @@ use std::fs;
 
 use pai_tests::{command, repository, run, scratch, sh};
 
-/// A copy of the repository's scripts, committed, where `cargo` makes `tools` of a word and the folder it is in.
-fn project(folder: &std::path::Path, leak: bool) {
+/// A copy of the repository's scripts, committed, where `cargo` makes tools of what the line `build` prints.
+fn project(folder: &std::path::Path, build: &str) {
     let copy = format!(
         "cp -r '{repository}/scripts' '{repository}/Cargo.toml' '{repository}/README.md' '{repository}/CHANGELOG.md' \
          '{repository}'/LICENSE-* . && printf 'target/\\n' >.gitignore && git init -q . && git add -A && \
@@ -13,10 +13,9 @@ fn project(folder: &std::path::Path, leak: bool) {
         repository = repository().display()
     );
     sh(&copy, folder).expect(0);
-    let made = if leak { "pwd" } else { "echo built" };
     let cargo = format!(
         "#!/bin/sh\nmkdir -p target/release\nfor tool in backup checksum optimize rotate; do\n\
-         {made} >target/release/pai-$tool; chmod 755 target/release/pai-$tool; done\n"
+         {build} >target/release/pai-$tool; chmod 755 target/release/pai-$tool; done\n"
     );
     fs::create_dir_all(folder.join("target/bin")).unwrap();
     fs::write(folder.join("target/bin/cargo"), cargo).unwrap();
@@ -30,7 +29,7 @@ fn release(folder: &std::path::Path, args: &str) -> pai_tests::Outcome {
 #[test]
 fn what_is_packed_can_be_unpacked_below_a_prefix() {
     let folder = scratch();
-    project(folder.path(), false);
+    project(folder.path(), "echo built");
     let made = release(folder.path(), "--output out").expect(0);
     let name = made.stdout.trim().strip_prefix("out/").unwrap().to_owned();
     assert!(name.starts_with(concat!("pai-tools-", env!("CARGO_PKG_VERSION"), "-")), "{name}");
@@ -56,19 +55,23 @@ fn what_is_packed_can_be_unpacked_below_a_prefix() {
 
 #[test]
 fn the_check_tells_builds_that_know_where_they_were_made() {
-    for (leak, status) in [(false, 0), (true, 1)] {
+    // Somebody commits meanwhile: both builds are still of the commit they began with.
+    let busy = "(cd \"$(git remote get-url origin)\" && echo more >>README.md && git -c user.name=a -c user.email=a@b commit -qam more; \
+                cat README.md)";
+    for (build, status) in [("echo built", 0), ("pwd", 1), (busy, 1), ("cat README.md", 0)] {
         let folder = scratch();
-        project(folder.path(), leak);
+        project(folder.path(), build);
         let checked = release(folder.path(), "--check").expect(status);
-        assert_eq!(checked.stdout.starts_with("the same: "), !leak, "{}", checked.stdout);
-        assert_eq!(checked.stderr.contains("bin/pai-rotate differ"), leak, "{}", checked.stderr);
+        assert_eq!(checked.stdout.starts_with("the same: "), status == 0, "{}", checked.stdout);
+        assert_eq!(checked.stderr.contains("bin/pai-rotate differ"), status == 1, "{}", checked.stderr);
+        assert!(!checked.stderr.contains("README.md differ"), "{}", checked.stderr);
     }
 }
 
 #[test]
 fn a_dry_run_names_both_files_and_what_is_not_committed_is_told() {
     let folder = scratch();
-    project(folder.path(), false);
+    project(folder.path(), "echo built");
     let shown = release(folder.path(), "-n --output out").expect(0);
     assert_eq!(shown.stdout.lines().count(), 2);
     assert_eq!(shown.stderr, "");

@@ -97,7 +97,13 @@ fn row_3_6_each_limit_can_be_broken_and_each_kind_of_failure_is_counted() {
     let small = "--requests 8 --concurrency 4 --timeout 1s";
     let cases = [
         (http.url("/ok"), "--max-p95 0.02 --timeout 30s", "4 at a time: p95 ", "", 0),
-        (http.url("/ok"), "--min-throughput 100000 --timeout 30s", "queries a second, less than 100000", "", 0),
+        (
+            http.url("/ok"),
+            "--min-throughput 100000 --timeout 30s",
+            "queries a second, less than 100000",
+            "",
+            0,
+        ),
         (http.url("/broken"), "", "8 errors, more than 0", "status 500", 8),
         (http.url("/moved"), "--max-errors 7", "8 errors, more than 7", "status 302", 8),
         (http.url("/hanging"), "", "not one good answer", "timeout", 8),
@@ -113,8 +119,13 @@ fn row_3_6_each_limit_can_be_broken_and_each_kind_of_failure_is_counted() {
     // The same, within the limits.
     test(&stack, "performance", &http.url("/broken"), &format!("{small} --max-errors 8 --min-throughput 0"))
         .expect(1);
-    test(&stack, "performance", &http.url("/ok"), &format!("{small} --max-p95 30 --min-throughput 0 --timeout 30s"))
-        .expect(0);
+    test(
+        &stack,
+        "performance",
+        &http.url("/ok"),
+        &format!("{small} --max-p95 30 --min-throughput 0 --timeout 30s"),
+    )
+    .expect(0);
     assert_eq!(http.count("/hanging"), 8, "a query that timed out is not sent again");
     // What the time did not suffice for is missed, not passed.
     let short = test(&stack, "performance", &http.url("/ok"), "--requests 100000 --duration 1s").expect(1);
