@@ -19,7 +19,7 @@ pub const EXTENSION: &str = ".tar.gz";
 /// The same of a replay capsule.
 pub const ZIP: &str = ".zip";
 /// What follows an archive's name in its sidecar's.
-pub const SIDECAR: &str = ".sha256";
+const SIDECAR: &str = ".sha256";
 
 /// A folder of archives that share a prefix.
 #[derive(Debug, Clone)]
