@@ -106,13 +106,14 @@ schedule_systemd() {
   if [ "$user" = yes ]; then
     folder=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user scope=user control=(systemctl --user)
   fi
-  local timers templates=("$here/systemd/$scope"/*.service "$here"/systemd/*.timer)
+  local templates=("$here/systemd/$scope"/*.service "$here"/systemd/*.timer)
+  local timers=(pai-backup.timer pai-optimize.timer pai-checksum.timer pai-rotate.timer)
   if [ "$name" = vector-store ]; then
     templates=("$here"/systemd/vector-store/*.service "$here"/systemd/vector-store/*.timer)
     # It tells of failures for the others, too, and stays when these go.
     [ "$remove" = yes ] || templates+=("$here/systemd/$scope/pai-notify@.service")
+    timers=(pai-vector-store.timer pai-vector-cache.timer pai-vector-metrics.timer pai-vector-report.timer)
   fi
-  mapfile -t timers < <(printf '%s\n' "${templates[@]##*/}" | grep '\.timer$')
   if [ "$remove" = yes ]; then
     control "${control[@]}" disable --now "${timers[@]}"
   fi
