@@ -72,31 +72,35 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 /// The same command without root's powers: as user and group 65534 if we are root, as it is otherwise.
 /// `None`, after a skip, where that cannot be done. The program and its files must be within that user's reach.
 pub fn as_nobody(command: &Command) -> Option<Command> {
+    const SETPRIV: [&str; 6] = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
     let owner = std::fs::metadata("/proc/self").map(|us| std::os::unix::fs::MetadataExt::uid(&us));
-    let mut unprivileged = if owner.is_ok_and(|uid| uid == 0) {
-        let mut setpriv = Command::new("setpriv");
-        setpriv.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]);
-        if !setpriv.arg("true").status().is_ok_and(|status| status.success()) {
-            skip("setpriv cannot drop root's powers here");
-            return None;
-        }
-        let mut setpriv = Command::new("setpriv");
-        setpriv.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(command.get_program());
-        setpriv
-    } else {
-        Command::new(command.get_program())
-    };
-    unprivileged.args(command.get_args()).stdin(Stdio::null());
+    if owner.is_ok_and(|uid| uid != 0) {
+        return Some(through(&[], command));
+    }
+    let mut works = Command::new(SETPRIV[0]);
+    if !works.args(&SETPRIV[1..]).arg("true").status().is_ok_and(|status| status.success()) {
+        skip("setpriv cannot drop root's powers here");
+        return None;
+    }
+    Some(through(&SETPRIV.map(OsStr::new), command))
+}
+
+/// The same command, run by another program: that program and its arguments, then the command's own words.
+pub fn through(wrapper: &[&OsStr], command: &Command) -> Command {
+    let words: Vec<&OsStr> =
+        wrapper.iter().copied().chain([command.get_program()]).chain(command.get_args()).collect();
+    let mut wrapped = Command::new(words[0]);
+    wrapped.args(&words[1..]).stdin(Stdio::null());
     for (key, value) in command.get_envs() {
         match value {
-            Some(value) => unprivileged.env(key, value),
-            None => unprivileged.env_remove(key),
+            Some(value) => wrapped.env(key, value),
+            None => wrapped.env_remove(key),
         };
     }
     if let Some(folder) = command.get_current_dir() {
-        unprivileged.current_dir(folder);
+        wrapped.current_dir(folder);
     }
-    Some(unprivileged)
+    wrapped
 }
 
 /// What a finished command left behind.

@@ -154,7 +154,9 @@ impl<'a> Plan<'a> {
             Format::Zip => self.write_zip(file, own.as_deref(), run)?.commit()?,
             Format::TarGz => {
                 let reader = file.file().try_clone().context("could not read back what is written")?;
-                let written = self.write(file, Some(reader), own.as_deref(), run)?;
+                let written = self
+                    .write(file, Some(reader), own.as_deref(), run)
+                    .with_context(|| format!("could not make {}", target.display()))?;
                 written.out.commit()?;
                 if let Some(digest) = written.digest {
                     write_sidecar(target, &digest)?;
@@ -215,7 +217,7 @@ impl<'a> Plan<'a> {
     fn free_name(&self, run: &Run<'_>) -> PathBuf {
         match self.args.format {
             Format::TarGz => self.shelf.free_name(run.clock.now()),
-            Format::Zip => self.shelf.free_name_with(run.clock.now(), ".zip"),
+            Format::Zip => self.shelf.free_name_with(run.clock.now(), shelf::ZIP),
         }
     }
 

@@ -89,7 +89,15 @@ impl Context<'_> {
         if named.as_os_str() != "latest" && (named.exists() || !shelf::is_name(named)) {
             return Archive::open(named);
         }
-        Archive::open(&self.shelf(None)?.resolve(named, self.console)?)
+        let shelf = self.shelf(None)?;
+        let path = shelf.resolve(named, self.console)?;
+        if shelf.is_future(&path, self.clock.now()) {
+            self.console.warn(format_args!(
+                "{} is from the future: was the clock wrong when it was made, or is it now?",
+                path.display()
+            ));
+        }
+        Archive::open(&path)
     }
 
     /// Worker threads.

@@ -43,6 +43,7 @@ pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
     }
     let archive = run.open(&args.archive)?;
     let (target, workspace) = target(args, run)?;
+    let _lock = if args.dry_run { None } else { Some(DirLock::acquire(&target, None)?) };
     let plan = Plan::make(&archive, &target, &selector, args.privileged, run)?;
     if let Some(error) = plan.broken() {
         run.console.complain(format_args!("{error:#}"));
@@ -103,6 +104,7 @@ fn from_pipe(args: &Restore, selector: &Selector, run: &Context<'_>) -> anyhow::
     }
     std::fs::create_dir_all(target)
         .with_context(|| format!("could not create folder {}", target.display()))?;
+    let _lock = DirLock::acquire(target, None)?;
     let applier = Applier::new(target, args.privileged, args.force, run)?;
     let mut reader = contents::scan_stdin(run.threads())?;
     if let Err(error) = apply::apply_stream(&mut reader, selector, &applier, run) {
@@ -128,8 +130,7 @@ fn show(plan: &Plan, args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> 
         let (action, why) = match verdict {
             Verdict::Write => ("write", None),
             Verdict::Replace => ("replace", None),
-            Verdict::Adjust if args.force => ("adjust", None),
-            Verdict::Adjust | Verdict::Leave => ("leave", None),
+            Verdict::Leave => ("leave", None),
             Verdict::Refuse(why) => ("refuse", Some(why.as_str())),
         };
         any_refused |= why.is_some();
@@ -153,6 +154,7 @@ fn keep_replaced(home: &Home, replaced: Vec<PathBuf>, run: &Context<'_>) -> anyh
     ensure_private_folder(&folder)?;
     let _lock = DirLock::acquire(&folder, None)?;
     let shelf = Shelf::new(folder, SAFETY_PREFIX);
+    shelf.remove_abandoned(run.console)?;
     let path = shelf.free_name(run.clock.now());
     let file = AtomicFile::create(&path, 0o600)?;
     create::archive_paths(home.root(), replaced, file, run)

@@ -16,8 +16,10 @@ use crate::archive::open::Archive;
 
 /// What follows the stamp in an archive's name.
 pub const EXTENSION: &str = ".tar.gz";
+/// The same of a replay capsule.
+pub const ZIP: &str = ".zip";
 /// What follows an archive's name in its sidecar's.
-pub const SIDECAR: &str = ".sha256";
+const SIDECAR: &str = ".sha256";
 
 /// A folder of archives that share a prefix.
 #[derive(Debug, Clone)]
@@ -105,9 +107,12 @@ impl Shelf {
 
     /// Removes what runs that did not end have left.
     pub fn remove_abandoned(&self, console: &Console) -> anyhow::Result<()> {
-        for path in
-            atomic::remove_abandoned(&self.folder, |name| self.time_of(OsStr::from_bytes(name)).is_some())?
-        {
+        let is_ours = |name: &[u8]| {
+            let archive = name.strip_suffix(SIDECAR.as_bytes()).unwrap_or(name);
+            let zip = archive.strip_suffix(ZIP.as_bytes()).map(|stem| [stem, EXTENSION.as_bytes()].concat());
+            self.time_of(OsStr::from_bytes(zip.as_deref().unwrap_or(archive))).is_some()
+        };
+        for path in atomic::remove_abandoned(&self.folder, is_ours)? {
             console.note(format_args!("removed {}, left by a run that did not end", path.display()));
         }
         Ok(())
@@ -136,6 +141,11 @@ impl Shelf {
             expired.remove(newest_good);
         }
         Ok(expired)
+    }
+
+    /// Whether the archive at `path` is, by its name, later than `now`.
+    pub fn is_future(&self, path: &Path, now: Timestamp) -> bool {
+        path.file_name().and_then(|name| self.time_of(name)).is_some_and(|time| time > now)
     }
 
     fn time_of(&self, name: &OsStr) -> Option<Timestamp> {

@@ -11,7 +11,7 @@ use pai_common::progress::Progress;
 use crate::cli::Args;
 use crate::compare::{Comparison, Now, Unlisted, Verdict, compare};
 use crate::hash::{self, Hashed, Sink};
-use crate::input::{self, Id, Input};
+use crate::input::{self, Input, Own};
 use crate::manifest::{Malformed, Manifest};
 use crate::record::Record;
 use crate::stamp::Stamp;
@@ -150,7 +150,7 @@ fn unlisted(
         .iter()
         .map(|recorded| plain(&Input::file(recorded.entry.name.clone(), Path::new(""))))
         .collect();
-    let files = input::files_below(root, &input::walk_options(args)?, Id::of(path), talk);
+    let files = input::files_below(root, &input::walk_options(args)?, &Own::of(path)?, talk);
     let unlisted = files.into_iter().filter(|file| !listed.contains(file));
     Ok(unlisted.map(|file| Input { path: Some(root.join(&file)), name: input::listed_name(file) }).collect())
 }

@@ -1,6 +1,6 @@
 //! What is to be hashed: names from the command line, from a list, or from below folders.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io::{self, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use pai_common::atomic;
 use pai_common::walk::{self, walk};
 
 use crate::cli::Args;
@@ -39,11 +40,11 @@ impl Input {
 /// The inputs of a run without `--check`, `--audit` or `--update`.
 pub fn gather(args: &Args, talk: &Talk<'_>) -> anyhow::Result<Vec<Input>> {
     let base = args.directory.as_deref().unwrap_or(Path::new(""));
-    let skip = args.output.as_deref().and_then(Id::of);
+    let own = args.output.as_deref().map(Own::of).transpose()?.unwrap_or_default();
     let names = names(args, talk)?;
     if !args.recursive {
         let inputs = names.into_iter().map(|name| Input::named(name, base));
-        return Ok(inputs.filter(|input| !input.is(skip)).collect());
+        return Ok(inputs.filter(|input| !own.is_input(input)).collect());
     }
     let options = walk_options(args)?;
     let mut inputs = Vec::new();
@@ -56,24 +57,27 @@ pub fn gather(args: &Args, talk: &Talk<'_>) -> anyhow::Result<Vec<Input>> {
                 } else {
                     Path::new(OsStr::from_bytes(&input.name))
                 };
-                inputs.extend(files_below(root, &options, skip, talk).into_iter().map(|path| {
+                inputs.extend(files_below(root, &options, &own, talk).into_iter().map(|path| {
                     let name = listed_name(prefix.join(&path));
                     Input { name, path: Some(root.join(path)) }
                 }));
             }
-            _ if input.is(skip) => {}
+            _ if own.is_input(&input) => {}
             _ => inputs.push(input),
         }
     }
     Ok(inputs)
 }
 
-/// The regular files below `root`, in the order of a walk, relative to it; `skip` is left out.
-pub fn files_below(root: &Path, options: &walk::Options, skip: Option<Id>, talk: &Talk<'_>) -> Vec<PathBuf> {
+/// The regular files below `root`, in the order of a walk, relative to it; what is `own` is left out.
+pub fn files_below(root: &Path, options: &walk::Options, own: &Own, talk: &Talk<'_>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for item in walk(root, Path::new(""), options) {
         match item {
-            Ok(found) if found.metadata.is_file() && skip != Some(Id::from(&found.metadata)) => {
+            Ok(found)
+                if found.metadata.is_file()
+                    && !own.is(&root.join(&found.path), Some(Id::from(&found.metadata))) =>
+            {
                 files.push(found.path);
             }
             Ok(_) => {}
@@ -107,7 +111,7 @@ pub struct Id {
 
 impl Id {
     /// The file at `path`, if there is one.
-    pub fn of(path: &Path) -> Option<Self> {
+    fn of(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().as_ref().map(Self::from)
     }
 }
@@ -118,9 +122,50 @@ impl From<&Metadata> for Id {
     }
 }
 
-impl Input {
-    fn is(&self, skip: Option<Id>) -> bool {
-        skip.is_some() && self.path.as_deref().and_then(Id::of) == skip
+/// What a run never lists: the list it writes, and what a run that did not end has left of one.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// As they were when the run began.
+    ids: Vec<Id>,
+    /// Another run may exchange them meanwhile: then their folder and names still tell.
+    folder: Option<Id>,
+    names: Vec<OsString>,
+}
+
+impl Own {
+    /// What belongs to the list at `path`.
+    pub fn of(path: &Path) -> anyhow::Result<Self> {
+        let mut own = Self { folder: folder_of(path), ..Self::default() };
+        for path in [path.to_owned(), atomic::temp_path(path)?] {
+            match std::fs::metadata(&path) {
+                Ok(metadata) => own.ids.push(Id::from(&metadata)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    return Err(error).with_context(|| format!("could not read {}", path.display()));
+                }
+            }
+            own.names.extend(path.file_name().map(OsStr::to_owned));
+        }
+        Ok(own)
+    }
+
+    fn is(&self, path: &Path, id: Option<Id>) -> bool {
+        id.is_some_and(|id| self.ids.contains(&id))
+            || (path.file_name().is_some_and(|name| self.names.iter().any(|own| own == name))
+                && self.folder.is_some()
+                && self.folder == folder_of(path))
+    }
+
+    fn is_input(&self, input: &Input) -> bool {
+        let path = input.path.as_deref().filter(|_| !self.names.is_empty());
+        path.is_some_and(|path| self.is(path, Id::of(path)))
+    }
+}
+
+fn folder_of(path: &Path) -> Option<Id> {
+    match path.parent()? {
+        here if here.as_os_str().is_empty() => Id::of(Path::new(".")),
+        folder => Id::of(folder),
     }
 }
 

@@ -170,9 +170,9 @@ pub fn temp_path(target: &Path) -> anyhow::Result<PathBuf> {
 /// knows by name; one that is still being written is locked, and stays.
 pub fn remove_abandoned(folder: &Path, ours: impl Fn(&[u8]) -> bool) -> anyhow::Result<Vec<PathBuf>> {
     let mut removed = Vec::new();
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("could not read {}", folder.display()))?;
-    for entry in entries.flatten() {
+    let context = || format!("could not read {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(context)? {
+        let entry = entry.with_context(context)?;
         let name = entry.file_name();
         let target = name.as_bytes().strip_prefix(b".").and_then(|name| name.strip_suffix(b".partial"));
         if target.is_some_and(&ours) && remove_stale(&entry.path()).is_ok() {
@@ -191,23 +191,58 @@ fn folder_of(path: &Path) -> &Path {
 
 fn create_temp(temp: &Path) -> anyhow::Result<File> {
     let open = || OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(temp);
-    let file = match open() {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            remove_stale(temp)?;
-            open()?
+    loop {
+        let file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                remove_stale(temp)?;
+                continue;
+            }
+            other => other?,
+        };
+        // Before it was locked, another run may have taken it for a stale one.
+        if lock_named(&file, temp)? == Named::Ours {
+            return Ok(file);
         }
-        other => other?,
-    };
-    // A file system without locks only loses the stale check.
-    let _ = file.try_lock();
-    Ok(file)
+    }
 }
 
 fn remove_stale(temp: &Path) -> anyhow::Result<()> {
-    let left = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(temp)?;
-    match left.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(Busy { folder: folder_of(temp).to_owned() }.into()),
-        _ => std::fs::remove_file(temp).with_context(|| format!("could not remove stale {}", temp.display())),
+    let left = match OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(temp) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    match lock_named(&left, temp)? {
+        Named::Ours => {
+            std::fs::remove_file(temp).with_context(|| format!("could not remove stale {}", temp.display()))
+        }
+        Named::InUse => Err(Busy { folder: folder_of(temp).to_owned() }.into()),
+        Named::Gone => Ok(()),
+    }
+}
+
+/// Whose a temporary file is.
+#[derive(Debug, PartialEq, Eq)]
+enum Named {
+    /// We hold its lock, and with it the right to remove or rename it.
+    Ours,
+    /// Another run holds its lock.
+    InUse,
+    /// It no longer has its name.
+    Gone,
+}
+
+fn lock_named(file: &File, temp: &Path) -> io::Result<Named> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => return Ok(Named::InUse),
+        // A file system without locks only loses the protection.
+        Err(TryLockError::Error(_)) => return Ok(Named::Ours),
+        Ok(()) => {}
+    }
+    let held = file.metadata()?;
+    match temp.symlink_metadata() {
+        Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => Ok(Named::Ours),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(Named::Gone),
     }
 }
 

@@ -27,7 +27,10 @@ impl Home {
         let root = named
             .canonicalize()
             .with_context(|| format!("could not open the workspace {} (PAI_HOME)", named.display()))?;
-        if !root.is_dir() {
+        let found = root
+            .metadata()
+            .with_context(|| format!("could not open the workspace {} (PAI_HOME)", named.display()))?;
+        if !found.is_dir() {
             return Err(anyhow!("the workspace {} (PAI_HOME) is not a folder", named.display()));
         }
         Ok(Self { root })

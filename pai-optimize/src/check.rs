@@ -14,7 +14,7 @@ use crate::plan;
 use crate::summaries::{self, Block, Period};
 
 /// What assistants load of a memory file at most.
-pub const LOADED: (u64, usize) = (25 << 10, 200);
+const LOADED: (u64, usize) = (25 << 10, 200);
 
 /// What is checked.
 pub struct Check<'a> {

@@ -69,7 +69,8 @@ impl Job {
     pub fn run(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
         let result = self.attempt(journal);
         if let Err(error) = &result {
-            journal.error(format_args!("Memory optimization failed: {error:#}"))?;
+            // The disk may be full: then the log cannot tell either, and the error itself is what counts.
+            let _ = journal.error(format_args!("Memory optimization failed: {error:#}"));
         }
         result
     }
@@ -215,14 +216,23 @@ impl Job {
         journal: &mut Journal<'_>,
     ) -> anyhow::Result<String> {
         signal::check()?;
-        let archived: Vec<Vec<u8>> = request
+        let archived: Vec<(Option<Date>, Vec<u8>)> = request
             .dates
             .iter()
             .filter(|date| listing.dates.contains(date))
-            .map(|&date| self.archive.read(date))
+            .map(|&date| Ok((Some(date), self.archive.read(date)?)))
             .collect::<anyhow::Result<_>>()?;
-        let going = request.sections.iter().map(|&section| document.text(&document.sections[section]));
-        let texts: Vec<&[u8]> = archived.iter().map(Vec::as_slice).chain(going).collect();
+        let going = request.sections.iter().map(|&section| &document.sections[section]);
+        let date = |kind| match kind {
+            Kind::Dated(date) => Some(date),
+            _ => None,
+        };
+        let going = going.map(|section| (date(section.kind), document.text(section)));
+        let archived = archived.iter().map(|(date, text)| (*date, text.as_slice()));
+        let mut texts: Vec<(Option<Date>, &[u8])> = archived.chain(going).collect();
+        // By day, so that a run which was cut short and the next one come to the same line.
+        texts.sort_by_key(|(date, _)| *date);
+        let texts: Vec<&[u8]> = texts.into_iter().map(|(_, text)| text).collect();
         let title = request.sections.iter().find_map(|&section| document.title(&document.sections[section]));
         let line = match &self.summarizer {
             None => summary::line(&texts, LINE),

@@ -1,15 +1,17 @@
-//! Carrying a plan out: what it lets go is deleted, the oldest first, each file before its sidecars.
+//! Carrying a plan out: what it lets go is deleted, the oldest first, each file with its sidecars.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pai_common::console::Console;
 use pai_common::exit::Exit;
+use pai_common::lock::DirLock;
 use pai_common::output::Output;
 use pai_common::signal;
 
 use crate::candidates::Candidates;
-use crate::checksums;
+use crate::checksums::List;
 use crate::cli::Prune;
+use crate::paths::{folder_of, open_name};
 use crate::prune::end_of_name;
 use crate::remove::{Outcome, Remover};
 use crate::report::{Summary, View};
@@ -25,14 +27,23 @@ pub fn run(args: &Prune, view: &View<'_>, found: &Candidates, console: &Console)
         out: Output::stdout(args.json),
         summary: Summary { r#type: "summary", items, to_delete, ..Summary::default() },
         gone: Vec::new(),
-        is_left: vec![false; view.entries.len()],
     };
     if args.json {
         applying.print_kept()?;
     }
+    let list = args.checksums.as_deref().filter(|_| to_delete > 0);
+    // Two runs would each put back what the other took out.
+    let _lock = list.map(|path| DirLock::acquire(open_name(folder_of(path)), None)).transpose()?;
+    let mut list = list.map(List::read).transpose()?;
+    // The list never names what is gone: its lines go first. A full disk must not keep files from being deleted;
+    // then the second attempt has room.
+    if let Some(list) = &mut list {
+        applying.forget_all(list);
+    }
     let deleted = applying.delete_all();
-    // The list must not name what is gone, even if the run was interrupted.
-    applying.forget(args.checksums.as_deref());
+    if let Some(list) = &mut list {
+        applying.forget_gone(list);
+    }
     deleted?;
     let Applying { mut out, summary, .. } = applying;
     summary.print(&mut out)?;
@@ -50,8 +61,6 @@ struct Applying<'a> {
     summary: Summary,
     /// What is no longer there.
     gone: Vec<PathBuf>,
-    /// Which entries were to go and are still there.
-    is_left: Vec<bool>,
 }
 
 impl Applying<'_> {
@@ -67,18 +76,45 @@ impl Applying<'_> {
 
     fn delete_all(&mut self) -> anyhow::Result<()> {
         let mut remover = Remover::default();
-        for i in self.oldest_first() {
+        let going = self.oldest_first();
+        // Each file stands before its sidecars.
+        for set in going.chunk_by(|_, &next| self.view.plan.owner(next).is_some()) {
             signal::check()?;
-            let file = &self.found.files[i];
-            let outcome = match self.view.plan.owner(i) {
-                Some(owner) if self.is_left[owner] => {
-                    Outcome::Left("the file it belongs to is still there".to_owned())
-                }
-                _ => remover.remove(&self.found.folders[file.folder as usize], &file.name, &file.identity),
-            };
-            self.record(i, outcome)?;
+            for (&i, outcome) in set.iter().zip(self.delete(set, &mut remover)) {
+                self.record(i, outcome)?;
+            }
         }
         Ok(())
+    }
+
+    /// Deletes a file and its sidecars, those first and while the file is locked: a kill leaves a file that the next
+    /// run deletes, never a sidecar of nothing.
+    fn delete(&self, set: &[usize], remover: &mut Remover) -> Vec<Outcome> {
+        let place = |i: usize| {
+            let file = &self.found.files[i];
+            (self.found.folders[file.folder as usize].as_path(), file.name.as_os_str(), &file.identity)
+        };
+        let Some((&first, sidecars)) = set.split_first() else { return Vec::new() };
+        let (folder, name, identity) = place(first);
+        let held = remover.hold(folder, name, identity);
+        if let Err(Outcome::Left(why)) = held {
+            let too = || Outcome::Left("the file it belongs to is still there".to_owned());
+            return std::iter::once(Outcome::Left(why)).chain(sidecars.iter().map(|_| too())).collect();
+        }
+        let mut outcomes: Vec<Outcome> = sidecars
+            .iter()
+            .rev()
+            .map(|&i| place(i))
+            .map(|(folder, name, identity)| remover.remove(folder, name, identity))
+            .collect();
+        let is_left = |outcome: &Outcome| matches!(outcome, Outcome::Left(_));
+        outcomes.push(match held {
+            Ok(_) if outcomes.iter().any(is_left) => Outcome::Left("its sidecar is still there".to_owned()),
+            Ok(held) => remover.remove_held(name, &held),
+            Err(outcome) => outcome,
+        });
+        outcomes.reverse();
+        outcomes
     }
 
     fn oldest_first(&self) -> Vec<usize> {
@@ -105,7 +141,6 @@ impl Applying<'_> {
                 self.print(i, "gone", None)
             }
             Outcome::Left(why) => {
-                self.is_left[i] = true;
                 self.summary.failed += 1;
                 self.console.complain(format_args!("could not delete {}: {why}", path.display()));
                 self.print(i, "failed", Some(&why))
@@ -124,10 +159,18 @@ impl Applying<'_> {
         Ok(())
     }
 
-    fn forget(&self, list: Option<&Path>) {
-        let Some(list) = list.filter(|_| !self.gone.is_empty()) else { return };
-        match checksums::forget(list, &self.gone) {
-            Ok(lines) => self.console.detail(format_args!("took {lines} lines out of {}", list.display())),
+    /// Takes out the lines of all that is to go.
+    fn forget_all(&self, list: &mut List) {
+        let going = self.oldest_first().into_iter().map(|i| self.found.path(&self.found.files[i]));
+        if let Err(error) = list.forget(&going.collect::<Vec<_>>()) {
+            self.console.warn(format_args!("{error:#}; it is tried again"));
+        }
+    }
+
+    /// Makes the list fit what is gone, if something stayed after all or the first attempt failed.
+    fn forget_gone(&self, list: &mut List) {
+        match list.forget(&self.gone) {
+            Ok(lines) => self.console.detail(format_args!("took {lines} lines out of the list of checksums")),
             Err(error) => self.console.complain(format_args!("{error:#}")),
         }
     }

@@ -113,6 +113,22 @@ impl Candidates {
         self.folders.iter().map(|folder| folder.join("").into_os_string().into_vec()).collect()
     }
 
+    /// A file goes with its sidecars: one whose sidecar could not be looked at stays.
+    fn set_aside_owners(&mut self, unseen: &HashSet<(u32, OsString)>) {
+        if unseen.is_empty() {
+            return;
+        }
+        let Self { folders, files, skipped } = self;
+        files.retain(|file| {
+            let stays = unseen.contains(&(file.folder, file.name.clone()));
+            if stays {
+                let path = folders[file.folder as usize].join(&file.name);
+                skipped.push((path, "its sidecar could not be looked at"));
+            }
+            !stays
+        });
+    }
+
     /// A sidecar goes with its file: one whose file is there but was not named, or was left out, stays.
     fn set_aside_lone_sidecars(&mut self) {
         let Self { folders, files, skipped } = self;
@@ -161,11 +177,13 @@ impl Candidates {
 /// `except` is never one.
 pub fn find(named: &[Named], dirs: bool, except: Option<&Path>, console: &Console) -> Candidates {
     let except = except.and_then(|path| path.metadata().ok()).map(|metadata| Identity::of(&metadata));
-    let mut finder = Finder { found: Candidates::default(), ids: HashMap::new(), dirs, except, console };
+    let (found, ids, unseen) = Default::default();
+    let mut finder = Finder { found, ids, unseen, dirs, except, console };
     for named in named {
         finder.take(named);
     }
-    let mut found = finder.found;
+    let Finder { mut found, unseen, .. } = finder;
+    found.set_aside_owners(&unseen);
     found.set_aside_lone_sidecars();
     found.skipped.sort();
     found
@@ -175,6 +193,8 @@ struct Finder<'a> {
     found: Candidates,
     /// Folders by their real path, so that `a/` and `./a` are one.
     ids: HashMap<PathBuf, u32>,
+    /// Files whose sidecars could not be looked at.
+    unseen: HashSet<(u32, OsString)>,
     dirs: bool,
     except: Option<Identity>,
     console: &'a Console,
@@ -217,6 +237,9 @@ impl Finder<'_> {
                 // Gone since the folder was read: nothing to decide.
                 Err(Errno::NOENT) => {}
                 Err(error) => {
+                    if let Some(owner) = sidecar_of(name.as_bytes()) {
+                        self.unseen.insert((folder, OsStr::from_bytes(owner).to_owned()));
+                    }
                     let (path, error) = (path.join(name), io::Error::from(error));
                     self.console.complain(format_args!("could not look up {}: {error}", path.display()));
                 }

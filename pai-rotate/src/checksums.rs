@@ -8,19 +8,38 @@ use pai_common::{atomic, checksum_line};
 
 use crate::paths::folder_of;
 
-/// Takes the lines of `deleted` out of the list `file`, in one atomic step; names in it are relative to its folder.
-pub fn forget(file: &Path, deleted: &[PathBuf]) -> anyhow::Result<usize> {
-    let text = std::fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
-    let folder = real(folder_of(file));
-    let deleted: HashSet<PathBuf> = deleted.iter().map(|path| real_name(path)).collect();
-    let names_deleted =
-        |line: &&[u8]| name_in(line).is_some_and(|name| deleted.contains(&real_name(&folder.join(name))));
-    let (gone, kept): (Vec<&[u8]>, Vec<&[u8]>) =
-        text.split_inclusive(|&b| b == b'\n').partition(names_deleted);
-    if !gone.is_empty() {
-        atomic::write(file, 0o644, &kept.concat())?;
+/// A list, as it was when it was read.
+#[derive(Debug)]
+pub struct List {
+    path: PathBuf,
+    text: Vec<u8>,
+    /// What the file holds now.
+    written: Vec<u8>,
+}
+
+impl List {
+    /// Reads the list at `path`.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+        Ok(Self { path: path.to_owned(), written: text.clone(), text })
     }
-    Ok(gone.len())
+
+    /// Makes the file hold all lines but those of `deleted`, in one atomic step, and tells how many these are; names
+    /// in it are relative to its folder.
+    pub fn forget(&mut self, deleted: &[PathBuf]) -> anyhow::Result<usize> {
+        let folder = real(folder_of(&self.path));
+        let deleted: HashSet<PathBuf> = deleted.iter().map(|path| real_name(path)).collect();
+        let names_deleted =
+            |line: &&[u8]| name_in(line).is_some_and(|name| deleted.contains(&real_name(&folder.join(name))));
+        let (gone, kept): (Vec<&[u8]>, Vec<&[u8]>) =
+            self.text.split_inclusive(|&b| b == b'\n').partition(names_deleted);
+        let kept = kept.concat();
+        if kept != self.written {
+            atomic::write(&self.path, 0o644, &kept)?;
+            self.written = kept;
+        }
+        Ok(gone.len())
+    }
 }
 
 /// The path with its folder's real name; the file itself may be gone.
@@ -62,10 +81,15 @@ mod tests {
         let text = format!(
             "# notes\n{hex}  old.zip\n{hex}  new.zip\n{hex} *./old.zip\n\\{hex}  two\\nlines\nSHA256 (old.zip) = {hex}\n{hex}  old.zip.bak\nold.zip"
         );
-        std::fs::write(&list, text).unwrap();
+        std::fs::write(&list, &text).unwrap();
         let deleted = ["old.zip", "two\nlines"].map(|name| folder.path().join(name));
-        assert_eq!(forget(&list, &deleted).unwrap(), 4);
+        let mut known = List::read(&list).unwrap();
+        assert_eq!(known.forget(&deleted).unwrap(), 4);
         let left = std::fs::read_to_string(&list).unwrap();
         assert_eq!(left, format!("# notes\n{hex}  new.zip\n{hex}  old.zip.bak\nold.zip"));
+        // What could not be deleted after all is listed again.
+        assert_eq!(known.forget(&deleted[1..]).unwrap(), 1);
+        let left = std::fs::read_to_string(&list).unwrap();
+        assert_eq!(left, text.replace(&format!("\\{hex}  two\\nlines\n"), ""));
     }
 }

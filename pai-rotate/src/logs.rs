@@ -22,6 +22,7 @@ use pai_common::output::Output;
 use pai_common::{signal, stamp};
 
 use crate::cli::Logs;
+use crate::paths;
 use crate::remove::{Outcome, Remover};
 use compress::Compressed;
 use find::Log;
@@ -37,6 +38,9 @@ pub fn run(args: &Logs, clock: Clock, console: &Console) -> anyhow::Result<Exit>
         ensure_private_folder(folder)?;
     }
     let _locks = if args.dry_run { Vec::new() } else { lock(&logs, args)? };
+    if !args.dry_run {
+        find::remove_abandoned(&logs, args.archive_dir.as_deref(), console);
+    }
     let copies = find::copies(&logs, args.archive_dir.as_deref(), console);
     let now = clock.now();
     let plans: Vec<LogPlan> =
@@ -55,7 +59,7 @@ fn lock(logs: &[Log], args: &Logs) -> anyhow::Result<Vec<DirLock>> {
     let named = logs.iter().map(|log| log.folder.as_path()).chain(args.archive_dir.as_deref());
     // Always in the same order, and a folder once whatever it is called: two runs cannot wait for each other.
     let mut folders: Vec<PathBuf> =
-        named.filter_map(|folder| find::open_name(folder).canonicalize().ok()).collect();
+        named.filter_map(|folder| paths::open_name(folder).canonicalize().ok()).collect();
     folders.sort();
     folders.dedup();
     folders.iter().map(|folder| DirLock::acquire(folder, args.wait)).collect()

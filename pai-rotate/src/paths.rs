@@ -48,6 +48,11 @@ pub fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
+/// A folder as the kernel wants it: the empty one is the current one.
+pub fn open_name(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
 /// `backups/` means what is in the folder, even through a link; `backups` the folder itself.
 pub fn ends_with_slash(path: &Path) -> bool {
     path.as_os_str().as_bytes().ends_with(b"/")

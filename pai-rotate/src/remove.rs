@@ -29,12 +29,24 @@ pub struct Remover {
 impl Remover {
     /// Deletes `name` in `folder` if its identity is still the given one and no process has it locked.
     pub fn remove(&mut self, folder: &Path, name: &OsStr, identity: &Identity) -> Outcome {
-        let result = self.open(folder).and_then(|folder| remove_from(folder, name, identity));
-        match result {
-            Ok(outcome) => outcome,
-            Err(Errno::NOENT) => Outcome::Gone,
-            Err(error) => Outcome::Left(std::io::Error::from(error).to_string()),
+        match self.hold(folder, name, identity) {
+            Ok(held) => self.remove_held(name, &held),
+            Err(outcome) => outcome,
         }
+    }
+
+    /// Locks what [`Remover::remove_held`] is to delete, if it may be: its sidecars can go before it.
+    pub fn hold(&mut self, folder: &Path, name: &OsStr, identity: &Identity) -> Result<Held, Outcome> {
+        match self.open(folder).and_then(|folder| hold(folder, name, identity)) {
+            Ok(held) => held,
+            Err(error) => Err(outcome_of(error)),
+        }
+    }
+
+    /// Deletes what is held; the last folder that was opened is its own.
+    pub fn remove_held(&self, name: &OsStr, held: &Held) -> Outcome {
+        let Some((_, folder)) = &self.folder else { return Outcome::Gone };
+        remove_held(folder.as_fd(), name, held).unwrap_or_else(outcome_of)
     }
 
     fn open(&mut self, folder: &Path) -> rustix::io::Result<BorrowedFd<'_>> {
@@ -47,25 +59,47 @@ impl Remover {
     }
 }
 
-fn remove_from(folder: BorrowedFd<'_>, name: &OsStr, identity: &Identity) -> rustix::io::Result<Outcome> {
+/// A file or folder that is to go, locked.
+#[derive(Debug)]
+pub struct Held {
+    file: OwnedFd,
+    identity: Identity,
+}
+
+fn outcome_of(error: Errno) -> Outcome {
+    match error {
+        Errno::NOENT => Outcome::Gone,
+        error => Outcome::Left(std::io::Error::from(error).to_string()),
+    }
+}
+
+fn hold(
+    folder: BorrowedFd<'_>,
+    name: &OsStr,
+    identity: &Identity,
+) -> rustix::io::Result<Result<Held, Outcome>> {
     // The lock is held until the name is gone: a writer that takes it later works on a file without a name.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = match fs::openat(folder, name, flags, Mode::empty()) {
-        Err(Errno::LOOP) => return Ok(replaced()),
+        Err(Errno::LOOP) => return Ok(Err(replaced())),
         other => other?,
     };
     if fs::flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
-        return Ok(Outcome::Left("another process has it locked".to_owned()));
+        return Ok(Err(Outcome::Left("another process has it locked".to_owned())));
     }
     if Identity::at(folder, name)?.0 != *identity {
-        return Ok(replaced());
+        return Ok(Err(replaced()));
     }
-    if !identity.is_folder() {
+    Ok(Ok(Held { file, identity: *identity }))
+}
+
+fn remove_held(folder: BorrowedFd<'_>, name: &OsStr, held: &Held) -> rustix::io::Result<Outcome> {
+    if !held.identity.is_folder() {
         fs::unlinkat(folder, name, AtFlags::empty())?;
-    } else if holds_mount(file.as_fd(), identity.dev)? {
+    } else if holds_mount(held.file.as_fd(), held.identity.dev)? {
         return Ok(Outcome::Left("another file system is mounted in it".to_owned()));
     } else {
-        empty(file.as_fd())?;
+        empty(held.file.as_fd())?;
         fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?;
     }
     Ok(Outcome::Deleted)

@@ -1,7 +1,8 @@
 # Whether series of figures grow: `X Y` lines in order of X, a blank line between two series. For each series a line
 #   POINTS SLOPE Z LEVEL AUTOCORRELATION FIRST VERDICT
 # of what came after its last restart, which was at FIRST: Theil and Sen's slope, Mann and Kendall's test, the height
-# of the line at the last X, and whether it grows, shrinks or neither (stays). Quadratic: give it a few hundred points a series.
+# of the line at the last X, and whether it grows, shrinks or neither (stays). A daily cycle is taken out first, if X is
+# in days. Quadratic: give it a few hundred points a series.
 
 # select(a, n, k): the k-th smallest of a[1..n]; a is reordered so that smaller ones stand before it (Hoare).
 function select(a, n, k,   low, high, i, j, pivot, t) {
@@ -82,7 +83,7 @@ function slope(x, y, n,   i, j, m, pair, count, v) {
 }
 
 # persistence(e, n): the correlation of neighbouring residuals, by their ranks so that outliers do not decide it, with
-# the bias removed that fitting a line to so few points brings (van Giezen 2005: E r = p - (2 + 4 p) / n).
+# the bias removed that fitting a line to few points brings (to first order the mean of r is p - (2 + 4 p) / n).
 function persistence(e, n,   i, j, rank, middle, above, all, p) {
   for (i = 1; i <= n; i++) rank[i] = 1
   for (i = 1; i < n; i++) for (j = i + 1; j <= n; j++) {
@@ -126,6 +127,34 @@ function score_of(n, p,   wide, t, worth) {
   return (t < 0 ? -1 : 1) * sqrt(worth * log(1 + t * t / worth))
 }
 
+# deviation(e, n): how far the residuals typically lie from their middle.
+function deviation(e, n,   i, middle, far) {
+  middle = median_of(e, 1, n)
+  for (i = 1; i <= n; i++) far[i] = size(e[i] - middle)
+  return median(far, n)
+}
+
+# even_out(x, y, e, n): takes the daily cycle out of y: of each hour its typical residual. Only where there are three
+# days of hours, and if the cycle is plain to see; returns whether it did. X is in days.
+function even_out(x, y, e, n,   i, hour, count, part, middle, typical, rest) {
+  if (x[n] - x[1] < 3 || n < 6 * (x[n] - x[1])) return 0
+  middle = median_of(e, 1, n)
+  for (i = 1; i <= n; i++) {
+    hour[i] = int((x[i] - int(x[i])) * 24)
+    part[hour[i], ++count[hour[i]]] = e[i]
+  }
+  for (i in count) typical[i] = middle_of(part, i, count[i]) - middle
+  for (i = 1; i <= n; i++) rest[i] = e[i] - typical[hour[i]]
+  if (deviation(rest, n) > 0.6 * deviation(e, n)) return 0
+  for (i = 1; i <= n; i++) y[i] -= typical[hour[i]]
+  return 1
+}
+
+function middle_of(part, row, n,   i, a) {
+  for (i = 1; i <= n; i++) a[i] = part[row, i]
+  return median(a, n)
+}
+
 function judge(   i, at, n, b, middle, e, line, p, z) {
   at = total < 10 ? 1 : restart(all_y, total)
   for (i = at; i <= total; i++) {
@@ -133,6 +162,8 @@ function judge(   i, at, n, b, middle, e, line, p, z) {
     y[n] = all_y[i]
   }
   b = slope(x, y, n)
+  for (i = 1; i <= n; i++) e[i] = y[i] - b * x[i]
+  if (even_out(x, y, e, n)) b = slope(x, y, n)
   for (i = 1; i <= n; i++) line[i] = e[i] = y[i] - b * x[i]
   middle = median(line, n)
   p = persistence(e, n)

@@ -40,8 +40,8 @@ growth() {
   local unit=${unit_of[$1]-} marks=$METRICS_RESTARTS sample since
   # A disk does not forget when a service restarts.
   [ "$1" != disk_percent ] || marks=
-  series "$METRICS_FILE" "$1" "$TREND_WINDOW" "$marks" >"$2"
-  judge_series "$TREND_LEAST" <"$2"
+  series "$METRICS_FILE" "$1" "$TREND_WINDOW" >"$2"
+  judge_series "$TREND_LEAST" < <(series "$METRICS_FILE" "$1" "$TREND_WINDOW" "$marks")
   limit_of "$1"
   alarm=none days=
   since=$(date -d "@$(awk -v day="$first" 'BEGIN { printf "%.0f", day * 86400 }')" '+%Y-%m-%d %H:%M')

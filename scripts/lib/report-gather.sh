@@ -31,13 +31,13 @@ records() {
   fi
   broken=$(jq -Rn '[inputs | select(([fromjson?] | .[0] | type) != "object")] | length' "$file")
   [ "$broken" -eq 0 ] || missing+=("$1: $broken lines are not JSON")
-  jq -Rrn --arg since "$since" "[inputs | fromjson? | objects] | $3" "$file"
+  jq -Rrn --arg since "$since" "[inputs | fromjson? | objects] | $3" "$file" || missing+=("$1: not the records it should have")
 }
 
 gather_runs() {
   printf 'Task\tState\tLast run\tTook\tLast success\tWhy\n' >"$scratch/runs"
   # shellcheck disable=SC2016 # jq's own variables
-  records maintenance.jsonl maintenance.sh 'map(select(.type == "task" and .mode != "dry-run")) | group_by(.task)
+  records maintenance.jsonl maintenance.sh 'map(select(.type == "task" and .mode != "dry-run" and (.time | type) == "string")) | group_by(.task)
     | map(.[-1] + {success: ([.[] | select(.status == "ok") | .time] | last)}) | sort_by(.time) | reverse[]
     | [.task, .status, (.time[0:16] | sub("T"; " ")), "\(.seconds) s", ((.success // "never")[0:16] | sub("T"; " ")), .reason // ""] | @tsv' >>"$scratch/runs" || return 0
   local task state when took success why
@@ -61,7 +61,7 @@ gather_metrics() {
     missing+=("${METRICS_FILE##*/}: not there yet (tasks/metrics.sh writes it)")
     return 0
   fi
-  local column last_day
+  local column last
   while read -r column; do
     series "$METRICS_FILE" "$column" "$TREND_WINDOW" |
       awk -v name="$column" -v OFS='\t' '
@@ -78,9 +78,9 @@ gather_metrics() {
     esac
     [ "$points" -eq 0 ] || draw "$column"
   done
-  last_day=$(tail -n 1 -- "$METRICS_FILE")
-  age_of $((now - $(date -d "${last_day%%,*}" +%s 2>/dev/null || echo "$now")))
-  [[ $age == *min || $age == ?h || $age == ?' h' || $age == 1?' h' ]] || missing+=("metrics: the last line is $age old")
+  last=$((now - $(stat -c %Y -- "$METRICS_FILE")))
+  age_of "$last"
+  [ "$last" -le 93600 ] || missing+=("${METRICS_FILE##*/}: nothing was measured for $age")
 }
 
 # draw COLUMN: its plot, if there is somewhere to show it.
@@ -143,6 +143,7 @@ gather_calls() {
   local pattern files=() calls failed percent p50 p95 p99 longest
   setting_list REPORT_LOGS "$LOG_DIR/*.log"
   for pattern in "${list[@]}"; do
+    [[ $pattern == /* ]] || pattern=$STACK_HOME/$pattern
     while read -r file; do
       [[ ${file##*/} =~ ^maintenance-[0-9_]+\.log$ ]] || files+=("$file")
     done < <(compgen -G "$pattern" || true)

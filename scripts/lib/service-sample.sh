@@ -48,10 +48,17 @@ memory_percent() {
   memory=$(awk '/^MemTotal:/ { total = $2 } /^MemAvailable:/ { free = $2 } END { printf "%d", (total - free) * 100 / total }' /proc/meminfo)
 }
 
+# look_at_service: what is wrong with it, in $illness; empty if nothing is.
+look_at_service() {
+  illness=''
+  look_at_health
+  look_at_limits
+}
+
 # look_at_health: adds to $illness what is wrong with its answer or its processes.
 look_at_health() {
   local words line status=0 pid
-  illness='' pids=() started=0
+  pids=() started=0
   if [ -n "$RESTART_CHECK" ]; then
     read -ra words <<<"$RESTART_CHECK"
     [ -x "$scripts_folder/checks/${words[0]}.sh" ] || die "RESTART_CHECK: no such check: ${words[0]}"

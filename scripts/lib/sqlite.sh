@@ -11,11 +11,12 @@ sqlite_ask() {
 # sqlite_tables FILE: its tables, sorted.
 sqlite_tables() { sqlite_ask "$1" "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"; }
 
-# sqlite_count FILE: `TABLES tables, ROWS rows`.
+# sqlite_count FILE: `TABLES tables, ROWS rows`. A virtual table (its rootpage is 0) needs its extension to be read; its
+# content is in tables of its own, and counted there.
 sqlite_count() {
   local sum
   sum=$(sqlite_ask "$1" "SELECT coalesce(group_concat(printf('(SELECT count(*) FROM \"%w\")', name), '+'), '0')
-    FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\_%' ESCAPE '\'")
+    FROM sqlite_schema WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite\_%' ESCAPE '\'")
   printf '%s tables, %s rows\n' "$(sqlite_tables "$1" | wc -l)" "$(sqlite_ask "$1" "SELECT $sum")"
 }
 

@@ -80,10 +80,10 @@ restart() {
   echo "restart: $RESTART_NAME: $illness"
   timeout -k 10 "$limit" bash -c "$RESTART_COMMAND" >>"$log" 2>&1 8>&- </dev/null || status=$?
   local why=$illness deadline=$((SECONDS + recovery))
-  look_at_health
+  look_at_service
   while [ -n "$illness" ] && [ "$SECONDS" -lt "$deadline" ]; do
     sleep 1
-    look_at_health
+    look_at_service
   done
   [ "$status" -eq 0 ] || illness="RESTART_COMMAND: exit $status${illness:+; $illness}"
   if [ -z "$illness" ]; then
@@ -130,8 +130,7 @@ main() {
   flock --nonblock 8 || not_here 'another run looks at the service'
   [ "${words[*]}" != --reset ] || change rm -f -- "$state_file"
   local now
-  look_at_health
-  look_at_limits
+  look_at_service
   now=$(date +%s)
   read_state
   forget_old "$now"

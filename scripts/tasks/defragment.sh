@@ -47,7 +47,7 @@ finish() {
 # room_for FILE: VACUUM writes the file once beside it and once into a journal.
 room_for() {
   local free
-  free=$(df --block-size=1 --output=avail -- "${1%/*}" | tail -n 1)
+  free=$(df --block-size=1 --output=avail -- "${1%/*}" | tail -n 1 | tr -d ' ')
   [ "$free" -ge $(($2 * 2)) ] || trouble="$1: $free bytes free, $(($2 * 2)) needed"
 }
 

@@ -29,8 +29,6 @@ TEXT
 
 find_free() { free=$(df --block-size=1 --output=avail -- "$LOG_DIR" | tail -n 1 | tr -d ' '); }
 
-enough() { [ "$free" -ge "$wanted" ]; }
-
 # drop_old: what is a copy of the past, one file at a time.
 drop_old() {
   local file size
@@ -42,8 +40,7 @@ drop_old() {
     change rm -f -- "$file"
     record_action emergency "$file" delete ok "before_bytes=$size" after_bytes=0
     find_free
-    # shellcheck disable=SC2310 # its only result is its status
-    ! enough || return 0
+    [ "$free" -lt "$wanted" ] || return 0
   done < <(find "$LOG_DIR" -maxdepth 1 -type f \( -name '*.log-*.gz' -o -name '*.jsonl-*.gz' -o \
     -name 'maintenance-[0-9]*_[0-9]*.log' -mmin +1 \) \
     -printf '%T@ %p\0' | sort -zn)
@@ -82,22 +79,24 @@ cut_down() {
   record_action emergency "$1" cut-down ok "before_bytes=$size" "after_bytes=$(stat -c %s -- "$1")"
 }
 
+# make_room: `if`, not `||`: behind that a failed step would not end the task.
 make_room() {
   local log
   drop_old
-  # shellcheck disable=SC2310 # their only result is their status
-  {
-    list_logs
-    enough || rotate_logs
+  list_logs
+  if [ "$free" -lt "$wanted" ]; then rotate_logs; fi
+  find_free
+  for log in "${logs[@]}"; do
+    if [ "$free" -lt "$wanted" ] && [ "$yes" = yes ]; then cut_down "$log"; fi
     find_free
-    if ! enough && [ "$yes" = yes ]; then
-      for log in "${logs[@]}"; do cut_down "$log"; done
-    fi
+  done
+  if [ "$free" -lt "$wanted" ]; then
+    "$task_folder/comprehensive-cleanup.sh" || note 'comprehensive-cleanup could not help'
     find_free
-    enough || "$task_folder/comprehensive-cleanup.sh" || note 'comprehensive-cleanup could not help'
-    find_free
-    enough || complain "$free bytes free where the logs are, less than EMERGENCY_FREE ($EMERGENCY_FREE)"
-  }
+  fi
+  [ "$free" -ge "$wanted" ] || complain "$free bytes free where the logs are, less than EMERGENCY_FREE ($EMERGENCY_FREE)"
+  record_action emergency "$LOG_DIR" make-room "$([ "$complaints" -eq 0 ] && echo ok || echo failed)" \
+    "free_before=$before" "free_after=$free"
 }
 
 # call TASK: one that does not apply here is no trouble.
@@ -123,10 +122,8 @@ main() {
   local before=$free
   # For the tasks that are called.
   export MAINTENANCE_DRY_RUN=$dry_run
-  # shellcheck disable=SC2310 # its only result is its status
-  enough || make_room
+  if [ "$free" -lt "$wanted" ]; then make_room; fi
   echo "free where the logs are: $before bytes before, $free after"
-  record_action emergency "$LOG_DIR" make-room "$([ "$complaints" -eq 0 ] && echo ok || echo failed)" "free_before=$before" "free_after=$free"
   echo 'what went wrong, as the logs have it:'
   grep -iH 'error' "$LOG_DIR"/*.log 2>/dev/null | tail -n 20 || true
   setting RESTART_COMMAND ''

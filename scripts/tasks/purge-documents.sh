@@ -30,17 +30,24 @@ Example: tasks/purge-documents.sh test.db 'documents:id;vec_documents:rowid' "cr
 TEXT
 }
 
+# names_of TABLE:KEY: both, quoted for SQL, in $table and $key.
+names_of() {
+  sql_name "${1%:*}"
+  table=$quoted_sql
+  sql_name "${1##*:}"
+  key=$quoted_sql
+}
+
 # deletions: the statements. The keys are written down first: the condition may look at rows that go.
 deletions() {
   local pair
   echo 'PRAGMA foreign_keys = ON;'
   echo 'BEGIN IMMEDIATE;'
-  echo "CREATE TEMP TABLE gone AS SELECT $key AS key FROM $table WHERE $condition;"
+  echo "CREATE TEMP TABLE gone AS SELECT $table.$key AS key FROM $table WHERE ($condition);"
   for pair in "${pairs[@]}"; do
-    sql_name "${pair%:*}"
-    echo "DELETE FROM $quoted_sql"
-    sql_name "${pair##*:}"
-    echo "WHERE $quoted_sql IN (SELECT key FROM temp.gone);"
+    names_of "$pair"
+    # With the table's name: SQLite takes a bare "name" that is no column for a text, and every row would match it.
+    echo "DELETE FROM $table WHERE $table.$key IN (SELECT key FROM temp.gone);"
   done
   echo 'COMMIT;'
 }
@@ -78,11 +85,8 @@ main() {
   need sqlite3
   file=$(realpath -- "$file")
   local table key count total status=0 said
-  sql_name "${pairs[0]%:*}"
-  table=$quoted_sql
-  sql_name "${pairs[0]##*:}"
-  key=$quoted_sql
-  ask_store "$file" "SELECT count(*) FILTER (WHERE ($condition)), count(*) FROM (SELECT *, $key FROM $table);"
+  names_of "${pairs[0]}"
+  ask_store "$file" "SELECT count($table.$key) FILTER (WHERE ($condition)), count(*) FROM $table;"
   [ -z "$trouble" ] || die "$trouble"
   count=${answer%|*} total=${answer#*|}
   echo "$count of $total documents in $file: $condition"

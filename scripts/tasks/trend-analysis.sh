@@ -54,7 +54,7 @@ main() {
   local column undecided='' known
   known=$(all_columns)
   for column in "${columns[@]}"; do
-    [[ $'\n'$known$'\n' == *$'\n'"$column"$'\n'* ]] || bad_usage "no column $column in $METRICS_FILE"
+    [[ $column =~ ^[A-Za-z0-9_]+$ && $'\n'$known$'\n' == *$'\n'"$column"$'\n'* ]] || bad_usage "no column $column in $METRICS_FILE"
   done
   [ "${#columns[@]}" -gt 0 ] || columns=("${growth_columns[@]}")
   scratch=$(mktemp -d)

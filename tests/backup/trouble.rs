@@ -302,7 +302,8 @@ fn a_signal_half_way_leaves_nothing_behind() {
         let status = child.wait().unwrap();
         assert_eq!(status.signal(), Some(signal), "ended by the signal itself: {status}");
         assert_eq!(names_in(&archives), ["pai-20200101-000000.tar.gz"], "nothing left, nothing rotated");
-        assert!(workspace.log().last().unwrap().contains("Backup failed: interrupted by signal"));
+        let last = workspace.log().pop().unwrap();
+        assert!(last.contains("Backup failed: ") && last.contains(": interrupted by signal"), "{last}");
     }
     // In a shell that is 130.
     let line = format!(

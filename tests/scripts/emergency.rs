@@ -39,7 +39,7 @@ fn row_3_10_old_copies_go_first_and_only_until_there_is_room() {
     let stack = Stack::new();
     let fill = "for day in 1 2 3; do head -c 600000 /dev/urandom >app.log-2026110$day-000000.gz
         touch -d 2026-11-0$day app.log-2026110$day-000000.gz; done";
-    let line = "emergency; echo status $?; ls; wc -c <app.log; tail -n 1 actions.jsonl maintenance.jsonl; ls maintenance-*.log";
+    let line = "emergency; echo status $?; ls; wc -c <app.log; cat actions.jsonl maintenance.jsonl; ls maintenance-*.log";
     let Some(outcome) = on_a_full_disk(&stack, fill, line) else { return };
     let text = &outcome.stdout;
     assert!(text.contains("status 0\n"), "{text}{}", outcome.stderr);

@@ -1,5 +1,6 @@
 //! `maintenance-report`: built from real records, honest about what is missing, readable on a phone.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -168,9 +169,10 @@ fn row_4_14a_times_and_failures_of_model_calls_are_counted_by_patterns() {
     let today = run(command("date").arg("+%F")).stdout;
     let mut log = String::new();
     for call in 1..=100 {
-        log += &format!("{} 10:00:00 INFO LLM processing_time_ms={}0 tokens=7\n", today.trim(), call * 2);
+        writeln!(log, "{} 10:00:00 INFO LLM processing_time_ms={}0 tokens=7", today.trim(), call * 2)
+            .unwrap();
     }
-    log += &format!("{} 10:00:01 ERROR LLM call failed: timeout\n", today.trim());
+    writeln!(log, "{} 10:00:01 ERROR LLM call failed: timeout", today.trim()).unwrap();
     log += "2020-01-01 10:00:00 ERROR LLM call failed: long ago\nINFO nothing to see\n";
     stack.write("deployment/logs/backend.log", &log);
     report(&stack, &[]).expect(0);
@@ -180,7 +182,7 @@ fn row_4_14a_times_and_failures_of_model_calls_are_counted_by_patterns() {
     // Other logs, other words; too many failures need a look.
     stack.write("logs/frontend.txt", "answered after 2.5 s\nanswered after 0.5 s\nGAVE UP\n");
     stack.settings(&format!(
-        "REPORT_LOGS={}/logs/*.txt;/nonexistent/*.log\nLLM_TIME_PATTERN='answered after '\nLLM_ERROR_PATTERN='gave up'\n",
+        "REPORT_LOGS=logs/*.txt;{}/gone/*.log\nLLM_TIME_PATTERN='answered after '\nLLM_ERROR_PATTERN='gave up'\n",
         stack.home().display()
     ));
     report(&stack, &[]).expect(0);

@@ -64,15 +64,22 @@ fn raised(mut series: Vec<f64>, from: usize, length: usize, by: f64) -> Vec<f64>
 struct Verdict {
     points: usize,
     slope: f64,
+    /// The height of the line at the last point.
+    level: f64,
     word: String,
 }
 
-/// The verdicts on many series, from one process.
+/// The verdicts on many series, from one process; a unit of time from sample to sample.
 fn verdicts(many: &[Vec<f64>]) -> Vec<Verdict> {
+    verdicts_at(many, 1.0)
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn verdicts_at(many: &[Vec<f64>], step: f64) -> Vec<Verdict> {
     let mut text = String::new();
     for series in many {
         for (at, value) in series.iter().enumerate() {
-            writeln!(text, "{at} {value:.3}").unwrap();
+            writeln!(text, "{:.6} {value:.3}", at as f64 * step).unwrap();
         }
         text.push('\n');
     }
@@ -85,6 +92,7 @@ fn verdicts(many: &[Vec<f64>]) -> Vec<Verdict> {
         Verdict {
             points: cell[0].parse().unwrap(),
             slope: cell[1].parse().unwrap(),
+            level: cell[3].parse().unwrap(),
             word: cell[6].to_owned(),
         }
     });
@@ -170,6 +178,29 @@ fn row_3_8_a_restart_begins_a_new_window_and_a_dip_a_hump_or_a_daily_cycle_does_
         assert!(found.iter().all(|it| it.points == 120 || it.points == 168), "{name}: {found:?}");
         assert!(found.iter().filter(|it| it.word == "stays").count() >= 48, "{name}: {found:?}");
     }
+}
+
+#[test]
+fn row_3_8_a_daily_cycle_hides_no_leak_and_is_none() {
+    let mut random = Noise(10);
+    let mut words = |each: f64| {
+        let many: Vec<Vec<f64>> = (0..200)
+            .map(|_| {
+                let start = random.below(24);
+                let mut series = leaking(noise(&mut random, 130, 5.0, 0.0), each);
+                for (hour, value) in series.iter_mut().enumerate() {
+                    *value +=
+                        40.0 * (TAU * f64::from(u8::try_from((hour + start) % 24).unwrap()) / 24.0).sin();
+                }
+                series
+            })
+            .collect();
+        let found = verdicts_at(&many, 1.0 / 24.0);
+        assert!(found.iter().all(|verdict| (verdict.level - 500.0 - each * 129.0).abs() < 15.0), "{found:?}");
+        found.iter().filter(|verdict| verdict.word == "grows").count()
+    };
+    assert!(words(0.0) <= 4);
+    assert!(words(0.2) >= 198);
 }
 
 #[test]
@@ -279,7 +310,7 @@ fn row_3_8_the_plot_has_the_points_the_slope_and_the_limit() {
             assert!(picture.contains(part), "{part} in {picture}");
         }
         // Points of before and after the restart, slope, limit: one colour each, none of gnuplot's own.
-        for colour in [1, 2, 3, 5] {
+        for colour in [1, 2, 3, 6] {
             assert!(picture.contains(&format!("stroke:var(--plot{colour})")), "{colour}");
         }
         assert!(!picture.contains("rgb(170"));

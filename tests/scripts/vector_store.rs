@@ -164,6 +164,8 @@ fn row_3_1_vectors_of_sqlite_vec_still_find_their_documents() {
     let found = sqlite_with(&file, &[&extension], nearest);
     assert!(found.starts_with("2400|article 2400|"), "{found}");
 
+    let backup = run(stack.script("backup-sqlite.sh").arg("--dir").arg(stack.backups()).arg(&file)).expect(0);
+    assert!(backup.stderr.contains(" rows") && !backup.stderr.contains("rror"), "{}", backup.stderr);
     // With and without the extension: its tables are tables like any others.
     defragment(&stack, &[&file]).expect(0);
     assert_eq!(sqlite_with(&file, &[&extension], nearest), found);

@@ -18,33 +18,24 @@
 //! A group is what one chunk holds: small entries share one member; a large file has a member for its
 //! header and one for each piece of its content. Paths share nothing across groups.
 
-use std::ffi::OsString;
-use std::io::{self, Read, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+mod encoding;
+mod table;
+
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 
 use flate2::Compression;
-use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
-use pai_common::clock::Timestamp;
-use pai_common::sha256::{self, Digest};
+use pai_common::sha256::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::archive::index::encoding::{encode_record, varint};
 use crate::archive::member::MemberInfo;
 use crate::entry::{Entry, Identity, Kind};
 
+pub use self::table::{GroupPlace, Index};
+
 const MAGIC: &[u8; 4] = b"PAIX";
-/// Deflate makes at most so many bytes of one (258 of two bits): what promises more is not even inflated.
-const DEFLATE_RATIO: u64 = 1032;
-const KINDS: [Kind; 7] = [
-    Kind::File,
-    Kind::HardLink,
-    Kind::Symlink,
-    Kind::Folder,
-    Kind::Fifo,
-    Kind::CharDevice,
-    Kind::BlockDevice,
-];
 
 /// What an archive says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,326 +217,13 @@ impl IndexWriter {
     }
 }
 
-/// An inflated index in memory. It has been read through once, so that later readings cannot fail.
-#[derive(Debug)]
-pub struct Index {
-    about: About,
-    bytes: Vec<u8>,
-    /// Where the first group starts.
-    groups: usize,
-    totals: Totals,
-    data_size: u64,
-    member_count: u64,
-}
-
-impl Index {
-    /// Inflates and checks an index; `inflated` is the length the footer promises.
-    pub fn read(deflated: &[u8], inflated: u64) -> Result<Self, BadIndex> {
-        if inflated > deflated.len() as u64 * DEFLATE_RATIO {
-            return Err(BadIndex);
-        }
-        let mut bytes = Vec::with_capacity(inflated as usize);
-        DeflateDecoder::new(deflated).take(inflated + 1).read_to_end(&mut bytes).map_err(|_| BadIndex)?;
-        if bytes.len() as u64 != inflated || bytes.get(..4) != Some(MAGIC) {
-            return Err(BadIndex);
-        }
-        let mut cursor = Cursor { bytes: &bytes[4..] };
-        let length = u32::from_le_bytes(cursor.array()?);
-        let about = serde_json::from_slice(cursor.take(u64::from(length))?).map_err(|_| BadIndex)?;
-        let groups = bytes.len() - cursor.bytes.len();
-        let mut this =
-            Self { about, bytes, groups, totals: Totals::default(), data_size: 0, member_count: 0 };
-        let mut walk = this.raw_groups();
-        let (mut data_size, mut member_count, mut entries) = (0, 0, 0_u64);
-        while let Some(raw) = walk.next_raw()? {
-            data_size += raw.members()?.iter().map(|member| u64::from(member.size)).sum::<u64>();
-            member_count += raw.member_count;
-            entries = entries.checked_add(raw.entries).ok_or(BadIndex)?;
-        }
-        let totals = Totals {
-            entries: walk.cursor.varint()?,
-            files: walk.cursor.varint()?,
-            bytes: walk.cursor.varint()?,
-        };
-        if entries != totals.entries || !walk.cursor.bytes.is_empty() {
-            return Err(BadIndex);
-        }
-        this.totals = totals;
-        this.data_size = data_size;
-        this.member_count = member_count;
-        Ok(this)
-    }
-
-    /// What the archive says of itself.
-    pub fn about(&self) -> &About {
-        &self.about
-    }
-
-    /// Sums over the archive.
-    pub fn totals(&self) -> Totals {
-        self.totals
-    }
-
-    /// Bytes of all data members together: where the first index member must be.
-    pub fn data_size(&self) -> u64 {
-        self.data_size
-    }
-
-    /// Number of data members.
-    pub fn member_count(&self) -> u64 {
-        self.member_count
-    }
-
-    /// The groups in order, each with the offset of its first member in the archive file. A group that does
-    /// not decode ends the iteration with an error.
-    pub fn groups(&self) -> impl Iterator<Item = Result<(u64, Group), BadIndex>> + '_ {
-        let mut walk = self.raw_groups();
-        let mut offset = 0;
-        std::iter::from_fn(move || {
-            let group = match walk.next_raw() {
-                Ok(Some(raw)) => raw.decode(),
-                Ok(None) => return None,
-                Err(error) => Err(error),
-            };
-            Some(group.map(|group| {
-                let start = offset;
-                offset += group.members.iter().map(|member| u64::from(member.size)).sum::<u64>();
-                (start, group)
-            }))
-        })
-    }
-
-    /// The members alone, without decoding entries: each group's offset in the archive, position in the
-    /// index, and members.
-    pub fn members(&self) -> Result<Vec<GroupPlace>, BadIndex> {
-        let mut walk = self.raw_groups();
-        let mut offset = 0;
-        let mut places = Vec::new();
-        loop {
-            let at = self.bytes.len() - walk.cursor.bytes.len();
-            let Some(raw) = walk.next_raw()? else { return Ok(places) };
-            let members = raw.members()?;
-            let size = members.iter().map(|member| u64::from(member.size)).sum::<u64>();
-            places.push(GroupPlace { at, offset, members });
-            offset += size;
-        }
-    }
-
-    /// The group that [`Index::members`] found at index position `at`.
-    pub fn group_at(&self, at: usize) -> Result<Group, BadIndex> {
-        let mut walk = Groups { cursor: Cursor { bytes: self.bytes.get(at..).ok_or(BadIndex)? } };
-        walk.next_raw()?.ok_or(BadIndex)?.decode()
-    }
-
-    /// The path of the first entry of the group at index position `at`; the end member's group has none.
-    pub fn first_path(&self, at: usize) -> Result<Option<OsString>, BadIndex> {
-        let mut walk = Groups { cursor: Cursor { bytes: self.bytes.get(at..).ok_or(BadIndex)? } };
-        let raw = walk.next_raw()?.ok_or(BadIndex)?;
-        if raw.entries == 0 {
-            return Ok(None);
-        }
-        let mut cursor = Cursor { bytes: raw.records.bytes };
-        let _kind: [u8; 1] = cursor.array()?;
-        let _shared = cursor.varint()?;
-        let length = cursor.varint()?;
-        Ok(Some(OsString::from_vec(cursor.take(length)?.to_vec())))
-    }
-
-    fn raw_groups(&self) -> Groups<'_> {
-        Groups { cursor: Cursor { bytes: &self.bytes[self.groups..] } }
-    }
-}
-
-/// Where a group is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GroupPlace {
-    /// Position in the inflated index.
-    pub at: usize,
-    /// Offset of its first member in the archive.
-    pub offset: u64,
-    /// Its members.
-    pub members: Vec<MemberInfo>,
-}
-
-struct Groups<'a> {
-    cursor: Cursor<'a>,
-}
-
-struct RawGroup<'a> {
-    member_count: u64,
-    entries: u64,
-    members: Cursor<'a>,
-    records: Cursor<'a>,
-}
-
-impl<'a> Groups<'a> {
-    /// The next group, or `None` at the zero that ends them (then the totals come next).
-    fn next_raw(&mut self) -> Result<Option<RawGroup<'a>>, BadIndex> {
-        let member_count = self.cursor.varint()?;
-        if member_count == 0 {
-            return Ok(None);
-        }
-        let entries = self.cursor.varint()?;
-        let length = self.cursor.varint()?;
-        let start = Cursor { bytes: self.cursor.bytes };
-        for _ in 0..member_count {
-            self.cursor.varint()?;
-            self.cursor.varint()?;
-            self.cursor.take(36)?;
-        }
-        let records = Cursor { bytes: self.cursor.take(length)? };
-        Ok(Some(RawGroup { member_count, entries, members: start, records }))
-    }
-}
-
-impl RawGroup<'_> {
-    fn members(&self) -> Result<Vec<MemberInfo>, BadIndex> {
-        let mut cursor = Cursor { bytes: self.members.bytes };
-        (0..self.member_count)
-            .map(|_| {
-                Ok(MemberInfo {
-                    size: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
-                    payload: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
-                    digest: cursor.array()?,
-                    crc: u32::from_le_bytes(cursor.array()?),
-                })
-            })
-            .collect()
-    }
-
-    fn decode(&self) -> Result<Group, BadIndex> {
-        let mut cursor = Cursor { bytes: self.records.bytes };
-        let mut last: Vec<u8> = Vec::new();
-        let records = (0..self.entries)
-            .map(|_| decode_record(&mut cursor, &mut last))
-            .collect::<Result<Vec<_>, _>>()?;
-        if !cursor.bytes.is_empty() {
-            return Err(BadIndex);
-        }
-        Ok(Group { members: self.members()?, records })
-    }
-}
-
-fn encode_record(out: &mut Vec<u8>, record: &Record, last: &[u8]) {
-    let Record { entry, identity, digest, member, offset } = record;
-    out.push(KINDS.iter().position(|&kind| kind == entry.kind).unwrap_or_default() as u8);
-    let path = entry.path.as_os_str().as_bytes();
-    let shared = path.iter().zip(last).take_while(|(a, b)| a == b).count();
-    varint(out, shared as u64);
-    varint(out, (path.len() - shared) as u64);
-    out.extend_from_slice(&path[shared..]);
-    for number in [u64::from(entry.mode), entry.uid, entry.gid, entry.size] {
-        varint(out, number);
-    }
-    for time in [entry.mtime, identity.ctime] {
-        varint(out, zigzag(time.secs()));
-        varint(out, u64::from(time.nanos()));
-    }
-    for number in [identity.inode, identity.device, *member, *offset] {
-        varint(out, number);
-    }
-    if matches!(entry.kind, Kind::Symlink | Kind::HardLink) {
-        let link = entry.link.as_os_str().as_bytes();
-        varint(out, link.len() as u64);
-        out.extend_from_slice(link);
-    }
-    if entry.kind.is_device() {
-        varint(out, u64::from(entry.device.0));
-        varint(out, u64::from(entry.device.1));
-    }
-    if entry.kind == Kind::File {
-        out.extend_from_slice(&digest.unwrap_or_else(|| sha256::digest(b"")));
-    }
-}
-
-fn decode_record(cursor: &mut Cursor<'_>, last: &mut Vec<u8>) -> Result<Record, BadIndex> {
-    let kind = *KINDS.get(usize::from(cursor.array::<1>()?[0])).ok_or(BadIndex)?;
-    let shared = usize::try_from(cursor.varint()?).map_err(|_| BadIndex)?;
-    let rest = cursor.varint()?;
-    if shared > last.len() {
-        return Err(BadIndex);
-    }
-    last.truncate(shared);
-    last.extend_from_slice(cursor.take(rest)?);
-    let mut entry = Entry {
-        path: PathBuf::from(OsString::from_vec(last.clone())),
-        kind,
-        mode: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
-        uid: cursor.varint()?,
-        gid: cursor.varint()?,
-        size: cursor.varint()?,
-        mtime: cursor.time()?,
-        link: PathBuf::new(),
-        device: (0, 0),
-    };
-    let identity = Identity { ctime: cursor.time()?, inode: cursor.varint()?, device: cursor.varint()? };
-    let (member, offset) = (cursor.varint()?, cursor.varint()?);
-    if matches!(kind, Kind::Symlink | Kind::HardLink) {
-        let length = cursor.varint()?;
-        entry.link = PathBuf::from(OsString::from_vec(cursor.take(length)?.to_vec()));
-    }
-    if kind.is_device() {
-        let narrow = |number: u64| u32::try_from(number).map_err(|_| BadIndex);
-        entry.device = (narrow(cursor.varint()?)?, narrow(cursor.varint()?)?);
-    }
-    let digest = if kind == Kind::File { Some(cursor.array()?) } else { None };
-    Ok(Record { entry, identity, digest, member, offset })
-}
-
-/// Seven bits a byte, low ones first; the high bit says that more follow.
-fn varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn zigzag(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)) as u64
-}
-
-struct Cursor<'a> {
-    bytes: &'a [u8],
-}
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, length: u64) -> Result<&'a [u8], BadIndex> {
-        let length = usize::try_from(length).map_err(|_| BadIndex)?;
-        let (taken, rest) = self.bytes.split_at_checked(length).ok_or(BadIndex)?;
-        self.bytes = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], BadIndex> {
-        let (taken, rest) = self.bytes.split_first_chunk().ok_or(BadIndex)?;
-        self.bytes = rest;
-        Ok(*taken)
-    }
-
-    fn varint(&mut self) -> Result<u64, BadIndex> {
-        let mut number = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.array::<1>()?[0];
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(BadIndex)
-    }
-
-    fn time(&mut self) -> Result<Timestamp, BadIndex> {
-        let folded = self.varint()?;
-        let secs = (folded >> 1) as i64 ^ -((folded & 1) as i64);
-        let nanos = u32::try_from(self.varint()?).ok().filter(|&nanos| nanos < 1_000_000_000);
-        Ok(Timestamp::new(secs, nanos.ok_or(BadIndex)?))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::index::encoding::KINDS;
+    use crate::entry::Kind;
+    use pai_common::clock::Timestamp;
+    use std::path::PathBuf;
 
     fn about() -> About {
         About {

@@ -7,7 +7,7 @@ use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use pai_common::sha256::Digest;
 
 /// Largest payload of a data member we write or accept: the largest chunk plus what a header may add.
-pub const PAYLOAD_LIMIT: usize = 8 << 20;
+const PAYLOAD_LIMIT: usize = 8 << 20;
 /// Bytes of index that one index member carries. busybox fails on extra fields from 16,384 bytes.
 pub const INDEX_PIECE: usize = 15_900;
 /// Length of the footer member.
@@ -22,7 +22,7 @@ const EMPTY: [u8; 10] = [3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const DATA_FIELD: usize = 40;
 const FOOTER_FIELD: usize = 66;
 /// Bytes before the deflate stream of a data member.
-pub const DATA_START: usize = FIXED + 4 + DATA_FIELD;
+const DATA_START: usize = FIXED + 4 + DATA_FIELD;
 /// CRC-32 and length behind it.
 const TRAILER: usize = 8;
 const VERSION: u16 = 1;

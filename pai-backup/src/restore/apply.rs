@@ -24,11 +24,12 @@ pub(super) fn apply(
     applier: &Applier<'_>,
     run: &Context<'_>,
 ) -> anyhow::Result<()> {
+    applier.may_link_to(plan.left_links());
     if archive.index().is_ok() {
         apply_indexed(archive, plan, applier, run)?;
     } else {
         let mut reader = contents::scan(archive, run.threads())?;
-        let wants = |path: &Path| target_of(plan, path, applier);
+        let wants = |path: &Path| target_of(plan, path);
         match apply_scanned(&mut reader, wants, applier) {
             Err(error) if plan.broken().is_none() => {
                 return Err(error).with_context(|| {
@@ -82,10 +83,9 @@ pub(super) fn apply_stream(
 }
 
 /// Where a path of the archive goes: to itself, to the name of a hard link it stands in for, or nowhere.
-fn target_of(plan: &Plan, path: &Path, applier: &Applier<'_>) -> Option<PathBuf> {
+fn target_of(plan: &Plan, path: &Path) -> Option<PathBuf> {
     match plan.verdict(path) {
         Some(Verdict::Write | Verdict::Replace) => Some(path.to_owned()),
-        Some(Verdict::Adjust) => applier.replaces().then(|| path.to_owned()),
         Some(_) => None,
         None => plan.stand_in(path).cloned(),
     }
@@ -134,7 +134,7 @@ fn apply_indexed(
             for (_, place) in places.filter(|(number, _)| plan.needs_group(*number)) {
                 let (offset, mut group) = (place.offset, index.group_at(place.at)?);
                 group.records.retain(|record| {
-                    safe_path(&record.entry.path).is_ok_and(|path| target_of(plan, &path, applier).is_some())
+                    safe_path(&record.entry.path).is_ok_and(|path| target_of(plan, &path).is_some())
                 });
                 if !group.records.is_empty() && submit.submit(Job { offset, group }) == Err(Stopped) {
                     break;
@@ -214,7 +214,7 @@ fn place_record(
         return Ok(());
     }
     let Ok(path) = safe_path(&found.entry.path) else { return Ok(()) };
-    match target_of(plan, &path, applier) {
+    match target_of(plan, &path) {
         Some(target) => applier.place(found, &path, &target, data, last),
         None => Ok(()),
     }

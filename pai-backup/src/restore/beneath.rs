@@ -100,6 +100,16 @@ impl Beneath {
         }))
     }
 
+    /// Whether two paths are names of one file.
+    pub(super) fn is_same_file(&self, one: &Path, other: &Path) -> bool {
+        let identity = |path: &Path| {
+            let (parent, name) = split(path)?;
+            let stat = rustix::fs::statat(&*self.folder(parent, false)?, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            io::Result::Ok((stat.st_dev, stat.st_ino))
+        };
+        matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
+    }
+
     /// Opens a regular file for reading.
     pub(super) fn read(&self, path: &Path) -> io::Result<File> {
         let (parent, name) = split(path)?;
@@ -119,6 +129,28 @@ pub(super) fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
 pub(super) fn create(folder: &Folder, name: &OsStr) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(&**folder, name, flags, Mode::RUSR | Mode::WUSR)?))
+}
+
+/// A new file, mode 0600, that has no name yet and vanishes with its last handle; `None` where there are no such
+/// files, or no way to name one.
+pub(super) fn create_nameless(folder: &Folder) -> io::Result<Option<File>> {
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    match rustix::fs::openat(&**folder, ".", flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => Ok(Path::new(&handle_name(&file)).exists().then(|| File::from(file))),
+        // open(2): what file systems and kernels without O_TMPFILE say.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Gives a file without a name its first one, which nothing else may have.
+pub(super) fn give_name(file: &File, folder: &Folder, name: &OsStr) -> io::Result<()> {
+    Ok(rustix::fs::linkat(CWD, handle_name(file), &**folder, name, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// The kernel's own name for what an open handle holds.
+fn handle_name(handle: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle.as_fd()))
 }
 
 /// Gives what is called `from` the name `to`, replacing what had it. A folder is never replaced.
@@ -175,8 +207,7 @@ pub(super) fn set_node_mode(folder: &Folder, name: &OsStr, mode: u32) -> io::Res
         return Err(Errno::LOOP.into());
     }
     // fchmod(2) refuses such a handle; the kernel's own name for it is the documented way round (open(2)).
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&handle));
-    Ok(rustix::fs::chmod(path, Mode::from_raw_mode(mode))?)
+    Ok(rustix::fs::chmod(handle_name(&handle), Mode::from_raw_mode(mode))?)
 }
 
 /// Modification time of an open file.

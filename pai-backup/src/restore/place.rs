@@ -36,7 +36,7 @@ pub(super) struct Applier<'a> {
 /// What must wait until all files are there.
 #[derive(Debug, Default)]
 struct Later {
-    /// Files written in this run: the only ones a hard link may name.
+    /// Files written in this run, or found to be as they should: the only ones a hard link may name.
     written: HashMap<PathBuf, PathBuf>,
     hard_links: Vec<Entry>,
     symlinks: Vec<Entry>,
@@ -65,6 +65,11 @@ impl<'a> Applier<'a> {
             console: run.console,
             later: Mutex::default(),
         })
+    }
+
+    /// Files that are there as they should be, and that hard links are to be made to.
+    pub(super) fn may_link_to<'p>(&self, files: impl Iterator<Item = &'p PathBuf>) {
+        self.later().written.extend(files.map(|path| (path.clone(), path.clone())));
     }
 
     pub(super) fn refuse(&self, path: &Path, why: &str) {
@@ -120,6 +125,8 @@ impl<'a> Applier<'a> {
         }
     }
 
+    /// A file gets its name when it is whole, so that no kill leaves half of one; where files cannot be without a
+    /// name, an error removes it.
     fn file(
         &self,
         found: &TarEntry,
@@ -129,6 +136,15 @@ impl<'a> Applier<'a> {
     ) -> io::Result<()> {
         let (parent, name) = beneath::split(&entry.path)?;
         let folder = last.open(&self.beneath, parent)?;
+        if let Some(file) = beneath::create_nameless(&folder)? {
+            self.fill(&file, found, entry, data)?;
+            return match beneath::give_name(&file, &folder, name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    self.beside(&folder, name, |temp| beneath::give_name(&file, &folder, temp))
+                }
+                named => named,
+            };
+        }
         match beneath::create(&folder, name) {
             Ok(file) => self.fill(&file, found, entry, data).inspect_err(|_| {
                 // Half a file must not pass for a restored one.
@@ -283,11 +299,6 @@ impl<'a> Applier<'a> {
     fn xattr_trouble(&self, entry: &Entry, name: &OsStr, errno: Errno) {
         let name = name.to_string_lossy();
         self.console.complain(format_args!("could not set {name} of {}: {errno}", entry.path.display()));
-    }
-
-    /// Whether what is there may be changed.
-    pub(super) fn replaces(&self) -> bool {
-        self.replace
     }
 
     fn later(&self) -> std::sync::MutexGuard<'_, Later> {

@@ -22,8 +22,6 @@ pub(super) enum Verdict {
     Write,
     /// Something else is there: it is replaced.
     Replace,
-    /// A folder that is there with another mode or time: these are set, if anything may be replaced.
-    Adjust,
     /// It is there already, the same in content, mode and time.
     Leave,
     /// The archive must not have it, and why.
@@ -85,10 +83,12 @@ pub(super) struct Plan {
     verdicts: BTreeMap<PathBuf, Verdict>,
     /// Files to be written under other names: those of hard links that were wanted without their file.
     stand_ins: HashMap<PathBuf, PathBuf>,
+    /// Files that stay as they are and get hard links.
+    left_links: BTreeSet<PathBuf>,
+    /// Folders that stay as they are, and the index's groups that they are in.
+    left_folders: HashMap<PathBuf, usize>,
     /// The index's groups that wanted entries are in.
     groups: BTreeSet<usize>,
-    /// Folders that are there as they should be, by the group they are in.
-    untouched: HashMap<PathBuf, usize>,
     missing: Vec<String>,
     /// Why the archive could not be read to its end; what comes before that is in the plan.
     broken: Option<anyhow::Error>,
@@ -103,12 +103,15 @@ impl Plan {
         privileged: bool,
         run: &Context<'_>,
     ) -> anyhow::Result<Self> {
-        let beneath = target.exists().then(|| Beneath::open(target)).transpose()?;
+        let exists =
+            target.try_exists().with_context(|| format!("could not look at {}", target.display()))?;
+        let beneath = exists.then(|| Beneath::open(target)).transpose()?;
         let mut plan = Self {
             verdicts: BTreeMap::new(),
             stand_ins: HashMap::new(),
+            left_links: BTreeSet::new(),
+            left_folders: HashMap::new(),
             groups: BTreeSet::new(),
-            untouched: HashMap::new(),
             missing: Vec::new(),
             broken: None,
         };
@@ -132,7 +135,7 @@ impl Plan {
             // What comes before the damage is still worth having.
             plan.broken = Some(error);
         }
-        plan.adjust_parents();
+        plan.touch_folders();
         plan.missing = selector.missing(&hits).map(str::to_owned).collect();
         Ok(plan)
     }
@@ -164,29 +167,12 @@ impl Plan {
             Some(_) => Verdict::Refuse("the archive has this name twice".to_owned()),
             None => verdict,
         };
-        if matches!(verdict, Verdict::Write | Verdict::Replace | Verdict::Adjust) {
+        if matches!(verdict, Verdict::Write | Verdict::Replace) {
             self.groups.insert(listed.group);
-        } else if verdict == Verdict::Leave && entry.kind == Kind::Folder {
-            self.untouched.insert(path.clone(), listed.group);
+        } else if entry.kind == Kind::Folder && verdict == Verdict::Leave {
+            self.left_folders.insert(path.clone(), listed.group);
         }
         self.verdicts.insert(path, verdict);
-    }
-
-    /// Writing into a folder changes its time.
-    fn adjust_parents(&mut self) {
-        let written = |verdict: &Verdict| matches!(verdict, Verdict::Write | Verdict::Replace);
-        let parents: Vec<PathBuf> = self
-            .verdicts
-            .iter()
-            .filter(|(_, verdict)| written(verdict))
-            .filter_map(|(path, _)| path.parent())
-            .filter(|parent| self.untouched.contains_key(*parent))
-            .map(Path::to_owned)
-            .collect();
-        for parent in parents {
-            self.groups.extend(self.untouched.remove(&parent));
-            self.verdicts.insert(parent, Verdict::Adjust);
-        }
     }
 
     fn compare(&mut self, listed: &Listed, path: &Path, beneath: Option<&Beneath>) -> Verdict {
@@ -197,6 +183,12 @@ impl Plan {
             match self.verdicts.get(&link) {
                 Some(Verdict::Refuse(_)) => {
                     return Verdict::Refuse("a hard link to a refused file".to_owned());
+                }
+                Some(Verdict::Leave) if beneath.is_some_and(|beneath| beneath.is_same_file(path, &link)) => {
+                    return Verdict::Leave;
+                }
+                Some(Verdict::Leave) => {
+                    self.left_links.insert(link);
                 }
                 Some(_) => {}
                 None => {
@@ -209,13 +201,33 @@ impl Plan {
             Err(why) => Verdict::Refuse(why.to_string()),
             Ok(None) => Verdict::Write,
             Ok(Some(existing)) => match (existing.kind, listed.entry.kind) {
-                (Kind::Folder, Kind::Folder) if same_folder(&listed.entry, &existing) => Verdict::Leave,
-                (Kind::Folder, Kind::Folder) => Verdict::Adjust,
+                // A folder's mode and times are set like tar's; they are nothing to be lost.
+                (Kind::Folder, Kind::Folder) if is_like(listed, &existing) => Verdict::Leave,
+                (Kind::Folder, Kind::Folder) => Verdict::Write,
                 (Kind::Folder, _) => Verdict::Refuse("a folder is in its place".to_owned()),
                 _ if same(listed, &existing, beneath, path) => Verdict::Leave,
                 _ => Verdict::Replace,
             },
         }
+    }
+
+    /// Writing into a folder changes its times: they are set again.
+    fn touch_folders(&mut self) {
+        let written = |(path, verdict): (&PathBuf, &Verdict)| {
+            matches!(verdict, Verdict::Write | Verdict::Replace).then(|| path.parent().map(Path::to_owned))?
+        };
+        let parents: BTreeSet<PathBuf> = self.verdicts.iter().filter_map(written).collect();
+        for parent in parents {
+            if let Some(group) = self.left_folders.remove(&parent) {
+                self.groups.insert(group);
+                self.verdicts.insert(parent, Verdict::Write);
+            }
+        }
+    }
+
+    /// Files that are as the archive has them and that hard links are to be made to.
+    pub(super) fn left_links(&self) -> impl Iterator<Item = &PathBuf> {
+        self.left_links.iter()
     }
 
     /// What becomes of `path`, if it is wanted.
@@ -305,18 +317,14 @@ pub(super) fn may_exist(entry: &Entry, privileged: bool) -> Result<(), &'static 
     Ok(())
 }
 
-fn same_folder(entry: &Entry, existing: &Entry) -> bool {
-    (existing.mode, existing.mtime) == (entry.mode, entry.mtime)
-}
-
 /// Whether what is there is what the archive has.
 fn same(listed: &Listed, existing: &Entry, beneath: &Beneath, path: &Path) -> bool {
     let entry = &listed.entry;
     if entry.kind == Kind::HardLink {
-        // Cheap to make again, and certain only then.
+        // Cheap to make again.
         return false;
     }
-    if (existing.kind, existing.mode, existing.mtime) != (entry.kind, entry.mode, entry.mtime) {
+    if !is_like(listed, existing) {
         return entry.kind == Kind::Symlink && existing.kind == Kind::Symlink && existing.link == entry.link;
     }
     match entry.kind {
@@ -327,6 +335,11 @@ fn same(listed: &Listed, existing: &Entry, beneath: &Beneath, path: &Path) -> bo
         Kind::Symlink => existing.link == entry.link,
         _ => existing.device == entry.device,
     }
+}
+
+fn is_like(listed: &Listed, existing: &Entry) -> bool {
+    let entry = &listed.entry;
+    (existing.kind, existing.mode, existing.mtime) == (entry.kind, entry.mode, entry.mtime)
 }
 
 fn digest(mut file: File) -> Option<Digest> {

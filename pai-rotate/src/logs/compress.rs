@@ -82,14 +82,15 @@ pub(super) fn copy_and_truncate(log: &Path, target: &Path) -> anyhow::Result<(u6
     output.file().set_modified(before.modified()?).with_context(|| could_not(log))?;
     let mut copy = output.file().try_clone().with_context(|| could_not(log))?;
     output.commit()?;
-    loop {
-        let more = gzip_tail(&mut file, &mut copy).with_context(|| could_not(log))?;
-        if more == 0 {
-            break;
-        }
+    let emptied = add_tails(&mut file, &mut copy).with_context(|| could_not(log)).and_then(|more| {
         bytes += more;
+        file.set_len(0).with_context(|| format!("could not empty {}", log.display()))
+    });
+    if let Err(error) = emptied {
+        // The log still has every line: they must not be there twice.
+        remove(target)?;
+        return Err(error);
     }
-    file.set_len(0).with_context(|| format!("could not empty {}", log.display()))?;
     Ok((bytes, copy.metadata()?.len()))
 }
 
@@ -147,13 +148,27 @@ fn remove(path: &Path) -> anyhow::Result<()> {
     atomic::sync_folder(path)
 }
 
+/// What is written to a log while it is copied; how many bytes that were.
+fn add_tails(log: &mut File, copy: &mut File) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    loop {
+        match gzip_tail(log, copy)? {
+            0 => return Ok(bytes),
+            more => bytes += more,
+        }
+    }
+}
+
 /// What is left to read of a log, as one more member at the end of its copy; how many bytes that were.
 fn gzip_tail(log: &mut File, copy: &mut File) -> anyhow::Result<u64> {
     let mut tail = Vec::new();
     log.read_to_end(&mut tail)?;
     if !tail.is_empty() {
+        let mut member = Vec::new();
+        gzip_to(&mut tail.as_slice(), &mut member)?;
         copy.seek(io::SeekFrom::End(0))?;
-        gzip_to(&mut tail.as_slice(), copy)?;
+        // The copy has its name: the member comes in one write, so that a kill leaves it whole.
+        copy.write_all(&member)?;
         copy.sync_data()?;
     }
     Ok(tail.len() as u64)

@@ -1,20 +1,21 @@
 //! The logs that were named, and their copies.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, Metadata};
+use std::fs::{self, DirEntry, Metadata, ReadDir};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use pai_common::atomic;
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::console::Console;
 use pai_common::stamp;
 
 use super::plan::LogCopy;
 use crate::candidates::Identity;
-use crate::paths;
+use crate::paths::{self, open_name};
 
 /// Endings of files that are no log to rotate.
 const COMPRESSED: [&str; 7] = [".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip", ".partial"];
@@ -46,11 +47,6 @@ impl Log {
     }
 }
 
-/// A folder as the kernel wants it: the empty one is the current one.
-pub(super) fn open_name(folder: &Path) -> &Path {
-    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
-}
-
 /// The logs that `arguments` name, each once, by path.
 pub(super) fn logs(arguments: &[PathBuf], missing_ok: bool, console: &Console) -> Vec<Log> {
     let mut logs = Vec::new();
@@ -76,7 +72,7 @@ fn scan(folder: &Path, logs: &mut Vec<Log>, console: &Console) {
             return console.complain(format_args!("could not read folder {}: {error}", folder.display()));
         }
     };
-    for entry in entries.filter_map(Result::ok) {
+    for entry in complaining(entries, folder, console) {
         let name = entry.file_name();
         if !name.as_bytes().ends_with(b".log") || name.as_bytes().starts_with(b".") {
             continue;
@@ -87,6 +83,17 @@ fn scan(folder: &Path, logs: &mut Vec<Log>, console: &Console) {
             Err(error) => console.complain(format_args!("could not look up {}: {error}", path.display())),
         }
     }
+}
+
+/// What can be read of a folder; the rest is complained about.
+fn complaining(entries: ReadDir, folder: &Path, console: &Console) -> impl Iterator<Item = DirEntry> {
+    entries.filter_map(move |entry| {
+        entry
+            .inspect_err(|error| {
+                console.complain(format_args!("could not read folder {}: {error}", folder.display()));
+            })
+            .ok()
+    })
 }
 
 fn consider(path: &Path, metadata: &Metadata, console: &Console) -> Option<Log> {
@@ -159,7 +166,7 @@ fn copies_in(folder: &Path, console: &Console) -> HashMap<OsString, Vec<LogCopy>
             return copies;
         }
     };
-    for entry in entries.filter_map(Result::ok) {
+    for entry in complaining(entries, folder, console) {
         let name = entry.file_name();
         let Some((log, time, is_compressed)) = split_copy(&name) else { continue };
         let Some(metadata) = entry.metadata().ok().filter(Metadata::is_file) else { continue };
@@ -172,6 +179,24 @@ fn copies_in(folder: &Path, console: &Console) -> HashMap<OsString, Vec<LogCopy>
         copies.sort_by(|a, b| (a.time, &a.name).cmp(&(b.time, &b.name)));
     }
     copies
+}
+
+/// Removes halves of compressed copies that runs which did not end have left. The caller holds the locks.
+pub(super) fn remove_abandoned(logs: &[Log], archive: Option<&Path>, console: &Console) {
+    let is_ours = |name: &[u8]| {
+        split_copy(OsStr::from_bytes(name)).is_some_and(|(log, _, is_compressed)| {
+            is_compressed && logs.iter().any(|known| known.name == log)
+        })
+    };
+    let folders: BTreeSet<&Path> = logs.iter().map(|log| open_name(&log.folder)).chain(archive).collect();
+    for folder in folders {
+        match atomic::remove_abandoned(folder, is_ours) {
+            Ok(removed) => removed.iter().for_each(|path| {
+                console.note(format_args!("removed {}, left by a run that did not end", path.display()));
+            }),
+            Err(error) => console.complain(format_args!("{error:#}")),
+        }
+    }
 }
 
 /// Two logs of one name would mix their copies in one archive folder, and each would expire the other's.

@@ -1,0 +1,142 @@
+//! How the index writes a record: numbers of seven bits a byte, paths by what they share with the one before.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+use pai_common::clock::Timestamp;
+use pai_common::sha256;
+
+use crate::archive::index::{BadIndex, Record};
+use crate::entry::{Entry, Identity, Kind};
+
+/// Each kind's number is its place.
+pub(super) const KINDS: [Kind; 7] = [
+    Kind::File,
+    Kind::HardLink,
+    Kind::Symlink,
+    Kind::Folder,
+    Kind::Fifo,
+    Kind::CharDevice,
+    Kind::BlockDevice,
+];
+
+/// Appends a record; of its path only what differs from the path before, `last`.
+pub(super) fn encode_record(out: &mut Vec<u8>, record: &Record, last: &[u8]) {
+    let Record { entry, identity, digest, member, offset } = record;
+    out.push(KINDS.iter().position(|&kind| kind == entry.kind).unwrap_or_default() as u8);
+    let path = entry.path.as_os_str().as_bytes();
+    let shared = path.iter().zip(last).take_while(|(a, b)| a == b).count();
+    varint(out, shared as u64);
+    varint(out, (path.len() - shared) as u64);
+    out.extend_from_slice(&path[shared..]);
+    for number in [u64::from(entry.mode), entry.uid, entry.gid, entry.size] {
+        varint(out, number);
+    }
+    for time in [entry.mtime, identity.ctime] {
+        varint(out, zigzag(time.secs()));
+        varint(out, u64::from(time.nanos()));
+    }
+    for number in [identity.inode, identity.device, *member, *offset] {
+        varint(out, number);
+    }
+    if matches!(entry.kind, Kind::Symlink | Kind::HardLink) {
+        let link = entry.link.as_os_str().as_bytes();
+        varint(out, link.len() as u64);
+        out.extend_from_slice(link);
+    }
+    if entry.kind.is_device() {
+        varint(out, u64::from(entry.device.0));
+        varint(out, u64::from(entry.device.1));
+    }
+    if entry.kind == Kind::File {
+        out.extend_from_slice(&digest.unwrap_or_else(|| sha256::digest(b"")));
+    }
+}
+
+/// Takes a record; `last` is the path before, and then this one's.
+pub(super) fn decode_record(cursor: &mut Cursor<'_>, last: &mut Vec<u8>) -> Result<Record, BadIndex> {
+    let kind = *KINDS.get(usize::from(cursor.array::<1>()?[0])).ok_or(BadIndex)?;
+    let shared = usize::try_from(cursor.varint()?).map_err(|_| BadIndex)?;
+    let rest = cursor.varint()?;
+    if shared > last.len() {
+        return Err(BadIndex);
+    }
+    last.truncate(shared);
+    last.extend_from_slice(cursor.take(rest)?);
+    let mut entry = Entry {
+        path: PathBuf::from(OsString::from_vec(last.clone())),
+        kind,
+        mode: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
+        uid: cursor.varint()?,
+        gid: cursor.varint()?,
+        size: cursor.varint()?,
+        mtime: cursor.time()?,
+        link: PathBuf::new(),
+        device: (0, 0),
+    };
+    let identity = Identity { ctime: cursor.time()?, inode: cursor.varint()?, device: cursor.varint()? };
+    let (member, offset) = (cursor.varint()?, cursor.varint()?);
+    if matches!(kind, Kind::Symlink | Kind::HardLink) {
+        let length = cursor.varint()?;
+        entry.link = PathBuf::from(OsString::from_vec(cursor.take(length)?.to_vec()));
+    }
+    if kind.is_device() {
+        let narrow = |number: u64| u32::try_from(number).map_err(|_| BadIndex);
+        entry.device = (narrow(cursor.varint()?)?, narrow(cursor.varint()?)?);
+    }
+    let digest = if kind == Kind::File { Some(cursor.array()?) } else { None };
+    Ok(Record { entry, identity, digest, member, offset })
+}
+
+/// Seven bits a byte, low ones first; the high bit says that more follow.
+pub(super) fn varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn zigzag(number: i64) -> u64 {
+    ((number << 1) ^ (number >> 63)) as u64
+}
+
+/// What is still to be decoded.
+pub(super) struct Cursor<'a> {
+    pub(super) bytes: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], BadIndex> {
+        let length = usize::try_from(length).map_err(|_| BadIndex)?;
+        let (taken, rest) = self.bytes.split_at_checked(length).ok_or(BadIndex)?;
+        self.bytes = rest;
+        Ok(taken)
+    }
+
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], BadIndex> {
+        let (taken, rest) = self.bytes.split_first_chunk().ok_or(BadIndex)?;
+        self.bytes = rest;
+        Ok(*taken)
+    }
+
+    pub(super) fn varint(&mut self) -> Result<u64, BadIndex> {
+        let mut number = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.array::<1>()?[0];
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(BadIndex)
+    }
+
+    pub(super) fn time(&mut self) -> Result<Timestamp, BadIndex> {
+        let folded = self.varint()?;
+        let secs = (folded >> 1) as i64 ^ -((folded & 1) as i64);
+        let nanos = u32::try_from(self.varint()?).ok().filter(|&nanos| nanos < 1_000_000_000);
+        Ok(Timestamp::new(secs, nanos.ok_or(BadIndex)?))
+    }
+}

@@ -1,0 +1,214 @@
+//! An index as it is read: whole in memory, its groups decoded when they are asked for.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
+
+use flate2::read::DeflateDecoder;
+
+use crate::archive::index::encoding::{Cursor, decode_record};
+use crate::archive::index::{About, BadIndex, Group, MAGIC, Totals};
+use crate::archive::member::MemberInfo;
+
+/// Deflate makes at most so many bytes of one (258 of two bits): what promises more is not even inflated.
+const DEFLATE_RATIO: u64 = 1032;
+
+/// An inflated index in memory. It has been read through once, so that later readings cannot fail.
+#[derive(Debug)]
+pub struct Index {
+    about: About,
+    bytes: Vec<u8>,
+    /// Where the first group starts.
+    groups: usize,
+    totals: Totals,
+    data_size: u64,
+    member_count: u64,
+}
+
+impl Index {
+    /// Inflates and checks an index; `inflated` is the length the footer promises.
+    pub fn read(deflated: &[u8], inflated: u64) -> Result<Self, BadIndex> {
+        if inflated > deflated.len() as u64 * DEFLATE_RATIO {
+            return Err(BadIndex);
+        }
+        let mut bytes = Vec::with_capacity(inflated as usize);
+        DeflateDecoder::new(deflated).take(inflated + 1).read_to_end(&mut bytes).map_err(|_| BadIndex)?;
+        if bytes.len() as u64 != inflated || bytes.get(..4) != Some(MAGIC) {
+            return Err(BadIndex);
+        }
+        let mut cursor = Cursor { bytes: &bytes[4..] };
+        let length = u32::from_le_bytes(cursor.array()?);
+        let about = serde_json::from_slice(cursor.take(u64::from(length))?).map_err(|_| BadIndex)?;
+        let groups = bytes.len() - cursor.bytes.len();
+        let mut this =
+            Self { about, bytes, groups, totals: Totals::default(), data_size: 0, member_count: 0 };
+        let mut walk = this.raw_groups();
+        let (mut data_size, mut member_count, mut entries) = (0, 0, 0_u64);
+        while let Some(raw) = walk.next_raw()? {
+            data_size += raw.members()?.iter().map(|member| u64::from(member.size)).sum::<u64>();
+            member_count += raw.member_count;
+            entries = entries.checked_add(raw.entries).ok_or(BadIndex)?;
+        }
+        let totals = Totals {
+            entries: walk.cursor.varint()?,
+            files: walk.cursor.varint()?,
+            bytes: walk.cursor.varint()?,
+        };
+        if entries != totals.entries || !walk.cursor.bytes.is_empty() {
+            return Err(BadIndex);
+        }
+        this.totals = totals;
+        this.data_size = data_size;
+        this.member_count = member_count;
+        Ok(this)
+    }
+
+    /// What the archive says of itself.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Sums over the archive.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Bytes of all data members together: where the first index member must be.
+    pub fn data_size(&self) -> u64 {
+        self.data_size
+    }
+
+    /// Number of data members.
+    pub fn member_count(&self) -> u64 {
+        self.member_count
+    }
+
+    /// The groups in order, each with the offset of its first member in the archive file. A group that does
+    /// not decode ends the iteration with an error.
+    pub fn groups(&self) -> impl Iterator<Item = Result<(u64, Group), BadIndex>> + '_ {
+        let mut walk = self.raw_groups();
+        let mut offset = 0;
+        std::iter::from_fn(move || {
+            let group = match walk.next_raw() {
+                Ok(Some(raw)) => raw.decode(),
+                Ok(None) => return None,
+                Err(error) => Err(error),
+            };
+            Some(group.map(|group| {
+                let start = offset;
+                offset += group.members.iter().map(|member| u64::from(member.size)).sum::<u64>();
+                (start, group)
+            }))
+        })
+    }
+
+    /// The members alone, without decoding entries: each group's offset in the archive, position in the
+    /// index, and members.
+    pub fn members(&self) -> Result<Vec<GroupPlace>, BadIndex> {
+        let mut walk = self.raw_groups();
+        let mut offset = 0;
+        let mut places = Vec::new();
+        loop {
+            let at = self.bytes.len() - walk.cursor.bytes.len();
+            let Some(raw) = walk.next_raw()? else { return Ok(places) };
+            let members = raw.members()?;
+            let size = members.iter().map(|member| u64::from(member.size)).sum::<u64>();
+            places.push(GroupPlace { at, offset, members });
+            offset += size;
+        }
+    }
+
+    /// The group that [`Index::members`] found at index position `at`.
+    pub fn group_at(&self, at: usize) -> Result<Group, BadIndex> {
+        let mut walk = Groups { cursor: Cursor { bytes: self.bytes.get(at..).ok_or(BadIndex)? } };
+        walk.next_raw()?.ok_or(BadIndex)?.decode()
+    }
+
+    /// The path of the first entry of the group at index position `at`; the end member's group has none.
+    pub fn first_path(&self, at: usize) -> Result<Option<OsString>, BadIndex> {
+        let mut walk = Groups { cursor: Cursor { bytes: self.bytes.get(at..).ok_or(BadIndex)? } };
+        let raw = walk.next_raw()?.ok_or(BadIndex)?;
+        if raw.entries == 0 {
+            return Ok(None);
+        }
+        let mut cursor = Cursor { bytes: raw.records.bytes };
+        let _kind: [u8; 1] = cursor.array()?;
+        let _shared = cursor.varint()?;
+        let length = cursor.varint()?;
+        Ok(Some(OsString::from_vec(cursor.take(length)?.to_vec())))
+    }
+
+    fn raw_groups(&self) -> Groups<'_> {
+        Groups { cursor: Cursor { bytes: &self.bytes[self.groups..] } }
+    }
+}
+
+/// Where a group is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupPlace {
+    /// Position in the inflated index.
+    pub at: usize,
+    /// Offset of its first member in the archive.
+    pub offset: u64,
+    /// Its members.
+    pub members: Vec<MemberInfo>,
+}
+
+struct Groups<'a> {
+    cursor: Cursor<'a>,
+}
+
+struct RawGroup<'a> {
+    member_count: u64,
+    entries: u64,
+    members: Cursor<'a>,
+    records: Cursor<'a>,
+}
+
+impl<'a> Groups<'a> {
+    /// The next group, or `None` at the zero that ends them (then the totals come next).
+    fn next_raw(&mut self) -> Result<Option<RawGroup<'a>>, BadIndex> {
+        let member_count = self.cursor.varint()?;
+        if member_count == 0 {
+            return Ok(None);
+        }
+        let entries = self.cursor.varint()?;
+        let length = self.cursor.varint()?;
+        let start = Cursor { bytes: self.cursor.bytes };
+        for _ in 0..member_count {
+            self.cursor.varint()?;
+            self.cursor.varint()?;
+            self.cursor.take(36)?;
+        }
+        let records = Cursor { bytes: self.cursor.take(length)? };
+        Ok(Some(RawGroup { member_count, entries, members: start, records }))
+    }
+}
+
+impl RawGroup<'_> {
+    fn members(&self) -> Result<Vec<MemberInfo>, BadIndex> {
+        let mut cursor = Cursor { bytes: self.members.bytes };
+        (0..self.member_count)
+            .map(|_| {
+                Ok(MemberInfo {
+                    size: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
+                    payload: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
+                    digest: cursor.array()?,
+                    crc: u32::from_le_bytes(cursor.array()?),
+                })
+            })
+            .collect()
+    }
+
+    fn decode(&self) -> Result<Group, BadIndex> {
+        let mut cursor = Cursor { bytes: self.records.bytes };
+        let mut last: Vec<u8> = Vec::new();
+        let records = (0..self.entries)
+            .map(|_| decode_record(&mut cursor, &mut last))
+            .collect::<Result<Vec<_>, _>>()?;
+        if !cursor.bytes.is_empty() {
+            return Err(BadIndex);
+        }
+        Ok(Group { members: self.members()?, records })
+    }
+}

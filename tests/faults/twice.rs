@@ -1,0 +1,100 @@
+//! Two runs at once: one waits inside each of its system calls in turn while the other runs from start to end.
+
+use std::process::Stdio;
+
+use pai_tests::{run, scratch};
+
+use crate::calls::CHANGING;
+use crate::scenes::{ALL, Scene};
+use crate::shim::Shim;
+use crate::tally::Tally;
+
+/// Little work: each of its calls gets two runs.
+const SIZE: usize = 3;
+const PAIRS: usize = 12;
+const DONE: i32 = 0;
+const BUSY: i32 = 75;
+
+/// One is done, the other is done or was told to come later; nothing is lost or half done.
+fn judge(scene: &dyn Scene, first: Option<i32>, second: Option<i32>) -> Result<(), String> {
+    let is_fine = matches!((first, second), (Some(DONE), Some(DONE | BUSY)) | (Some(BUSY), Some(DONE)));
+    if !is_fine {
+        return Err(format!("they ended with {first:?} and {second:?}"));
+    }
+    scene.check()?;
+    scene.check_new()
+}
+
+fn at_every_call(name: &str) {
+    let (_, set_up) = ALL.iter().find(|(scene, _)| *scene == name).unwrap();
+    let folder = scratch();
+    let scene = set_up(folder.path(), SIZE);
+    let Some(shim) = Shim::new(folder.path(), &[&CHANGING[..], &["openat", "flock"]].concat()) else {
+        return;
+    };
+    let mut tally = Tally::new("two runs at once", name);
+    let mut busy = 0;
+    for nth in 1.. {
+        scene.reset();
+        tally.tried += 1;
+        let held = match shim.hold(nth, &scene.command()) {
+            Ok(held) => held,
+            Err(status) => {
+                assert_eq!(status, Some(DONE));
+                break;
+            }
+        };
+        let second = run(&mut scene.command());
+        let (first, call) = held.release();
+        busy += usize::from(second.status == Some(BUSY));
+        let verdict = judge(&*scene, first, second.status).map_err(|why| why + "\n" + &second.stderr);
+        tally.take(format_args!("the first waiting in call {nth}, {call}"), verdict);
+    }
+    assert!(busy > 0, "{name}: none of {} second runs was told to come later", tally.hit);
+    tally.conclude();
+}
+
+fn started_together(name: &str) {
+    let (_, set_up) = ALL.iter().find(|(scene, _)| *scene == name).unwrap();
+    let folder = scratch();
+    let scene = set_up(folder.path(), SIZE);
+    let mut tally = Tally::new("two runs started together", name);
+    for pair in 0..PAIRS {
+        scene.reset();
+        tally.tried += 1;
+        let start = || scene.command().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let (mut first, mut second) = (start(), start());
+        let (first, second) = (first.wait().unwrap().code(), second.wait().unwrap().code());
+        tally.take(format_args!("pair {pair}"), judge(&*scene, first, second));
+    }
+    tally.conclude();
+}
+
+macro_rules! each {
+    ($($scene:ident: $name:literal,)*) => {
+        $(mod $scene {
+            #[test]
+            fn one_that_waits_in_any_call_and_another_do_not_harm_each_other() {
+                super::at_every_call($name);
+            }
+
+            #[test]
+            fn two_that_start_together_do_not_harm_each_other() {
+                super::started_together($name);
+            }
+        })*
+    };
+}
+
+each! {
+    create: "create",
+    capture: "capture",
+    restore_into_a_new_folder: "restore into a new folder",
+    restore_over_a_workspace: "restore over a workspace",
+    rotate: "rotate",
+    logs: "rotate logs",
+    logs_copied: "rotate logs --copytruncate",
+    optimize: "optimize",
+    checksum_output: "checksum -o",
+    checksum_update: "checksum --update",
+}
