@@ -103,7 +103,8 @@ impl Scanner<'_> {
     fn line(&mut self, start: usize, end: usize) {
         let bytes = &self.text[start..end];
         if !self.plain(bytes, start) {
-            let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+            let returns = bytes.iter().rev().take_while(|&&byte| byte == b'\r').count();
+            let bytes = &bytes[..bytes.len() - returns];
             self.structured(Line::new(bytes), start);
         }
     }

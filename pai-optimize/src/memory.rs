@@ -173,8 +173,9 @@ pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
 pub fn is_hashed(text: &[u8]) -> bool {
     let hashes = text.iter().take_while(|&&byte| byte == b'#').count();
     let rest = &text[hashes..];
-    let ends = rest.is_empty() || rest == b"\r" || rest.starts_with(b"\r\n");
-    (1..=6).contains(&hashes) && (ends || matches!(rest[0], b' ' | b'\t' | b'\n'))
+    let returns = rest.iter().take_while(|&&byte| byte == b'\r').count();
+    let ends = matches!(rest.get(returns), None | Some(b'\n'));
+    (1..=6).contains(&hashes) && (ends || matches!(rest[0], b' ' | b'\t'))
 }
 
 /// What `text` lacks to end with a whole line ending, in the style of `like`.
@@ -282,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_heading_of_hashes_has_a_blank_behind_them() {
-        for text in ["# a", "##\n", "##\r\n", "##\r", "#", "######\ta"] {
+        for text in ["# a", "##\n", "##\r\n", "##\r\r\n", "##\r", "#", "######\ta"] {
             assert!(is_hashed(text.as_bytes()), "{text:?}");
         }
         for text in ["#le\n---\n", "#\rle\n---\n", "####### a", " # a", "a", ""] {

@@ -109,11 +109,11 @@ impl Block {
         let mut open = false;
         let mut sealed = false;
         for line in body.split_inclusive(|&b| b == b'\n') {
-            let bare = line.trim_ascii_end();
+            let bare = without_blank_end(line);
             // From the first code or HTML on, nothing can be taken out without changing what the rest means.
             sealed |= [b"<".as_slice(), b"```", b"~~~"]
                 .iter()
-                .any(|mark| bare.trim_ascii_start().starts_with(mark));
+                .any(|mark| without_blank_start(bare).starts_with(mark));
             if sealed {
                 foreign.extend_from_slice(line);
                 continue;
@@ -135,7 +135,7 @@ impl Block {
             }
             open = period.is_some() || (open && continues(bare));
         }
-        let end = foreign.trim_ascii_end().len();
+        let end = without_blank_end(&foreign).len();
         if end > 0 {
             if !self.foreign.is_empty() {
                 self.foreign.extend_from_slice(b"\n\n");
@@ -155,6 +155,17 @@ impl Block {
         }
         periods
     }
+}
+
+/// Without white space as Markdown has it: a form feed is text, and without the one behind it `#` would be a heading.
+fn without_blank_end(text: &[u8]) -> &[u8] {
+    let last = text.iter().rposition(|byte| !b" \t\r\n".contains(byte));
+    &text[..last.map_or(0, |last| last + 1)]
+}
+
+fn without_blank_start(text: &[u8]) -> &[u8] {
+    let first = text.iter().position(|byte| !b" \t".contains(byte));
+    &text[first.unwrap_or(text.len())..]
 }
 
 /// Whether a line below a list item is still the item's.

@@ -211,6 +211,10 @@ const MEMORY: &[&str] = &[
     "## 2025-09-04 - a title\n",
     "[x]: /y\n",
     "#tag\n",
+    "#",
+    "\u{c}",
+    "\r",
+    "> ",
 ];
 
 /// Two bytes that say what is done with the rest, and the rest.
@@ -261,6 +265,23 @@ proptest! {
     #[test]
     fn every_section_of_a_memory_file_is_in_one_place(input in steered(words(MEMORY))) {
         memory::holds(&input.0[1..]);
+    }
+}
+
+/// What the fuzzer has found, made small.
+#[test]
+fn memory_files_that_were_once_refused_are_taken() {
+    for text in [
+        "## 2025-09-01\n[x]: /y\n    code\n===\n",
+        "## 2025-09-01\n\u{feff}2025-09-03\n---\n## Summaries\n",
+        "## 2025-09-01\n\u{c}\n",
+        "text\n## 2025-09-01\n#le\nrojects\n- \n",
+        "## Recent Entries\n><!--# PAI Memory\n## 2025-09-01\n",
+        "## 2025-09-01\n-\n\n## Summaries\nmine\n\n#\u{c}",
+        "## 2025-09-01\n-\n\n## Summaries\nmine\n\n#\r\r\n",
+        "## 2025-09-01\n## Summaries\n- 2025-09-01: ours ([archive](archive/memory/memory-2025-09-01.md))\n\u{c}```\nx\n---\n",
+    ] {
+        memory::holds(&[b"\0", text.as_bytes()].concat());
     }
 }
 

@@ -49,6 +49,7 @@ fn headings_are_where_commonmark_has_them() {
         ("\u{c}\n## a\n", vec![(1, 2)]),
         ("\r\r\n## a\n", vec![(1, 2)]),
         ("\u{c}## a\n", vec![]),
+        ("##\r\r\n", vec![(0, 2)]),
         ("a\n===\u{c}\n", vec![]),
         ("```\n```\u{c}\n## a\n```\n", vec![]),
         ("---\ntitle: x\n---\n## a\n", vec![(3, 2)]),
