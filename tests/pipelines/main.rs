@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
 
+mod architecture;
 mod archive_format;
 mod helps;
 mod manuals;
