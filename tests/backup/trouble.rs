@@ -125,7 +125,7 @@ fn disturbed(start: &[u8], mut disturb: impl FnMut(&Path, u64) + Send, says: &[&
     let path = workspace.home().join("victim");
     let mut round = 0;
     let mut met = 0;
-    for _ in 0..20 {
+    for _ in 0..200 {
         let outcome = meanwhile(
             || {
                 disturb(&path, round);
