@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
-use pai_common::cli::{Common, Now};
+use pai_common::cli::{Common, Now, Workspace};
 use pai_common::{exit, units};
 
 /// Back up a workspace to plain tar.gz archives, and bring it back
@@ -38,10 +37,8 @@ pub struct Args {
 #[derive(Debug, Clone, Group)]
 pub struct Place {
     /// The workspace
-    // An empty PAI_HOME passes here: `Home::resolve` says of it what is wrong, with the variable's name.
-    #[arg(long, global = true, env = "PAI_HOME", value_name = "DIR", value_hint = clap::ValueHint::DirPath,
-          value_parser = OsStringValueParser::new().map(PathBuf::from))]
-    pub home: Option<PathBuf>,
+    #[command(flatten)]
+    pub workspace: Workspace,
 
     /// Where archives are kept [default: archive/ in the workspace]
     #[arg(long, global = true, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]

@@ -35,7 +35,7 @@ const IGNORE_FILE: &str = ".paiignore";
 
 /// Runs `create`.
 pub fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
-    let home = Home::resolve(run.place.home.as_deref())?;
+    let home = run.place.workspace.resolve()?;
     ensure_private_folder(&home.logs())?;
     let mut log = JobLog::open(&home.logs().join("backup.log"), Style::Bracketed, run.clock)?;
     log.info(format_args!("Starting backup (dry_run={})", args.dry_run))?;

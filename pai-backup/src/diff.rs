@@ -6,7 +6,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use pai_common::exit::Exit;
-use pai_common::home::Home;
 use pai_common::output::Output;
 use pai_common::sha256::{Digest, Sha256};
 use pai_common::walk::{self, Excludes};
@@ -186,9 +185,9 @@ impl Scope {
             Ok(index) => (PathBuf::from(&index.about().root), index.about().selection.clone()),
             Err(_) => (PathBuf::new(), Selection::default()),
         };
-        let root = match &run.place.home {
+        let root = match &run.place.workspace.home {
             None if !recorded.as_os_str().is_empty() => recorded,
-            named => Home::resolve(named.as_deref())?.root().to_owned(),
+            _ => run.place.workspace.resolve()?.root().to_owned(),
         };
         let mut excludes = Excludes::default();
         for pattern in &selection.excludes {

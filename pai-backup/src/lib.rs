@@ -78,7 +78,7 @@ impl Context<'_> {
         let folder = match (&self.place.archive_dir, home) {
             (Some(folder), _) => folder.clone(),
             (None, Some(home)) => home.archive(),
-            (None, None) => Home::resolve(self.place.home.as_deref())?.archive(),
+            (None, None) => self.place.workspace.resolve()?.archive(),
         };
         Ok(Shelf::new(folder, &self.place.prefix))
     }

@@ -82,7 +82,7 @@ fn would_replace(replaced: &[PathBuf], target: &Path) -> anyhow::Error {
 fn target(args: &Restore, run: &Context<'_>) -> anyhow::Result<(PathBuf, Option<Home>)> {
     match &args.target {
         None => {
-            let home = Home::resolve(run.place.home.as_deref())?;
+            let home = run.place.workspace.resolve()?;
             Ok((home.root().to_owned(), Some(home)))
         }
         Some(target) => {

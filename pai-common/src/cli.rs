@@ -1,13 +1,16 @@
 //! How a tool starts and ends: parse, run, exit code.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Parser, ValueHint};
 
 use crate::clock::{Clock, Timestamp};
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::home::Home;
 use crate::lock::Busy;
 use crate::output::Closed;
 use crate::signal::{self, Interrupted};
@@ -36,6 +39,23 @@ impl Now {
     /// The clock this run goes by.
     pub fn clock(&self) -> Clock {
         Clock::new(self.now)
+    }
+}
+
+/// The workspace a run is about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Workspace {
+    /// The workspace
+    // An empty PAI_HOME passes here: `Home::resolve` says of it what is wrong, with the variable's name.
+    #[arg(long, global = true, env = "PAI_HOME", value_name = "DIR", value_hint = ValueHint::DirPath,
+          value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    pub home: Option<PathBuf>,
+}
+
+impl Workspace {
+    /// It, if it is there.
+    pub fn resolve(&self) -> anyhow::Result<Home> {
+        Home::resolve(self.home.as_deref())
     }
 }
 

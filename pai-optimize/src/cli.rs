@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand};
-use pai_common::cli::{Common, Now};
+use pai_common::cli::{Common, Now, Workspace};
 use pai_common::{exit, units};
 
 use crate::date::Date;
@@ -39,8 +39,8 @@ pub struct Args {
 #[derive(Debug, Clone, ClapArgs)]
 pub struct Place {
     /// The workspace
-    #[arg(long, global = true, env = "PAI_HOME", value_name = "DIR")]
-    pub home: Option<PathBuf>,
+    #[command(flatten)]
+    pub workspace: Workspace,
 
     /// The memory file [default: memory.md of the workspace]
     #[arg(long, global = true, value_name = "FILE")]

@@ -88,11 +88,10 @@ struct Place {
 impl Place {
     fn find(args: &Args) -> anyhow::Result<Self> {
         let named = args.job.memory.as_ref().or(args.place.file.as_ref());
-        let home = match (named, &args.place.home) {
-            // A file of one's own needs no workspace.
-            (Some(_), None) => None,
-            (_, home) => Some(Home::resolve(home.as_deref())?),
-        };
+        let workspace = &args.place.workspace;
+        // A file of one's own needs no workspace; an empty PAI_HOME names none.
+        let unnamed = workspace.home.as_ref().is_none_or(|home| home.as_os_str().is_empty());
+        let home = if named.is_some() && unnamed { None } else { Some(workspace.resolve()?) };
         let memory = match (named, &home) {
             (Some(file), _) => file.clone(),
             (None, Some(home)) => home.root().join("memory.md"),

@@ -172,3 +172,14 @@ fn invalid_utf_8_stays_as_it_is() {
     let summary = "- 2025-09-01: \u{fffd}\u{fffd} caf\u{fffd} (";
     assert!(String::from_utf8_lossy(&memory).contains(summary), "{}", String::from_utf8_lossy(&memory));
 }
+
+#[test]
+fn an_empty_pai_home_is_named_and_is_none_where_a_file_is() {
+    let workspace = Workspace::new(MEMORY);
+    let refused = run(workspace.command(&["--once"]).env("PAI_HOME", "")).expect(2);
+    assert!(refused.stderr.contains("PAI_HOME is not set"), "{}", refused.stderr);
+    let memory = workspace.path("memory.md");
+    let memory = memory.to_str().unwrap();
+    run(workspace.command(&["--once", "--memory", memory]).env("PAI_HOME", "")).expect(0);
+    assert!(workspace.path("archive").exists());
+}

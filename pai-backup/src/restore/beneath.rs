@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pai_common::clock::Timestamp;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
@@ -136,7 +136,7 @@ pub(super) fn create(folder: &Folder, name: &OsStr) -> io::Result<File> {
 pub(super) fn create_nameless(folder: &Folder) -> io::Result<Option<File>> {
     let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
     match rustix::fs::openat(&**folder, ".", flags, Mode::RUSR | Mode::WUSR) {
-        Ok(file) => Ok(Path::new(&handle_name(&file)).exists().then(|| File::from(file))),
+        Ok(file) => Ok(has_handle_names(&file).then(|| File::from(file))),
         // open(2): what file systems and kernels without O_TMPFILE say.
         Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOENT) => Ok(None),
         Err(error) => Err(error.into()),
@@ -146,6 +146,12 @@ pub(super) fn create_nameless(folder: &Folder) -> io::Result<Option<File>> {
 /// Gives a file without a name its first one, which nothing else may have.
 pub(super) fn give_name(file: &File, folder: &Folder, name: &OsStr) -> io::Result<()> {
     Ok(rustix::fs::linkat(CWD, handle_name(file), &**folder, name, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Whether /proc is there; it does not come and go.
+fn has_handle_names(handle: impl AsFd) -> bool {
+    static THERE: OnceLock<bool> = OnceLock::new();
+    *THERE.get_or_init(|| Path::new(&handle_name(handle)).exists())
 }
 
 /// The kernel's own name for what an open handle holds.
