@@ -18,6 +18,9 @@ Makes memory files of 72 KB and 50 MB under $TMPDIR, and times the job on fresh 
 scripts/bench/optimize_baseline.py, which syncs every file it writes and does no more than the runbook
 documents. `each` runs a command in every workspace, so that short jobs can be measured; BENCH_RUNS (5) of each.
 
+Not within five minutes of deleting many files: ext4 steers clear of inodes that were just freed, one by one, and
+that can take longer than the job.
+
 Exit status: 0 done, 2 trouble.
 TEXT
 }
