@@ -107,6 +107,8 @@ impl Block {
     pub fn read(&mut self, body: &[u8]) {
         let mut foreign: Vec<u8> = Vec::new();
         let mut open = false;
+        // Blank lines since the last line that is ours; `None` behind somebody else's.
+        let mut blanks = None;
         let mut sealed = false;
         for line in body.split_inclusive(|&b| b == b'\n') {
             let bare = without_blank_end(line);
@@ -122,6 +124,7 @@ impl Block {
                 continue;
             }
             let period = period_of(bare);
+            let is_ours = period.is_some() || (open && continues(bare));
             match (period, self.lines.last_mut()) {
                 (Some(period), _) => self.lines.push((period, bare.to_vec())),
                 // What follows a line of ours without a blank line or a new item belongs to it.
@@ -129,11 +132,27 @@ impl Block {
                     last.push(b'\n');
                     last.extend_from_slice(bare);
                 }
+                // An indented paragraph below is part of the item; without the item it would mean something else.
+                (None, Some((_, last)))
+                    if is_indented(line)
+                        && !bare.is_empty()
+                        && let Some(count) = blanks =>
+                {
+                    last.resize(last.len() + count + 1, b'\n');
+                    last.extend_from_slice(bare);
+                    (open, blanks) = (true, Some(0));
+                    continue;
+                }
                 // Blank lines between our lines are ours.
                 (None, _) if bare.is_empty() && foreign.is_empty() => {}
                 (None, _) => foreign.extend_from_slice(line),
             }
-            open = period.is_some() || (open && continues(bare));
+            blanks = match blanks {
+                _ if is_ours => Some(0),
+                Some(count) if bare.is_empty() => Some(count + 1),
+                _ => None,
+            };
+            open = is_ours;
         }
         let end = without_blank_end(&foreign).len();
         if end > 0 {
@@ -166,6 +185,11 @@ fn without_blank_end(text: &[u8]) -> &[u8] {
 fn without_blank_start(text: &[u8]) -> &[u8] {
     let first = text.iter().position(|byte| !b" \t".contains(byte));
     &text[first.unwrap_or(text.len())..]
+}
+
+/// Whether a line stands as far in as the text of a list item.
+fn is_indented(line: &[u8]) -> bool {
+    line.starts_with(b"  ") || line.starts_with(b"\t")
 }
 
 /// Whether a line below a list item is still the item's.
@@ -274,6 +298,11 @@ pub fn render(lines: &[Vec<u8>], foreign: &[u8], stamp: &str, feed: &[u8]) -> Ve
         put(b"");
     }
     if !foreign.is_empty() {
+        if !lines.is_empty() && is_indented(foreign) {
+            // Nothing else ends a list: the text would be taken for part of its last item.
+            put(b"<!-- -->");
+            put(b"");
+        }
         put(foreign);
         put(b"");
     }
@@ -304,6 +333,27 @@ mod tests {
             assert_eq!(Period::parse(period.as_bytes()), Some(found));
             assert!(found.covers(date(day)));
         }
+    }
+
+    #[test]
+    fn a_paragraph_inside_an_item_stays_with_it() {
+        let body = b"- 2025-08-01: old\n\n\n  more of it\nand this\n\nforeign\n\n  not ours\n";
+        let mut block = Block::default();
+        block.read(body);
+        let line = b"- 2025-08-01: old\n\n\n  more of it\nand this".to_vec();
+        assert_eq!(block.lines, [(Period::day(date("2025-08-01")), line)]);
+        assert_eq!(block.foreign, b"foreign\n\n  not ours");
+    }
+
+    #[test]
+    fn an_indented_text_does_not_become_part_of_the_line_above_it() {
+        let lines = [b"- 2025-08-01: old".to_vec()];
+        let text = render(&lines, b"  apart", "now", b"\n");
+        let mut block = Block::default();
+        block.read(text.strip_prefix(b"## Summaries\n").unwrap());
+        assert_eq!(block.lines, [(Period::day(date("2025-08-01")), lines[0].clone())]);
+        assert_eq!(block.foreign, b"<!-- -->\n\n  apart");
+        assert_eq!(render(&lines, &block.foreign, "now", b"\n"), text);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use pai_backup::contents::{self, Listed};
 use pai_backup::entry::{Identity, Kind};
 use pai_backup::verify::verify_stream;
 use pai_backup::{Context, restore};
+use pai_common::cli::Workspace;
 use pai_common::clock::Clock;
 use pai_common::console::Console;
 use pai_common::progress::Progress;
@@ -177,7 +178,12 @@ impl Stage {
     /// Restores everything; how many complaints there were, an error being one.
     fn restore(&self, force: bool) -> usize {
         let console = Console::silent("fuzz");
-        let place = Place { home: None, archive_dir: None, prefix: "pai".to_owned(), jobs: Some(1) };
+        let place = Place {
+            workspace: Workspace::default(),
+            archive_dir: None,
+            prefix: "pai".to_owned(),
+            jobs: Some(1),
+        };
         let context = Context { place: &place, clock: Clock::default(), console: &console };
         let args = Restore {
             archive: self.archive.clone(),
