@@ -180,6 +180,6 @@ fn an_empty_pai_home_is_named_and_is_none_where_a_file_is() {
     assert!(refused.stderr.contains("PAI_HOME is not set"), "{}", refused.stderr);
     let memory = workspace.path("memory.md");
     let memory = memory.to_str().unwrap();
-    run(workspace.command(&["--once", "--memory", memory]).env("PAI_HOME", "")).expect(0);
+    run(workspace.command(&["--once", memory]).env("PAI_HOME", "")).expect(0);
     assert!(workspace.path("archive").exists());
 }
