@@ -41,7 +41,7 @@ pub fn run(args: &Capture, run: &Context<'_>) -> anyhow::Result<Exit> {
     ensure_private_folder(folder)?;
     let prefix = run.place.prefix.as_bytes();
     atomic::remove_abandoned(folder, |name| name.starts_with(prefix) && name.ends_with(args.ext.as_bytes()))?;
-    let target = target(args, folder, run);
+    let target = target(args, folder, run)?;
     let mut file = AtomicFile::create(&target, 0o600)?;
 
     let mut child = spawn(args)?;
@@ -62,7 +62,7 @@ pub fn run(args: &Capture, run: &Context<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn target(args: &Capture, folder: &Path, run: &Context<'_>) -> PathBuf {
+fn target(args: &Capture, folder: &Path, run: &Context<'_>) -> anyhow::Result<PathBuf> {
     let now = run.clock.now();
     let name = |time: Timestamp| {
         let stamp = match args.stamp {
@@ -72,7 +72,7 @@ fn target(args: &Capture, folder: &Path, run: &Context<'_>) -> PathBuf {
         format!("{}{stamp}{}", run.place.prefix, args.ext)
     };
     if args.stamp == StampForm::Date {
-        return folder.join(name(now));
+        return Ok(folder.join(name(now)));
     }
     shelf::first_free(now, |time| folder.join(name(time)))
 }

@@ -109,7 +109,10 @@ impl<'a> Plan<'a> {
 
     /// What would be done, from the same walk that a real run makes.
     fn show(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
-        let target = self.args.output.clone().unwrap_or_else(|| self.free_name(run));
+        let target = match &self.args.output {
+            Some(output) => output.clone(),
+            None => self.free_name(run)?,
+        };
         log.raw(&self.tar_line(&target))?;
         let mut totals = Totals::default();
         self.sources(None, run.console).visit(&self.names, |source| {
@@ -141,7 +144,7 @@ impl<'a> Plan<'a> {
             },
             Some(output) => self.archive_to(output, log, run),
             None => {
-                self.archive_to(&self.free_name(run), log, run)?;
+                self.archive_to(&self.free_name(run)?, log, run)?;
                 self.rotate(log, run)
             }
         }
@@ -214,7 +217,7 @@ impl<'a> Plan<'a> {
         Ok(file)
     }
 
-    fn free_name(&self, run: &Run<'_>) -> PathBuf {
+    fn free_name(&self, run: &Run<'_>) -> anyhow::Result<PathBuf> {
         match self.args.format {
             Format::TarGz => self.shelf.free_name(run.clock.now()),
             Format::Zip => self.shelf.free_name_with(run.clock.now(), shelf::ZIP),
@@ -330,7 +333,7 @@ fn retention_days(args: &Create) -> anyhow::Result<u32> {
 fn patterns(args: &Create, root: &Path) -> anyhow::Result<Vec<String>> {
     let mut patterns = Vec::new();
     let ignore = root.join(IGNORE_FILE);
-    if ignore.exists() {
+    if ignore.try_exists().with_context(|| format!("could not look at {}", ignore.display()))? {
         patterns.extend(walk::patterns_of(&ignore)?);
     }
     for file in &args.exclude_from {

@@ -155,7 +155,7 @@ fn keep_replaced(home: &Home, replaced: Vec<PathBuf>, run: &Context<'_>) -> anyh
     let _lock = DirLock::acquire(&folder, None)?;
     let shelf = Shelf::new(folder, SAFETY_PREFIX);
     shelf.remove_abandoned(run.console)?;
-    let path = shelf.free_name(run.clock.now());
+    let path = shelf.free_name(run.clock.now())?;
     let file = AtomicFile::create(&path, 0o600)?;
     create::archive_paths(home.root(), replaced, file, run)
         .with_context(|| format!("could not keep what would be replaced in {}", path.display()))?;

@@ -1,6 +1,7 @@
 //! The archives of one folder: their names, the newest good one, and which may go.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,12 +73,12 @@ impl Shelf {
     }
 
     /// The name a new archive gets: that of `now`, or of the next second that is free.
-    pub fn free_name(&self, now: Timestamp) -> PathBuf {
+    pub fn free_name(&self, now: Timestamp) -> anyhow::Result<PathBuf> {
         self.free_name_with(now, EXTENSION)
     }
 
     /// The same with another extension.
-    pub fn free_name_with(&self, now: Timestamp, extension: &str) -> PathBuf {
+    pub fn free_name_with(&self, now: Timestamp, extension: &str) -> anyhow::Result<PathBuf> {
         let name = |time| format!("{}-{}{extension}", self.prefix, stamp::compact(time, Zone::Local));
         first_free(now, |time| self.folder.join(name(time)))
     }
@@ -164,15 +165,17 @@ pub fn is_name(path: &Path) -> bool {
     path.components().count() == 1
 }
 
-/// The first path, second by second from `now` on, that nothing has yet.
-pub fn first_free(now: Timestamp, path: impl Fn(Timestamp) -> PathBuf) -> PathBuf {
+/// The first path, second by second from `now` on, that nothing has yet. A name that cannot be looked at is not free:
+/// what has it would be replaced.
+pub fn first_free(now: Timestamp, path: impl Fn(Timestamp) -> PathBuf) -> anyhow::Result<PathBuf> {
     let mut time = Timestamp::new(now.secs(), 0);
     loop {
         let path = path(time);
-        if path.symlink_metadata().is_err() {
-            return path;
+        match path.symlink_metadata() {
+            Ok(_) => time = Timestamp::new(time.secs() + 1, 0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
+            Err(error) => return Err(error).with_context(|| format!("could not look at {}", path.display())),
         }
-        time = Timestamp::new(time.secs() + 1, 0);
     }
 }
 
@@ -232,6 +235,14 @@ mod tests {
     fn two_runs_in_one_second_get_two_names() {
         let now = Timestamp::from_civil(Zone::Local, (2025, 9, 16), (9, 0, 3)).unwrap();
         let (_folder, shelf) = shelf_with(&["pai-20250916-090003.tar.gz"]);
-        assert!(shelf.free_name(now).ends_with("pai-20250916-090004.tar.gz"));
+        assert!(shelf.free_name(now).unwrap().ends_with("pai-20250916-090004.tar.gz"));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_looked_at_is_not_free() {
+        let (folder, _) = shelf_with(&["a-file"]);
+        let beyond = folder.path().join("a-file/x");
+        let error = first_free(Timestamp::new(0, 0), |_| beyond.clone()).unwrap_err();
+        assert!(error.to_string().starts_with("could not look at "), "{error}");
     }
 }
