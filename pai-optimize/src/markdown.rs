@@ -7,11 +7,13 @@
 
 mod definitions;
 mod html;
+mod items;
 mod line;
 
 use std::ops::Range;
 
 use self::html::HtmlEnd;
+pub use self::items::items;
 use self::line::Line;
 
 /// A heading that no list item, block quote, code or HTML holds.
@@ -39,12 +41,10 @@ pub struct Outline {
 
 /// Finds the top-level headings of `text`; a byte order mark and front matter are stepped over.
 pub fn outline(text: &[u8]) -> Outline {
-    let mut scanner = Scanner { text, containers: Vec::new(), leaf: Leaf::None, found: Outline::default() };
+    let mut scanner = Scanner::new(text);
     let mut start = preface(text);
     while start < text.len() {
-        let feed = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |at| start + at);
-        scanner.line(start, feed);
-        start = feed + 1;
+        start = scanner.line(start);
     }
     scanner.finish()
 }
@@ -76,8 +76,10 @@ pub fn preface(text: &[u8]) -> usize {
 #[derive(Debug)]
 enum Container {
     Quote,
-    /// A list item whose content stands `width` columns in; `empty` until it has any.
+    /// A list item that begins in the line at `start` and whose content stands `width` columns in; `empty` until it
+    /// has any.
     Item {
+        start: usize,
         width: usize,
         empty: bool,
     },
@@ -99,14 +101,20 @@ struct Scanner<'a> {
     found: Outline,
 }
 
-impl Scanner<'_> {
-    fn line(&mut self, start: usize, end: usize) {
-        let bytes = &self.text[start..end];
+impl<'a> Scanner<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, containers: Vec::new(), leaf: Leaf::None, found: Outline::default() }
+    }
+
+    /// Reads the line that starts at `start`; returns where the next one does.
+    fn line(&mut self, start: usize) -> usize {
+        let rest = &self.text[start..];
+        let bytes = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
         if !self.plain(bytes, start) {
             let returns = bytes.iter().rev().take_while(|&&byte| byte == b'\r').count();
-            let bytes = &bytes[..bytes.len() - returns];
-            self.structured(Line::new(bytes), start);
+            self.structured(Line::new(&bytes[..bytes.len() - returns]), start);
         }
+        start + bytes.len() + 1
     }
 
     /// Most lines of a memory file are prose that starts with a letter: such a line is in no container but by lazy
@@ -201,7 +209,7 @@ impl Scanner<'_> {
             }
             if let Some(width) = line.take_list_marker(interrupting) {
                 self.begin(Leaf::None, fresh, matched);
-                self.containers.push(Container::Item { width, empty: true });
+                self.containers.push(Container::Item { start, width, empty: true });
                 fresh = true;
                 continue;
             }

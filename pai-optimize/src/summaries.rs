@@ -4,8 +4,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use crate::date::Date;
+use crate::markdown;
 
 /// What one summary line stands for. Newer ones sort first; a day before its month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,62 +107,27 @@ pub struct Block {
 impl Block {
     /// Reads what follows a `## Summaries` heading, and adds it to this block.
     pub fn read(&mut self, body: &[u8]) {
-        let mut foreign: Vec<u8> = Vec::new();
-        let mut open = false;
-        // Blank lines since the last line that is ours; `None` behind somebody else's.
-        let mut blanks = None;
-        let mut sealed = false;
-        for line in body.split_inclusive(|&b| b == b'\n') {
-            let bare = without_blank_end(line);
-            // From the first code or HTML on, nothing can be taken out without changing what the rest means.
-            sealed |= [b"<".as_slice(), b"```", b"~~~"]
-                .iter()
-                .any(|mark| without_blank_start(bare).starts_with(mark));
-            if sealed {
-                foreign.extend_from_slice(line);
-                continue;
+        let items = markdown::items(body);
+        let mut end = stamp(body, &items);
+        for item in items {
+            let text = without_blank_end(&body[item.clone()]);
+            if let Some(period) = period_of(first_line(text)) {
+                self.keep(&body[end..item.start]);
+                self.lines.push((period, text.to_vec()));
+                end = item.end;
             }
-            if bare.starts_with(b"_Last updated: ") && bare.ends_with(b"_") {
-                continue;
-            }
-            let period = period_of(bare);
-            let is_ours = period.is_some() || (open && continues(bare));
-            match (period, self.lines.last_mut()) {
-                (Some(period), _) => self.lines.push((period, bare.to_vec())),
-                // What follows a line of ours without a blank line or a new item belongs to it.
-                (None, Some((_, last))) if open && continues(bare) => {
-                    last.push(b'\n');
-                    last.extend_from_slice(bare);
-                }
-                // An indented paragraph below is part of the item; without the item it would mean something else.
-                (None, Some((_, last)))
-                    if is_indented(line)
-                        && !bare.is_empty()
-                        && let Some(count) = blanks =>
-                {
-                    last.resize(last.len() + count + 1, b'\n');
-                    last.extend_from_slice(bare);
-                    (open, blanks) = (true, Some(0));
-                    continue;
-                }
-                // Blank lines between our lines are ours.
-                (None, _) if bare.is_empty() && foreign.is_empty() => {}
-                (None, _) => foreign.extend_from_slice(line),
-            }
-            blanks = match blanks {
-                _ if is_ours => Some(0),
-                Some(count) if bare.is_empty() => Some(count + 1),
-                _ => None,
-            };
-            open = is_ours;
         }
-        let end = without_blank_end(&foreign).len();
-        if end > 0 {
-            if !self.foreign.is_empty() {
-                self.foreign.extend_from_slice(b"\n\n");
-            }
-            self.foreign.extend_from_slice(&foreign[..end]);
+        self.keep(&body[end..]);
+    }
+
+    /// Adds a text of somebody else's, apart from those before it: a line of ours that stood between two may have been
+    /// all that kept a paragraph from becoming a heading.
+    fn keep(&mut self, text: &[u8]) {
+        let text = without_blank_end(&text[blank_lines(text)..]);
+        if !text.is_empty() && !self.foreign.is_empty() {
+            self.foreign.extend_from_slice(b"\n\n");
         }
+        self.foreign.extend_from_slice(text);
     }
 
     /// The lines of each period.
@@ -182,19 +149,32 @@ fn without_blank_end(text: &[u8]) -> &[u8] {
     &text[..last.map_or(0, |last| last + 1)]
 }
 
-fn without_blank_start(text: &[u8]) -> &[u8] {
-    let first = text.iter().position(|byte| !b" \t".contains(byte));
-    &text[first.unwrap_or(text.len())..]
+/// The length of the blank lines `text` starts with.
+fn blank_lines(text: &[u8]) -> usize {
+    let lines = text.split_inclusive(|&b| b == b'\n');
+    lines.take_while(|line| without_blank_end(line).is_empty()).map(<[u8]>::len).sum()
 }
 
-/// Whether a line stands as far in as the text of a list item.
-fn is_indented(line: &[u8]) -> bool {
-    line.starts_with(b"  ") || line.starts_with(b"\t")
+fn first_line(text: &[u8]) -> &[u8] {
+    without_blank_end(text.split(|&b| b == b'\n').next().unwrap_or_default())
 }
 
-/// Whether a line below a list item is still the item's.
-fn continues(bare: &[u8]) -> bool {
-    !bare.is_empty() && ![b"- ".as_slice(), b"* ", b"+ "].iter().any(|mark| bare.starts_with(mark))
+/// The length of the `_Last updated: ..._` that `body` starts with. One that a text goes on below is that text's: as
+/// its own first line, `<b>` or `2.` would mean something else.
+fn stamp(body: &[u8], items: &[Range<usize>]) -> usize {
+    let start = blank_lines(body);
+    let line = first_line(&body[start..]);
+    let end = memchr::memchr(b'\n', &body[start..]).map_or(body.len(), |feed| start + feed + 1);
+    let below = &body[end..];
+    let alone = first_line(below).first().is_none_or(u8::is_ascii_alphabetic)
+        || items.iter().any(|item| item.start == end);
+    let is_stamp = alone && line.starts_with(b"_Last updated: ") && line.ends_with(b"_");
+    if is_stamp { end } else { 0 }
+}
+
+/// Whether a text's first line stands as far in as the text of a list item.
+fn is_indented(text: &[u8]) -> bool {
+    text.starts_with(b"  ") || text.starts_with(b"\t")
 }
 
 /// Whether a line can be made again from the archive: it is a month's or a year's, and nothing was added to it.
@@ -343,6 +323,42 @@ mod tests {
         let line = b"- 2025-08-01: old\n\n\n  more of it\nand this".to_vec();
         assert_eq!(block.lines, [(Period::day(date("2025-08-01")), line)]);
         assert_eq!(block.foreign, b"foreign\n\n  not ours");
+    }
+
+    #[test]
+    fn a_line_that_looks_like_html_goes_with_the_paragraph_it_is_in() {
+        let mut block = Block::default();
+        // Without the item above them, the last two lines would be a heading.
+        block.read(b"- 2025-08-01: old\n<!1\n-\n");
+        assert_eq!(block.lines, [(Period::day(date("2025-08-01")), b"- 2025-08-01: old\n<!1".to_vec())]);
+        assert_eq!(block.foreign, b"-");
+    }
+
+    #[test]
+    fn texts_that_a_line_of_ours_held_apart_stay_apart() {
+        let mut block = Block::default();
+        block
+            .read(b"- [ ] mine\n- 2025-08-01: old\n-\n\n```\n- 2025-08-02: code\n```\n- 2025-08-03: new\r\n");
+        let days = ["2025-08-01", "2025-08-03"].map(|day| Period::day(date(day)));
+        assert_eq!(block.lines.iter().map(|(period, _)| *period).collect::<Vec<_>>(), days);
+        assert_eq!(block.foreign, b"- [ ] mine\n\n-\n\n```\n- 2025-08-02: code\n```");
+    }
+
+    #[test]
+    fn the_stamp_goes_unless_a_text_goes_on_below_it() {
+        for (body, foreign) in [
+            ("_Last updated: x_\n", ""),
+            ("\n_Last updated: x_\n\ntext", "text"),
+            ("_Last updated: x_\ntext", "text"),
+            ("_Last updated: x_\n- text", "- text"),
+            ("_Last updated: x_\n<b>\n~~~", "_Last updated: x_\n<b>\n~~~"),
+            ("_Last updated: x_\n2. a", "_Last updated: x_\n2. a"),
+            ("text\n_Last updated: x_\n", "text\n_Last updated: x_"),
+        ] {
+            let mut block = Block::default();
+            block.read(body.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&block.foreign), foreign, "{body:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag};
 
-use super::{outline, preface};
+use super::{items, outline, preface};
 
 /// Line number (from 0) and level of each top-level heading.
 type Found = Vec<(usize, u8)>;
@@ -24,6 +24,33 @@ fn oracle(text: &str) -> Found {
                 depth += 1;
             }
             Event::Start(_) => depth += 1,
+            Event::End(_) => depth -= 1,
+            _ => {}
+        }
+    }
+    found
+}
+
+/// First and last line of each top-level list item.
+fn our_items(text: &str) -> Vec<(usize, usize)> {
+    items(text.as_bytes())
+        .into_iter()
+        .map(|item| (line_of(text, item.start), line_of(text, item.end - 1)))
+        .collect()
+}
+
+fn oracle_items(text: &str) -> Vec<(usize, usize)> {
+    let mut depth = 0;
+    let mut found = Vec::new();
+    for (event, range) in Parser::new_ext(text, Options::empty()).into_offset_iter() {
+        match event {
+            Event::Start(tag) => {
+                if depth == 1 && tag == Tag::Item {
+                    let item = text[range.clone()].trim_ascii_end();
+                    found.push((line_of(text, range.start), line_of(text, range.start + item.len())));
+                }
+                depth += 1;
+            }
             Event::End(_) => depth -= 1,
             _ => {}
         }
@@ -88,6 +115,22 @@ fn an_unclosed_fence_or_comment_is_told_with_its_range() {
         ("<div>\n", None),
     ] {
         assert_eq!(outline(text.as_bytes()).unclosed, unclosed, "{text:?}");
+    }
+}
+
+#[test]
+fn an_item_holds_what_is_indented_below_it_and_the_rest_of_its_paragraph() {
+    for (text, expected) in [
+        ("- a\n- b\n\n* c\n1. d\n", vec![(0, 0), (1, 1), (3, 3), (4, 4)]),
+        ("- a\nlazy\n<!1\n-\n", vec![(0, 2), (3, 3)]),
+        ("- a\n\n  more\n\n\ntext\n", vec![(0, 2)]),
+        ("- a\n  - nested\n\n      code\n<!-- -->\n", vec![(0, 3)]),
+        ("- a\n  ```\n  - code\n\n  ```\n```\n- code\n```\n- b", vec![(0, 4), (8, 8)]),
+        ("<div>\n- a\n\n    - b\n> - c\n- - d\r\n\r\n", vec![(5, 5)]),
+        ("text\n2. not one\n", vec![]),
+        ("", vec![]),
+    ] {
+        assert_eq!(our_items(text), expected, "{text:?}");
     }
 }
 
@@ -199,6 +242,7 @@ proptest! {
     #[test]
     fn generated_markdown_has_its_headings_where_pulldown_cmark_sees_them(text in document()) {
         prop_assert_eq!(ours(&text), oracle(&text), "{:?}", text);
+        prop_assert_eq!(our_items(&text), oracle_items(&text), "{:?}", text);
     }
 }
 
@@ -225,6 +269,7 @@ fn every_markdown_file_of_the_cargo_registry_agrees_with_pulldown_cmark() {
         // A lone CR ends a line for CommonMark; not for us, see the head of this module.
         if !text.contains('\r') {
             assert_eq!(ours(&text), oracle(&text), "{}", path.display());
+            assert_eq!(our_items(&text), oracle_items(&text), "{}", path.display());
             compared += 1;
         }
     }
