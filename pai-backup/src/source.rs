@@ -60,7 +60,9 @@ impl Source {
 /// The top-level names of an archive of `root`, in order: `named` as given, or all but what is left out.
 pub fn top_level(root: &Path, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     if !named.is_empty() {
-        return named.iter().map(|path| inside(root, path)).collect();
+        let named: Vec<PathBuf> =
+            named.iter().map(|path| inside(root, path)).collect::<anyhow::Result<_>>()?;
+        return Ok(without_covered(&named));
     }
     let entries = std::fs::read_dir(root).with_context(|| format!("could not read {}", root.display()))?;
     let mut names = Vec::new();
@@ -84,6 +86,15 @@ pub fn top_level(root: &Path, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>>
 fn inside(root: &Path, named: &Path) -> anyhow::Result<PathBuf> {
     let relative = if named.is_absolute() { named.strip_prefix(root).unwrap_or(named) } else { named };
     let relative: PathBuf = relative.components().filter(|part| *part != Component::CurDir).collect();
+/// The paths that no other one covers: what is archived twice under one name cannot be restored.
+fn without_covered(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let is_covered = |(at, path): (usize, &PathBuf)| {
+        let others = paths.iter().enumerate();
+        others.clone().any(|(other, above)| path.starts_with(above) && (path != above || other < at))
+    };
+    paths.iter().enumerate().filter(|&item| !is_covered(item)).map(|(_, path)| path.clone()).collect()
+}
+
     if relative.components().any(|part| !matches!(part, Component::Normal(_)))
         || relative.as_os_str().is_empty()
     {
@@ -198,4 +209,29 @@ fn sparse_map(path: &Path, size: u64) -> Option<SparseMap> {
     }
     let whole = extents == [(0, size)];
     (!whole).then_some(SparseMap { extents })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn a_map_too_large_for_a_member_is_none() {
+        let file = tempfile::tempfile().unwrap();
+        for piece in 0..=MOST_EXTENTS as u64 {
+            file.write_all_at(b"x", piece << 13).unwrap();
+        }
+        let size = file.metadata().unwrap().len();
+        assert_eq!(sparse_map(&file, size), None);
+        file.set_len(size - 1).unwrap();
+        let fewer = sparse_map(&file, size - 1);
+        assert!(fewer.is_none_or(|map| map.extents.len() == MOST_EXTENTS), "as many as there may be");
+    }
+
+    #[test]
+    fn covered_paths_are_dropped_and_the_others_keep_their_order() {
+        let paths = ["b/c", "a", "b", "a", "bc", "a/b"].map(PathBuf::from);
+        assert_eq!(without_covered(&paths), ["a", "b", "bc"].map(PathBuf::from));
+    }
 }
