@@ -4,15 +4,16 @@
 //! top-level names as listed, below each name by name in byte order, parents before their children.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
 use pai_common::console::Console;
 use pai_common::walk::{Found, Options, walk};
-use rustix::fs::SeekFrom;
+use rustix::fs::{OFlags, SeekFrom};
 
 use crate::archive::header::SparseMap;
 use crate::entry::{Entry, Identity, Kind};
@@ -34,6 +35,10 @@ const DOCUMENTED: [&str; 11] = [
 
 /// Left out unless named: the archives themselves, and the logs this very run writes to.
 const LEFT_OUT: [&str; 2] = ["archive", "logs"];
+
+/// Most pieces of a sparse file that is stored as one. A map takes 40 bytes a piece at most, and 8 MiB is what a
+/// member may hold.
+const MOST_EXTENTS: usize = 1 << 16;
 
 /// One thing to archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,11 +86,6 @@ pub fn top_level(root: &Path, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>>
     Ok(names)
 }
 
-/// A path the user named, relative to `root`. It must be inside and exist: silence about a missing file is
-/// how backups turn out empty.
-fn inside(root: &Path, named: &Path) -> anyhow::Result<PathBuf> {
-    let relative = if named.is_absolute() { named.strip_prefix(root).unwrap_or(named) } else { named };
-    let relative: PathBuf = relative.components().filter(|part| *part != Component::CurDir).collect();
 /// The paths that no other one covers: what is archived twice under one name cannot be restored.
 fn without_covered(paths: &[PathBuf]) -> Vec<PathBuf> {
     let is_covered = |(at, path): (usize, &PathBuf)| {
@@ -95,6 +95,11 @@ fn without_covered(paths: &[PathBuf]) -> Vec<PathBuf> {
     paths.iter().enumerate().filter(|&item| !is_covered(item)).map(|(_, path)| path.clone()).collect()
 }
 
+/// A path the user named, relative to `root`. It must be inside and exist: silence about a missing file is
+/// how backups turn out empty.
+fn inside(root: &Path, named: &Path) -> anyhow::Result<PathBuf> {
+    let relative = if named.is_absolute() { named.strip_prefix(root).unwrap_or(named) } else { named };
+    let relative: PathBuf = relative.components().filter(|part| *part != Component::CurDir).collect();
     if relative.components().any(|part| !matches!(part, Component::Normal(_)))
         || relative.as_os_str().is_empty()
     {
@@ -186,24 +191,37 @@ impl<'a> Sources<'a> {
         }
         // Fewer blocks than bytes: perhaps holes, perhaps a file system that compresses.
         let may_be_sparse = entry.kind == Kind::File && metadata.blocks() * 512 < entry.size;
-        let sparse = if may_be_sparse { sparse_map(&self.root.join(&entry.path), entry.size) } else { None };
+        let sparse = if may_be_sparse { self.sparse_map(&entry) } else { None };
         Some(Source { entry, identity: Identity::of(&metadata), sparse })
+    }
+
+    fn sparse_map(&self, entry: &Entry) -> Option<SparseMap> {
+        sparse_map(&open_plain(&self.root.join(&entry.path)).ok()?, entry.size)
     }
 }
 
-/// Where the data of a file is; `None` if it has no hole, or the file system cannot tell.
-fn sparse_map(path: &Path, size: u64) -> Option<SparseMap> {
-    let file = File::open(path).ok()?;
+/// Opens a file not through a link, and without waiting, should a link or a FIFO have taken its place.
+pub(crate) fn open_plain(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Where the data of a file is; `None` if it has no hole, or the file system cannot tell, or it has so many that
+/// their map would be larger than a member: then its holes are archived as the zeros they read as.
+pub(crate) fn sparse_map(file: &File, size: u64) -> Option<SparseMap> {
     let mut extents = Vec::new();
     let mut at = 0;
     while at < size {
-        let start = match rustix::fs::seek(&file, SeekFrom::Data(at)) {
+        let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
             Ok(start) if start < size => start,
             // Nothing but a hole up to the end.
             Ok(_) | Err(rustix::io::Errno::NXIO) => break,
             Err(_) => return None,
         };
-        let end = rustix::fs::seek(&file, SeekFrom::Hole(start)).ok()?.min(size);
+        let end = rustix::fs::seek(file, SeekFrom::Hole(start)).ok()?.min(size);
+        if extents.len() == MOST_EXTENTS {
+            return None;
+        }
         extents.push((start, end - start));
         at = end;
     }

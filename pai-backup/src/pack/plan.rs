@@ -7,7 +7,7 @@ use crate::archive::header::{self, BLOCK};
 use crate::archive::index::{Group, Record};
 use crate::chunk::{self, Grouper, LARGEST_PIECE};
 use crate::content::ContentHash;
-use crate::entry::Kind;
+use crate::entry::{Identity, Kind};
 use crate::pack::Job;
 use crate::pack::read::{self, StoredReader};
 use crate::pack::seal::{Chunk, Origin, Sealed};
@@ -157,7 +157,7 @@ impl<'a> Planner<'a> {
         let head = header::encode(&source.entry, &xattrs, source.sparse.as_ref());
         self.push(Chunk::Piece(head), 2 * BLOCK as u64)?;
 
-        let mut content = StoredReader::new(&opened, &source);
+        let mut content = StoredReader::new(&opened, &source).padded();
         let mut hash = ContentHash::new(source.sparse.as_ref(), source.entry.size);
         // One thread reads and cuts ahead of this one, which hashes and hands on.
         let (sender, pieces) = sync_channel(1);
@@ -182,6 +182,8 @@ impl<'a> Planner<'a> {
             self.console.complain(trouble);
         }
         let Source { entry, identity, .. } = source;
+        // Of no file is this the identity: zeros must not be taken for its content by the next run.
+        let identity = if content.has_failed() { Identity::default() } else { identity };
         let record = Record { entry, identity, digest: Some(hash.finish()), member: 0, offset: 0 };
         if let Some(expected) = expected {
             read::report_silent_changes(self.console, &expected.records, std::slice::from_ref(&record));

@@ -1,20 +1,19 @@
 //! Reading a source that may change under our hands.
 
 use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use pai_common::console::Console;
-use rustix::fs::OFlags;
 
-use crate::archive::header::{self, Xattr};
+use crate::archive::header::{self, SparseMap, Xattr};
 use crate::archive::index::Record;
 use crate::chunk::LARGE;
 use crate::entry::{Entry, Identity, Kind};
-use crate::source::Source;
+use crate::source::{self, Source};
 
 /// How often a file that changes while it is read is read again.
 const TRIES: usize = 3;
@@ -32,19 +31,31 @@ pub(super) struct Packed {
 
 /// Opens a file to archive and takes its metadata as it is now. What it was when the walk saw it is past.
 pub(super) fn open(root: &Path, source: &mut Source) -> io::Result<File> {
-    // Not through a link, and without waiting, should a link or a FIFO have taken the file's place.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(root.join(&source.entry.path))?;
+    let file = source::open_plain(&root.join(&source.entry.path))?;
     let metadata = file.metadata()?;
     if Kind::of(&metadata) != Some(Kind::File) {
         return Err(io::Error::other("it is no longer a regular file"));
     }
     let fresh = Entry::of(source.entry.path.clone(), Kind::File, &metadata);
+    let identity = Identity::of(&metadata);
     let walked_size = source.entry.size;
-    // The sparse map, and the choice between a small and a large file, were made for the size of then.
-    let keeps_size = source.sparse.is_some() || (walked_size < LARGE && fresh.size >= LARGE);
+    let mut keeps_size = walked_size < LARGE && fresh.size >= LARGE;
+    if source.sparse.is_some() {
+        keeps_size = identity == source.identity;
+        if !keeps_size {
+            // Data may have come to where holes were.
+            let map = source::sparse_map(&file, fresh.size);
+            let stored = map.as_ref().map_or(fresh.size, SparseMap::data_size);
+            if stored >= LARGE && source.stored() < LARGE {
+                // More than a chunk of small files can take: it stays what the walk saw, and is told to have changed.
+                return Ok(file);
+            }
+            source.sparse = map;
+        }
+    }
+    // The choice between a small and a large file, like a map that still holds, was made for the size of then.
     source.entry = Entry { size: if keeps_size { walked_size } else { fresh.size }, ..fresh };
-    source.identity = Identity::of(&metadata);
+    source.identity = identity;
     Ok(file)
 }
 
@@ -89,6 +100,9 @@ pub(super) struct StoredReader<'a> {
     /// Pieces of data still to read, last first.
     pieces: Vec<(u64, u64)>,
     short: bool,
+    /// Why the file could not be read on, if zeros are to stand for the rest.
+    failure: Option<io::Error>,
+    pads: bool,
 }
 
 impl<'a> StoredReader<'a> {
@@ -99,7 +113,17 @@ impl<'a> StoredReader<'a> {
         };
         pieces.retain(|&(_, length)| length > 0);
         pieces.reverse();
-        Self { file, pieces, short: false }
+        Self { file, pieces, short: false, failure: None, pads: false }
+    }
+
+    /// Zeros for what cannot be read: for a file whose header is on its way already.
+    pub(super) fn padded(self) -> Self {
+        Self { pads: true, ..self }
+    }
+
+    /// Whether zeros stand for what could not be read.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.is_some()
     }
 
     /// Skips so many stored bytes.
@@ -121,6 +145,9 @@ impl<'a> StoredReader<'a> {
     /// What went wrong while reading, if anything did.
     pub(super) fn trouble(&self, source: &Source) -> Option<String> {
         let path = source.entry.path.display();
+        if let Some(error) = &self.failure {
+            return Some(format!("could not read {path}: {error}: padded with zeros"));
+        }
         if self.short {
             return Some(format!("{path} shrank while it was read: padded with zeros"));
         }
@@ -137,11 +164,23 @@ impl<'a> StoredReader<'a> {
     }
 }
 
+impl StoredReader<'_> {
+    fn read_at(&mut self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        match self.file.read_at(buf, offset) {
+            Err(error) if self.pads && error.kind() != io::ErrorKind::Interrupted => {
+                self.failure = Some(error);
+                Ok(0)
+            }
+            other => other,
+        }
+    }
+}
+
 impl Read for StoredReader<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let Some((offset, length)) = self.pieces.pop() else { return Ok(0) };
         let wanted = length.min(buf.len() as u64) as usize;
-        let mut count = if self.short { 0 } else { self.file.read_at(&mut buf[..wanted], offset)? };
+        let mut count = if self.short { 0 } else { self.read_at(&mut buf[..wanted], offset)? };
         if count == 0 && wanted > 0 {
             self.short = true;
             buf[..wanted].fill(0);
@@ -156,12 +195,12 @@ impl Read for StoredReader<'_> {
 
 /// Extended attributes of an open file. A file system without them has none.
 pub(super) fn xattrs_of(file: &File) -> Vec<Xattr> {
-    let names = sized(|buffer| rustix::fs::flistxattr(file, buffer));
+    let names = sized(|buffer| rustix::fs::flistxattr(file, buffer)).unwrap_or_default();
     read_xattrs(&names, |name, buffer| rustix::fs::fgetxattr(file, name, buffer))
 }
 
 fn xattrs_at(path: &Path) -> Vec<Xattr> {
-    let names = sized(|buffer| rustix::fs::llistxattr(path, buffer));
+    let names = sized(|buffer| rustix::fs::llistxattr(path, buffer)).unwrap_or_default();
     read_xattrs(&names, |name, buffer| rustix::fs::lgetxattr(path, name, buffer))
 }
 
@@ -171,25 +210,26 @@ fn read_xattrs(names: &[u8], get: impl Fn(&OsStr, &mut [u8]) -> rustix::io::Resu
         // ACLs have names of their own in pax (SCHILY.acl), which tar would expect as text.
         .filter(|name| !name.is_empty() && !name.starts_with(b"system."))
         .map(OsStr::from_bytes)
-        .map(|name| (name.to_owned(), sized(|buffer| get(name, buffer))))
+        // One that cannot be read is left out; an empty one would be another.
+        .filter_map(|name| Some((name.to_owned(), sized(|buffer| get(name, buffer))?)))
         .collect();
     // The kernel's order may differ from night to night, and a chunk must not.
     xattrs.sort();
     xattrs
 }
 
-/// Calls `get` with a buffer that is large enough. No answer is an empty one.
-fn sized(get: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Vec<u8> {
+/// Calls `get` with a buffer that is large enough.
+fn sized(get: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Option<Vec<u8>> {
     let mut buffer = [0; 256];
     match get(&mut buffer) {
-        Ok(length) => buffer[..length].to_vec(),
+        Ok(length) => Some(buffer[..length].to_vec()),
         Err(rustix::io::Errno::RANGE) => {
             let mut buffer = vec![0; 128 << 10];
-            let length = get(&mut buffer).unwrap_or(0);
+            let length = get(&mut buffer).ok()?;
             buffer.truncate(length);
-            buffer
+            Some(buffer)
         }
-        Err(_) => Vec::new(),
+        Err(_) => None,
     }
 }
 
@@ -202,5 +242,78 @@ pub(super) fn report_silent_changes(console: &Console, expected: &[Record], read
                 is.entry.path.display()
             ));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file as the walk sees it now.
+    fn walked(root: &Path, name: &str) -> Source {
+        let metadata = root.join(name).symlink_metadata().unwrap();
+        let file = File::open(root.join(name)).unwrap();
+        Source {
+            entry: Entry::of(name.into(), Kind::File, &metadata),
+            identity: Identity::of(&metadata),
+            sparse: source::sparse_map(&file, metadata.len()),
+        }
+    }
+
+    #[test]
+    fn data_that_comes_into_a_hole_after_the_walk_is_archived() {
+        let root = tempfile::tempdir().unwrap();
+        let file = File::create(root.path().join("disk")).unwrap();
+        file.set_len(8 << 20).unwrap();
+        file.write_all_at(b"early", 0).unwrap();
+        let source = walked(root.path(), "disk");
+        if source.sparse.is_none() {
+            return; // This file system keeps no holes.
+        }
+        // More than the smallest step of the file system's clock.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        file.write_all_at(b"late", 4 << 20).unwrap();
+        let mut payload = Vec::new();
+        let (packed, trouble) = pack_small(root.path(), source, false, &mut payload).unwrap();
+        assert_eq!(trouble, None);
+        assert!(payload[packed.data].windows(4).any(|bytes| bytes == b"late"));
+        // More than a small file can hold is not: but that is said.
+        let source = walked(root.path(), "disk");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        file.write_all_at(&vec![1; 2 << 20], 2 << 20).unwrap();
+        let (_, trouble) = pack_small(root.path(), source, false, &mut Vec::new()).unwrap();
+        assert_eq!(trouble.unwrap(), "disk changed while it was read");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_zeros_where_the_header_is_out_and_an_error_elsewhere() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("a"), "five!").unwrap();
+        let source = walked(root.path(), "a");
+        // A handle that only writes reads like a disk that fails.
+        let broken = File::options().write(true).open(root.path().join("a")).unwrap();
+        assert!(StoredReader::new(&broken, &source).read_to_end(&mut Vec::new()).is_err());
+        let mut reader = StoredReader::new(&broken, &source).padded();
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, [0; 5]);
+        assert!(reader.has_failed());
+        let trouble = reader.trouble(&source).unwrap();
+        assert!(
+            trouble.starts_with("could not read a: ") && trouble.ends_with(": padded with zeros"),
+            "{trouble}"
+        );
+    }
+
+    #[test]
+    fn an_attribute_that_cannot_be_read_is_left_out_and_not_emptied() {
+        let found = read_xattrs(b"user.b\0user.a\0user.denied\0system.acl\0", |name, buffer| {
+            if name == "user.denied" {
+                return Err(rustix::io::Errno::ACCESS);
+            }
+            buffer[..1].copy_from_slice(b"x");
+            Ok(usize::from(name == "user.a"))
+        });
+        assert_eq!(found, [("user.a".into(), b"x".to_vec()), ("user.b".into(), Vec::new())]);
     }
 }
