@@ -308,4 +308,10 @@ mod tests {
         assert!(Index::read(b"", 0).is_err());
         assert!(Index::read(&finished.deflated, u64::MAX).is_err());
     }
+
+    #[test]
+    fn a_length_beyond_all_memory_is_damage() {
+        let deflated = vec![0; 1 << 28];
+        assert!(Index::read(&deflated, deflated.len() as u64 * 1032).is_err());
+    }
 }

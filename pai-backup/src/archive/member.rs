@@ -8,6 +8,8 @@ use pai_common::sha256::Digest;
 
 /// Largest payload of a data member we write or accept: the largest chunk plus what a header may add.
 const PAYLOAD_LIMIT: usize = 8 << 20;
+/// Largest data member: deflate grows incompressible data by a few bytes in 64 KiB at most.
+pub(crate) const LARGEST_MEMBER: usize = DATA_START + TRAILER + PAYLOAD_LIMIT + PAYLOAD_LIMIT / 1024;
 /// Bytes of index that one index member carries. busybox fails on extra fields from 16,384 bytes.
 pub const INDEX_PIECE: usize = 15_900;
 /// Length of the footer member.
@@ -241,8 +243,7 @@ pub fn announced(bytes: &[u8]) -> Result<Announced, MemberError> {
             let mut digest = [0; 32];
             digest.copy_from_slice(&field[..32]);
             let (size, payload) = (number(32), number(36));
-            // Deflate grows incompressible data by a few bytes in 64 KiB at most.
-            let possible = DATA_START + TRAILER..=DATA_START + TRAILER + PAYLOAD_LIMIT + PAYLOAD_LIMIT / 1024;
+            let possible = DATA_START + TRAILER..=LARGEST_MEMBER;
             if payload as usize > PAYLOAD_LIMIT || !possible.contains(&(size as usize)) {
                 return Err(MemberError::BadSize);
             }

@@ -10,7 +10,8 @@ use pai_common::sha256;
 
 use crate::archive::index::Index;
 use crate::archive::member::{
-    Announced, FOOTER_LENGTH, Footer, INDEX_PIECE, MemberError, MemberInfo, announced, index_member,
+    Announced, FOOTER_LENGTH, Footer, INDEX_PIECE, LARGEST_MEMBER, MemberError, MemberInfo, announced,
+    index_member,
 };
 
 /// Why an archive has no index to go by.
@@ -119,6 +120,9 @@ impl Read for FromStart {
 
 /// The bytes of the member at `offset` of `file`, checked against its CRC.
 pub fn read_member_at(file: &File, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
+    if info.size as usize > LARGEST_MEMBER {
+        return Err(MemberError::BadSize.into());
+    }
     let mut bytes = vec![0; info.size as usize];
     file.read_exact_at(&mut bytes, offset)?;
     if crc32fast::hash(&bytes) != info.crc {
@@ -187,4 +191,18 @@ pub fn parse_index(deflated: &[u8], footer: &Footer) -> Result<Index, &'static s
         return Err("the index contradicts the footer: another number of members");
     }
     Ok(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_of_impossible_size_is_not_even_read() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 32).unwrap();
+        let info = MemberInfo { size: u32::MAX, payload: 0, digest: [0; 32], crc: 0 };
+        let error = read_member_at(&file, 0, &info).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&MemberError::BadSize));
+    }
 }

@@ -31,7 +31,8 @@ impl Index {
         if inflated > deflated.len() as u64 * DEFLATE_RATIO {
             return Err(BadIndex);
         }
-        let mut bytes = Vec::with_capacity(inflated as usize);
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(usize::try_from(inflated).map_err(|_| BadIndex)?).map_err(|_| BadIndex)?;
         DeflateDecoder::new(deflated).take(inflated + 1).read_to_end(&mut bytes).map_err(|_| BadIndex)?;
         if bytes.len() as u64 != inflated || bytes.get(..4) != Some(MAGIC) {
             return Err(BadIndex);
