@@ -21,6 +21,7 @@ use pai_common::sha256::{Digest, Sha256};
 use serde::Serialize;
 
 use crate::archive::member::{Announced, FOOTER_LENGTH, announced, read_full};
+use crate::archive::open::open_to_read;
 use crate::archive::reader::TarReader;
 use crate::archive::stream::tar_bytes;
 use crate::cli::Verify;
@@ -92,7 +93,9 @@ fn why_bad(path: &Path, args: &Verify, run: &Context<'_>) -> anyhow::Result<Opti
     let input: Box<dyn Read + Send> = if path.as_os_str() == "-" {
         Box::new(File::from(rustix::io::dup(io::stdin()).context("could not read stdin")?))
     } else {
-        match File::open(path) {
+        // What is named may be a pipe (`verify <(ssh ...)`); a FIFO among the archives is none.
+        let opened = if args.archives.is_empty() { open_to_read(path) } else { File::open(path) };
+        match opened {
             Ok(file) => Box::new(file),
             Err(error) => return Ok(Some(error.to_string())),
         }

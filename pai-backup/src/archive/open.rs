@@ -1,12 +1,13 @@
 //! An archive on disk: its footer, its index, one member of it.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use pai_common::sha256;
+use rustix::fs::OFlags;
 
 use crate::archive::index::Index;
 use crate::archive::member::{
@@ -53,14 +54,10 @@ impl Archive {
     /// Opens `path` and reads its footer and index. A file without them opens too: [`Archive::index`] says why.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("could not open {}", path.display());
-        let file = File::open(path).with_context(context)?;
-        let metadata = file.metadata().with_context(context)?;
-        if !metadata.is_file() {
-            anyhow::bail!("could not open {}: not a regular file", path.display());
-        }
-        let index = read_index(&file, metadata.len())
-            .with_context(|| format!("could not read {}", path.display()))?;
-        Ok(Self { file: ArchiveFile { path: path.to_owned(), file, size: metadata.len() }, index })
+        let file = open_to_read(path).with_context(context)?;
+        let size = file.metadata().with_context(context)?.len();
+        let index = read_index(&file, size).with_context(|| format!("could not read {}", path.display()))?;
+        Ok(Self { file: ArchiveFile { path: path.to_owned(), file, size }, index })
     }
 
     /// Its index, or why there is none.
@@ -100,6 +97,16 @@ impl ArchiveFile {
         read_member_at(&self.file, offset, info)
             .with_context(|| format!("could not read {} at byte {offset}", self.path.display()))
     }
+}
+
+/// Opens a regular file. A FIFO among the archives would have us wait for somebody to write into it.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(file)
 }
 
 /// Reads a file from its start, with a position of its own: handles to one open file share theirs, and a
