@@ -36,6 +36,7 @@ use pai_common::clock::Clock;
 use pai_common::console::Console;
 use pai_common::exit::Exit;
 use pai_common::home::Home;
+use pai_common::signal;
 
 use crate::archive::open::Archive;
 use crate::cli::{Args, Command, Create, Place};
@@ -55,6 +56,11 @@ pub struct Context<'a> {
 /// Runs the tool.
 pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
     let context = Context { place: &args.place, clock: args.now.clock(), console };
+    // What only reads has nothing to clean up, and may be waiting for a pipe or be at a hole of exabytes.
+    signal::end_at_once(matches!(
+        args.command,
+        Some(Command::List(_) | Command::Verify(_) | Command::Diff(_) | Command::Cat(_))
+    ));
     match &args.command {
         None => create::run(&args.create, &context),
         Some(_) if args.create != Create::default() => {
