@@ -3,7 +3,7 @@
 //! `pg_dump db | gzip > file` leaves a small valid gzip when `pg_dump` fails. Here the command's exit status,
 //! that it printed something, and how it ended decide before the file gets its name.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -20,7 +20,8 @@ use pai_common::output::Output;
 use pai_common::progress::Progress;
 use pai_common::signal;
 use pai_common::stamp;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::Context;
 use crate::archive::member::{Sealer, read_full};
@@ -90,23 +91,27 @@ fn spawn(args: &Capture) -> anyhow::Result<Child> {
 /// may print nothing for an hour, and must not outlive us.
 fn watch<T>(
     child: &mut Child,
-    read: impl FnOnce(ChildStdout) -> anyhow::Result<T>,
+    read: impl FnOnce(CommandOutput<'_>) -> anyhow::Result<T>,
 ) -> anyhow::Result<(anyhow::Result<T>, ExitStatus)> {
-    let stdout = child.stdout.take().context("the command's stdout is not piped")?;
+    let pipe = child.stdout.take().context("the command's stdout is not piped")?;
     let pid = Pid::from_child(child);
-    let done = AtomicBool::new(false);
+    let (done, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
     thread::scope(|scope| {
         scope.spawn(|| {
+            let mut told = false;
             while !done.load(Ordering::Relaxed) {
                 if signal::received().is_some() {
-                    // It may have ended by itself.
-                    let _ = kill_process(pid, Signal::TERM);
-                    return;
+                    if !told {
+                        // It may have ended by itself.
+                        let _ = kill_process(pid, Signal::TERM);
+                        told = true;
+                    }
+                    is_over.store(has_ended(pid), Ordering::Relaxed);
                 }
                 thread::sleep(PATIENCE);
             }
         });
-        let outcome = read(stdout);
+        let outcome = read(CommandOutput { pipe, is_over: &is_over });
         if outcome.is_err() {
             // Nobody reads its output any more; it must not run on.
             let _ = child.kill();
@@ -115,6 +120,32 @@ fn watch<T>(
         done.store(true, Ordering::Relaxed);
         Ok((outcome, status.context("could not wait for the command")?))
     })
+}
+
+/// Whether a child has ended; it is still there to be waited for.
+fn has_ended(pid: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::Pid(pid), options), Ok(None))
+}
+
+/// What a command prints, up to its end. Once it was ended by a signal nothing more is waited for: what it has started
+/// may hold the pipe for long.
+struct CommandOutput<'a> {
+    pipe: ChildStdout,
+    is_over: &'a AtomicBool,
+}
+
+impl Read for CommandOutput<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let patience = Timespec { tv_sec: 0, tv_nsec: PATIENCE.as_nanos() as i64 };
+        loop {
+            match poll(&mut [PollFd::new(&self.pipe, PollFlags::IN)], Some(&patience))? {
+                0 if self.is_over.load(Ordering::Relaxed) => return Ok(0),
+                0 => {}
+                _ => return self.pipe.read(buf),
+            }
+        }
+    }
 }
 
 /// What went by.

@@ -93,6 +93,18 @@ fn two_captures_in_one_second_are_two_files() {
     assert_eq!(names_in(folder.path()), ["db_20250916-090003.sql", "db_20250916-090004.sql"]);
 }
 
+/// The process id that a command writes into a file once it has started.
+fn written_pid(path: &Path) -> String {
+    let begun = Instant::now();
+    loop {
+        match std::fs::read_to_string(path).unwrap_or_default().strip_suffix('\n') {
+            Some(pid) => return pid.to_owned(),
+            None => assert!(begun.elapsed() < Duration::from_secs(60), "the command starts"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_signal_ends_the_command_too_and_leaves_nothing() {
     let folder = scratch();
@@ -106,12 +118,7 @@ fn a_signal_ends_the_command_too_and_leaves_nothing() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let begun = Instant::now();
-        while std::fs::read_to_string(&pid_file).unwrap_or_default().is_empty() {
-            assert!(begun.elapsed() < Duration::from_secs(60), "the command starts");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        let pid = std::fs::read_to_string(&pid_file).unwrap().trim().to_owned();
+        let pid = written_pid(&pid_file);
         run(command("kill").args([format!("-{signal}"), child.id().to_string()])).expect(0);
         let status = child.wait().unwrap();
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(number));
@@ -120,6 +127,26 @@ fn a_signal_ends_the_command_too_and_leaves_nothing() {
         std::fs::remove_file(&pid_file).unwrap();
         assert_eq!(names_in(folder.path()), Vec::<String>::new());
     }
+}
+
+#[test]
+fn a_signal_is_not_kept_waiting_by_what_the_command_has_started() {
+    let folder = scratch();
+    // The shell ends by the signal; what it has started holds the pipe for as long as it sleeps.
+    let pid_file = folder.path().join("pid");
+    let line = format!("echo begun; sleep 60 & echo $! > {}; wait", pid_file.display());
+    let mut child = capture_command(folder.path(), &["--ext", ".sql"], &line)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = written_pid(&pid_file);
+    run(command("kill").arg(child.id().to_string())).expect(0);
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(15));
+    let still_sleeps = run(command("kill").arg(&pid)).status == Some(0);
+    assert!(still_sleeps, "the tool ended only when nobody held the pipe any more");
+    std::fs::remove_file(&pid_file).unwrap();
+    assert_eq!(names_in(folder.path()), Vec::<String>::new());
 }
 
 #[test]
