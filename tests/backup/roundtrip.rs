@@ -409,3 +409,20 @@ fn a_folder_that_is_there_gets_the_archived_mode_and_time() {
     run(workspace.pai(["restore"]).arg(&made).arg("tools")).expect(0);
     assert_same_tree(&archived_tree(workspace.home()), &then);
 }
+
+#[test]
+fn file_capabilities_come_back_for_root_who_asks() {
+    let workspace = Workspace::demo();
+    // cap_net_raw=ep, as the kernel keeps it (linux/capability.h, vfs_cap_data of revision 2).
+    let capability = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let name = "security.capability";
+    if !set_xattr(&workspace.home().join("tools/run.sh"), name, &capability) {
+        return pai_tests::skip("capabilities cannot be set here");
+    }
+    let made = workspace.back_up(["-q"]);
+    let back = workspace.beside("back");
+    run(workspace.pai(["restore", "--privileged"]).arg(&made).arg("--target").arg(&back)).expect(0);
+    let mut found = [0; 64];
+    let length = rustix::fs::lgetxattr(back.join("tools/run.sh"), name, &mut found).unwrap();
+    assert_eq!(found[..length], capability);
+}

@@ -161,14 +161,15 @@ impl<'a> Applier<'a> {
 
     fn fill(&self, file: &File, found: &TarEntry, entry: &Entry, data: &mut impl Read) -> io::Result<()> {
         write_content(file, found, data)?;
+        if self.is_root {
+            let id = |id: u64| u32::try_from(id).map_err(|_| io::Error::other("an owner beyond 32 bits"));
+            std::os::unix::fs::fchown(file, Some(id(entry.uid)?), Some(id(entry.gid)?))?;
+        }
+        // After the owner: a change of owner takes a file's capabilities away (capabilities(7)).
         for (name, value) in self.allowed(&found.xattrs) {
             if let Err(error) = rustix::fs::fsetxattr(file, name, value, rustix::fs::XattrFlags::empty()) {
                 self.xattr_trouble(entry, name, error);
             }
-        }
-        if self.is_root {
-            let id = |id: u64| u32::try_from(id).map_err(|_| io::Error::other("an owner beyond 32 bits"));
-            std::os::unix::fs::fchown(file, Some(id(entry.uid)?), Some(id(entry.gid)?))?;
         }
         rustix::fs::fchmod(file, rustix::fs::Mode::from_raw_mode(entry.mode))?;
         beneath::set_file_time(file, entry.mtime)
