@@ -285,7 +285,8 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Archives `names` below `root` into `file`, whole and without a parent: the copy a restore keeps.
+/// Archives `names` below `root` into `file`, whole and without a parent: the copy a restore keeps. What cannot all be
+/// kept must not be replaced.
 pub fn archive_paths(
     root: &Path,
     names: Vec<PathBuf>,
@@ -307,7 +308,12 @@ pub fn archive_paths(
         level: DEFAULT_LEVEL,
         threads: run.threads(),
     };
-    plan.write(file, None, None, run)?.out.commit()
+    let complaints = run.console.complaints();
+    let written = plan.write(file, None, None, run)?;
+    if run.console.complaints() > complaints {
+        bail!("not all of it can be read; nothing was restored");
+    }
+    written.out.commit()
 }
 
 fn write_sidecar(archive: &Path, digest: &sha256::Digest) -> anyhow::Result<()> {
