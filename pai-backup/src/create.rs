@@ -6,6 +6,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use glob::Pattern;
 use pai_common::atomic::{self, AtomicFile};
 use pai_common::clock::{Clock, Timestamp, Zone};
 use pai_common::console::Console;
@@ -77,13 +78,18 @@ impl<'a> Plan<'a> {
         let retention_days = retention_days(args)?;
         warn_of_foreign_owner(home.root(), run.console);
         let root = home.root().to_owned();
-        let patterns = patterns(args, &root)?;
-        let mut excludes = Excludes::default();
-        for pattern in &patterns {
-            excludes.add(pattern)?;
-        }
+        let shelf = run.shelf(Some(home))?;
+        let mut names = source::top_level(&root, &args.paths)?;
+        let named = if args.paths.is_empty() { &[] } else { &names[..] };
+        let paths = named.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        let mut patterns = patterns(args, &root)?;
+        let own = own_patterns(args, &shelf, &root, &names);
+        let excludes = excludes(&own)?;
+        names.retain(|name| !excludes.excludes(name, false));
+        patterns.extend(own);
+        let excludes = self::excludes(&patterns)?;
         let selection = Selection {
-            paths: args.paths.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            paths,
             excludes: patterns,
             no_caches: args.exclude_caches,
             one_file_system: args.one_file_system,
@@ -95,8 +101,8 @@ impl<'a> Plan<'a> {
             one_file_system: args.one_file_system,
         };
         Ok(Self {
-            names: source::top_level(&root, &args.paths)?,
-            shelf: run.shelf(Some(home))?,
+            names,
+            shelf,
             root,
             options,
             selection,
@@ -269,8 +275,18 @@ impl<'a> Plan<'a> {
     /// The tar command that makes an archive with the same members.
     fn tar_line(&self, target: &Path) -> Vec<u8> {
         let mut words: Vec<&OsStr> = vec!["tar".as_ref(), "-czf".as_ref(), target.as_os_str()];
-        let excludes: Vec<String> =
-            self.selection.excludes.iter().map(|pattern| format!("--exclude={pattern}")).collect();
+        let excludes: Vec<String> = self
+            .selection
+            .excludes
+            .iter()
+            .flat_map(|pattern| match pattern.strip_prefix('/') {
+                // tar's member names begin with no slash.
+                Some(path) => {
+                    vec!["--anchored".to_owned(), format!("--exclude={path}"), "--no-anchored".to_owned()]
+                }
+                None => vec![format!("--exclude={pattern}")],
+            })
+            .collect();
         words.extend(excludes.iter().map(OsStr::new));
         words.extend([OsStr::new("-C"), self.root.as_os_str()]);
         if self.names.iter().any(|name| name.as_os_str().as_encoded_bytes().starts_with(b"-")) {
@@ -370,4 +386,38 @@ fn report(console: &Console, totals: &Totals, size: u64, tally: Tally) {
         human_size(totals.bytes),
         human_size(size)
     ));
+}
+
+fn excludes(patterns: &[String]) -> anyhow::Result<Excludes> {
+    let mut excludes = Excludes::default();
+    for pattern in patterns {
+        excludes.add(pattern)?;
+    }
+    Ok(excludes)
+}
+
+/// Patterns for what this run and those before it write below `root`, unless it is named: an archive that held the
+/// archives before it would double every night.
+fn own_patterns(args: &Create, shelf: &Shelf, root: &Path, names: &[PathBuf]) -> Vec<String> {
+    let written = args.output.iter().flat_map(|output| [output.clone(), shelf::sidecar(output)]);
+    let is_met = |path: &Path| {
+        let is_named = !args.paths.is_empty() && names.iter().any(|name| name.starts_with(path));
+        !is_named && names.iter().any(|name| path.starts_with(name))
+    };
+    [shelf.folder().to_owned()]
+        .into_iter()
+        .chain(written)
+        .filter_map(|path| Some(resolved(&path)?.strip_prefix(root).ok()?.to_owned()))
+        .filter_map(|path| match path.as_os_str().is_empty() {
+            true if args.paths.is_empty() => Some(format!("/{}*", shelf.pattern())),
+            true => None,
+            false => is_met(&path).then(|| format!("/{}", Pattern::escape(&path.to_string_lossy()))),
+        })
+        .collect()
+}
+
+/// Where a path leads, even if its last part is not there yet.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    path.canonicalize().ok().or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))
 }

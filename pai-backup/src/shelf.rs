@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use glob::Pattern;
 use pai_common::atomic;
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::console::Console;
@@ -51,7 +52,7 @@ impl Shelf {
 
     /// The pattern that all archive names of this shelf match.
     pub fn pattern(&self) -> String {
-        format!("{}-*{EXTENSION}", self.prefix)
+        format!("{}-*{EXTENSION}", Pattern::escape(&self.prefix))
     }
 
     /// All archives, newest first. A missing folder holds none.
