@@ -3,11 +3,13 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use glob::Pattern;
 use pai_common::atomic::{self, AtomicFile};
+use pai_common::checksum_line;
 use pai_common::clock::{Clock, Timestamp, Zone};
 use pai_common::console::Console;
 use pai_common::exit::Exit;
@@ -41,8 +43,14 @@ pub fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
     let mut log = JobLog::open(&home.logs().join("backup.log"), Style::Bracketed, run.clock)?;
     log.info(format_args!("Starting backup (dry_run={})", args.dry_run))?;
     match back_up(args, &home, &mut log, run) {
-        Ok(()) => {
+        Ok(made) => {
             log.info("Backup finished")?;
+            // Only now: a reader that has gone away must not make the backup a failed one.
+            if let Some(path) = made {
+                let mut out = Output::stdout(false);
+                out.line(path.as_os_str().as_encoded_bytes())?;
+                out.finish()?;
+            }
             Ok(Exit::partial_if(run.console.complaints() > 0))
         }
         Err(error) => {
@@ -53,11 +61,11 @@ pub fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
     }
 }
 
-/// Plans, then shows or does it. Whatever fails, the log has to tell: cron's mail may go nowhere.
-fn back_up(args: &Create, home: &Home, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+/// Plans, then shows or does it. Whatever fails, the log has to tell: cron's mail may go nowhere. The path of the
+/// archive, if one was made that has a path.
+fn back_up(args: &Create, home: &Home, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<Option<PathBuf>> {
     let plan = Plan::new(args, home, run)?;
-    ensure_private_folder(plan.shelf.folder())?;
-    if args.dry_run { plan.show(log, run) } else { plan.carry_out(log, run) }
+    if args.dry_run { plan.show(log, run).map(|()| None) } else { plan.carry_out(log, run) }
 }
 
 /// Everything a run has decided before it touches anything.
@@ -76,6 +84,10 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(args: &'a Create, home: &Home, run: &Run<'_>) -> anyhow::Result<Self> {
         let retention_days = retention_days(args)?;
+        let unnamed = args.format == Format::Zip || args.output.as_deref() == Some(Path::new("-"));
+        if args.sha256 && unnamed {
+            bail!("--sha256 is for a tar.gz that gets a name: neither for a zip nor for stdout");
+        }
         warn_of_foreign_owner(home.root(), run.console);
         let root = home.root().to_owned();
         let shelf = run.shelf(Some(home))?;
@@ -140,18 +152,21 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    fn carry_out(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+    fn carry_out(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<Option<PathBuf>> {
+        ensure_private_folder(self.shelf.folder())?;
         let _lock = DirLock::acquire(self.shelf.folder(), self.args.wait)?;
         self.shelf.remove_abandoned(run.console)?;
         match &self.args.output {
             Some(output) if output.as_os_str() == "-" => match self.args.format {
-                Format::TarGz => self.stream(run),
+                Format::TarGz => self.stream(run).map(|()| None),
                 Format::Zip => bail!("a zip cannot be streamed: its sizes are written after its data"),
             },
-            Some(output) => self.archive_to(output, log, run),
+            Some(output) => self.archive_to(output, log, run).map(|()| Some(output.clone())),
             None => {
-                self.archive_to(&self.free_name(run)?, log, run)?;
-                self.rotate(log, run)
+                let target = self.free_name(run)?;
+                self.archive_to(&target, log, run)?;
+                self.rotate(log, run)?;
+                Ok(Some(target))
             }
         }
     }
@@ -160,22 +175,25 @@ impl<'a> Plan<'a> {
         let file = AtomicFile::create(target, 0o600)?;
         let own = file.temp().canonicalize().ok();
         match self.args.format {
-            Format::Zip => self.write_zip(file, own.as_deref(), run)?.commit()?,
+            Format::Zip => {
+                let file = self.write_zip(file, own.as_deref(), run)?;
+                shelf::remove_sidecar(target)?;
+                file.commit()?;
+            }
             Format::TarGz => {
                 let reader = file.file().try_clone().context("could not read back what is written")?;
                 let written = self
                     .write(file, Some(reader), own.as_deref(), run)
                     .with_context(|| format!("could not make {}", target.display()))?;
+                // A sidecar that is there is of what had this name before.
+                shelf::remove_sidecar(target)?;
                 written.out.commit()?;
                 if let Some(digest) = written.digest {
                     write_sidecar(target, &digest)?;
                 }
             }
         }
-        log.info(format_args!("Created archive {}", target.display()))?;
-        let mut out = Output::stdout(false);
-        out.line(target.as_os_str().as_encoded_bytes())?;
-        out.finish()
+        log.info(format_args!("Created archive {}", target.display()))
     }
 
     /// An archive on stdout. A reader that goes away is a failed backup, not a reader that had enough.
@@ -333,9 +351,10 @@ pub fn archive_paths(
 }
 
 fn write_sidecar(archive: &Path, digest: &sha256::Digest) -> anyhow::Result<()> {
-    let name = archive.file_name().unwrap_or_default().to_string_lossy();
-    let line = format!("{}  {name}\n", sha256::to_hex(digest));
-    atomic::write(&shelf::sidecar(archive), 0o600, line.as_bytes())
+    let name = archive.file_name().unwrap_or_default().as_bytes();
+    let mut line = checksum_line::format(digest, name, checksum_line::Style::Text);
+    line.push(b'\n');
+    atomic::write(&shelf::sidecar(archive), 0o600, &line)
 }
 
 fn retention_days(args: &Create) -> anyhow::Result<u32> {
@@ -363,29 +382,6 @@ fn patterns(args: &Create, root: &Path) -> anyhow::Result<Vec<String>> {
     }
     patterns.extend(args.exclude.iter().cloned());
     Ok(patterns)
-}
-
-/// root on somebody's tree (WSL's usual slip) leaves archives that its owner cannot read.
-fn warn_of_foreign_owner(root: &Path, console: &Console) {
-    use std::os::unix::fs::MetadataExt;
-    let owner = root.metadata().map_or(0, |metadata| metadata.uid());
-    if rustix::process::geteuid().is_root() && owner != 0 {
-        console.warn(format_args!(
-            "running as root, but {} belongs to user {owner}: run as that user, or archives and logs will be root's",
-            root.display()
-        ));
-    }
-}
-
-fn report(console: &Console, totals: &Totals, size: u64, tally: Tally) {
-    let share = tally.reused as f64 * 100.0 / (tally.reused + tally.fresh).max(1) as f64;
-    console.detail(format_args!(
-        "{} entries, {} files, {} in {} ({share:.1} % reused)",
-        totals.entries,
-        totals.files,
-        human_size(totals.bytes),
-        human_size(size)
-    ));
 }
 
 fn excludes(patterns: &[String]) -> anyhow::Result<Excludes> {
@@ -420,4 +416,27 @@ fn own_patterns(args: &Create, shelf: &Shelf, root: &Path, names: &[PathBuf]) ->
 fn resolved(path: &Path) -> Option<PathBuf> {
     let path = std::path::absolute(path).ok()?;
     path.canonicalize().ok().or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))
+}
+
+/// root on somebody's tree (WSL's usual slip) leaves archives that its owner cannot read.
+fn warn_of_foreign_owner(root: &Path, console: &Console) {
+    use std::os::unix::fs::MetadataExt;
+    let owner = root.metadata().map_or(0, |metadata| metadata.uid());
+    if rustix::process::geteuid().is_root() && owner != 0 {
+        console.warn(format_args!(
+            "running as root, but {} belongs to user {owner}: run as that user, or archives and logs will be root's",
+            root.display()
+        ));
+    }
+}
+
+fn report(console: &Console, totals: &Totals, size: u64, tally: Tally) {
+    let share = tally.reused as f64 * 100.0 / (tally.reused + tally.fresh).max(1) as f64;
+    console.detail(format_args!(
+        "{} entries, {} files, {} in {} ({share:.1} % reused)",
+        totals.entries,
+        totals.files,
+        human_size(totals.bytes),
+        human_size(size)
+    ));
 }

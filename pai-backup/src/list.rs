@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pai_common::checksum_line::{self, Style};
 use pai_common::clock::{Timestamp, Zone};
@@ -11,7 +11,7 @@ use pai_common::exit::Exit;
 use pai_common::output::Output;
 use pai_common::sha256::{self, Digest};
 use pai_common::units::human_size;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::Context;
 use crate::archive::open::Archive;
@@ -42,6 +42,7 @@ pub fn run(args: &List, run: &Context<'_>) -> anyhow::Result<Exit> {
 #[derive(Debug, Serialize)]
 struct ArchiveRow {
     r#type: &'static str,
+    #[serde(serialize_with = "lossily")]
     path: PathBuf,
     time: Timestamp,
     size: u64,
@@ -51,6 +52,11 @@ struct ArchiveRow {
     reused: Option<f64>,
     good: bool,
     why: Option<String>,
+}
+
+/// JSON is UTF-8, and not every path is.
+fn lossily<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 fn list_archives(run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {

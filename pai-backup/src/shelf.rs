@@ -190,12 +190,18 @@ pub fn sidecar(archive: &Path) -> PathBuf {
 /// Removes an archive and its sidecar.
 pub fn remove(archive: &Path) -> anyhow::Result<()> {
     std::fs::remove_file(archive).with_context(|| format!("could not remove {}", archive.display()))?;
+    remove_sidecar(archive)?;
+    atomic::sync_folder(archive)
+}
+
+/// Removes an archive's sidecar, if it has one.
+pub fn remove_sidecar(archive: &Path) -> anyhow::Result<()> {
     let sidecar = sidecar(archive);
     match std::fs::remove_file(&sidecar) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("could not remove {}", sidecar.display()))
         }
-        _ => atomic::sync_folder(archive),
+        _ => Ok(()),
     }
 }
 

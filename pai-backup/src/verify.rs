@@ -36,7 +36,8 @@ pub fn run(args: &Verify, run: &Context<'_>) -> anyhow::Result<Exit> {
     for path in archives {
         let why = why_bad(&path, args, run)?;
         all_good &= why.is_none();
-        let row = Row { r#type: "verified", path: &path, good: why.is_none(), why: why.as_deref() };
+        let shown = path.to_string_lossy();
+        let row = Row { r#type: "verified", path: &shown, good: why.is_none(), why: why.as_deref() };
         out.record(&row, |text| {
             text.write_all(path.as_os_str().as_encoded_bytes())?;
             match &why {
@@ -53,7 +54,7 @@ pub fn run(args: &Verify, run: &Context<'_>) -> anyhow::Result<Exit> {
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     r#type: &'static str,
-    path: &'a Path,
+    path: &'a str,
     good: bool,
     why: Option<&'a str>,
 }
@@ -129,6 +130,8 @@ fn read_sidecar(archive: &Path) -> anyhow::Result<Option<Digest>> {
         other => other.with_context(|| format!("could not read {}", path.display()))?,
     };
     let mut digest = [0; 32];
+    // A line whose name is escaped begins with a backslash.
+    let text = text.strip_prefix(b"\\").unwrap_or(&text);
     hex::decode_to_slice(text.get(..64).unwrap_or_default(), &mut digest)
         .map_err(|_| anyhow::anyhow!("{} holds no SHA-256", path.display()))?;
     Ok(Some(digest))

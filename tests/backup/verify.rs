@@ -1,7 +1,9 @@
 //! verify finds whatever is wrong with an archive, and calls nothing wrong that is not.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Cursor;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use pai_backup::archive::index::Record;
@@ -278,6 +280,43 @@ fn a_deleted_sidecar_is_no_error_and_a_wrong_one_is() {
     fs::write(workspace.beside("plain.tar.gz.sha256"), format!("{}  plain.tar.gz\n", "0".repeat(64)))
         .unwrap();
     assert_bad(&plain, "a plain archive with a wrong sidecar");
+}
+
+#[test]
+fn a_sidecar_never_outlives_what_it_is_about() {
+    let workspace = Workspace::demo();
+    let output = workspace.beside("mine.tar.gz");
+    run(workspace.pai(["-q", "--sha256", "-o"]).arg(&output)).expect(0);
+    workspace.write("memory.md", b"another day");
+    run(workspace.pai(["-q", "-o"]).arg(&output)).expect(0);
+    assert_good(&output);
+    // It is never promised and then not made.
+    for args in [&["--format", "zip"][..], &["-o", "-"]] {
+        let refused = run(workspace.pai(["-q", "--sha256"]).args(args)).expect(2);
+        assert!(refused.stderr.contains("--sha256"), "{}", refused.stderr);
+        assert_eq!(refused.stdout, "");
+    }
+    assert_eq!(workspace.archives(), [""; 0]);
+}
+
+#[test]
+fn names_that_are_not_utf_8_are_names_like_others() {
+    let workspace = Workspace::demo();
+    let folder = workspace.beside("").join(OsStr::from_bytes(b"caf\xe9"));
+    fs::create_dir(&folder).unwrap();
+    for name in [&b"caf\xe9.tar.gz"[..], b"back\\slash.tar.gz", b"line\nfeed.tar.gz"] {
+        let output = folder.join(OsStr::from_bytes(name));
+        run(workspace.pai(["-q", "--sha256", "-o"]).arg(&output)).expect(0);
+        assert_good(&output);
+        let mut sidecar = output.clone().into_os_string();
+        sidecar.push(".sha256");
+        run(command("sha256sum").arg("-c").arg(&sidecar).current_dir(&folder)).expect(0);
+    }
+    run(workspace.pai(["-q", "--archive-dir"]).arg(&folder)).expect(0);
+    for args in [["list", "--json"], ["verify", "--json"]] {
+        let shown = run(workspace.pai(args).arg("--archive-dir").arg(&folder)).expect(0);
+        assert!(shown.stdout.contains(r#""good":true"#), "{}", shown.stdout);
+    }
 }
 
 #[test]
