@@ -13,7 +13,7 @@ use crate::archive::open::Archive;
 use crate::archive::reader::TarEntry;
 use crate::cli::Cat;
 use crate::contents;
-use crate::entry::Kind;
+use crate::entry::{Kind, without_dots};
 
 /// A hard link names a file; what takes more steps than this goes round in a circle.
 const LINKS: usize = 8;
@@ -21,7 +21,7 @@ const LINKS: usize = 8;
 /// Runs `cat`.
 pub fn run(args: &Cat, run: &Context<'_>) -> anyhow::Result<Exit> {
     let archive = run.open(&args.archive)?;
-    let wanted: PathBuf = args.path.components().collect();
+    let wanted = without_dots(&args.path);
     let mut out = BufWriter::with_capacity(256 << 10, io::stdout().lock());
     let mut name = wanted.clone();
     for _ in 0..LINKS {
@@ -33,7 +33,7 @@ pub fn run(args: &Cat, run: &Context<'_>) -> anyhow::Result<Exit> {
             stdout_result(out.flush())?;
             return Ok(Exit::Done);
         };
-        name = link.components().collect();
+        name = without_dots(&link);
     }
     bail!("could not show {}: its hard links lead to no file", wanted.display())
 }
@@ -73,10 +73,7 @@ fn cat_scanned(
     while let Some(found) =
         reader.next_entry().with_context(|| format!("could not read {}", path.display()))?
     {
-        // Archives of `tar -C folder .` call everything ./name.
-        if found.entry.path.components().collect::<PathBuf>() == wanted.components().collect::<PathBuf>()
-            || found.entry.path.strip_prefix(".").is_ok_and(|rest| rest == wanted)
-        {
+        if without_dots(&found.entry.path) == wanted {
             return match found.entry.kind {
                 Kind::File => write_content(&found, &mut reader.data(), out).map(|()| None),
                 Kind::HardLink => Ok(Some(found.entry.link)),

@@ -16,7 +16,7 @@ use crate::archive::index::Selection;
 use crate::archive::open::Archive;
 use crate::cli::Diff;
 use crate::contents::{self, Listed};
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, Kind, without_dots};
 use crate::pipeline::{self, Stopped};
 use crate::source::{self, Sources};
 
@@ -119,11 +119,6 @@ fn load(archive: &Archive, run: &Context<'_>) -> anyhow::Result<BTreeMap<PathBuf
         },
     )?;
     Ok(entries)
-}
-
-/// Archives of `tar -C folder .` call everything `./name`.
-fn without_dots(path: &Path) -> PathBuf {
-    path.components().filter(|part| part.as_os_str() != ".").collect()
 }
 
 fn between_archives(old: &Archive, new: &Archive, run: &Context<'_>) -> anyhow::Result<Vec<Change>> {

@@ -2,9 +2,14 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use pai_common::clock::Timestamp;
+
+/// A path without its `.` parts: archives of `tar -C folder .` call everything `./name`.
+pub(crate) fn without_dots(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
+}
 
 /// What an entry is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

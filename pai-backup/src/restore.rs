@@ -49,6 +49,7 @@ pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
         run.console.complain(format_args!("{error:#}"));
     }
     if args.dry_run {
+        complain_of_missing(&plan, &archive, run);
         return show(&plan, args, run);
     }
     for (path, why) in plan.refused() {
@@ -65,10 +66,14 @@ pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
     }
     let applier = Applier::new(&target, args.privileged, args.force, run)?;
     apply::apply(&archive, &plan, &applier, run)?;
-    plan.missing().iter().for_each(|pattern| {
-        run.console.complain(format_args!("could not find {pattern} in {}", archive.file().path().display()));
-    });
+    complain_of_missing(&plan, &archive, run);
     Ok(Exit::partial_if(run.console.complaints() > 0))
+}
+
+fn complain_of_missing(plan: &Plan, archive: &Archive, run: &Context<'_>) {
+    for pattern in plan.missing() {
+        run.console.complain(format_args!("could not find {pattern} in {}", name_of(archive).display()));
+    }
 }
 
 fn would_replace(replaced: &[PathBuf], target: &Path) -> anyhow::Error {

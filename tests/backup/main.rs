@@ -10,5 +10,6 @@ mod hostile;
 mod readers;
 mod roundtrip;
 mod rows;
+mod selection;
 mod trouble;
 mod verify;

@@ -1,5 +1,6 @@
 //! Trouble: told by path and cause, with the right exit status, nothing half done left behind.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -8,9 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pai_tests::{as_nobody, command, run, skip};
+use pai_tests::{as_nobody, command, run, skip, through};
 
-use crate::fixtures::{Workspace, archived_tree, assert_same_tree, chmod, names_in, noise, tree};
+use crate::craft::{pax_header, raw_header};
+use crate::fixtures::{Workspace, archived_tree, assert_same_tree, chmod, fifo, names_in, noise, tree};
 
 /// Does something over and over while `body` runs.
 fn meanwhile<T>(mut disturb: impl FnMut() + Send, body: impl FnOnce() -> T) -> T {
@@ -433,4 +435,84 @@ fn latest_passes_over_an_archive_that_is_cut() {
         lines[0].contains("no footer") && lines[1].ends_with(&format!("{}  good", good.display())),
         "{lines:?}"
     );
+}
+
+#[test]
+fn a_file_that_cannot_be_kept_is_not_replaced() {
+    let workspace = Workspace::demo();
+    workspace.back_up(["-q"]);
+    workspace.write("memory.md", b"written since");
+    workspace.write("context.md", b"this too");
+    let tool = workspace.give_to_nobody();
+    chmod(&workspace.home().join("memory.md"), 0);
+    let mut command = command(tool);
+    command.args(["restore", "--force", "latest"]).env("PAI_HOME", workspace.home());
+    let Some(mut command) = as_nobody(command.current_dir(workspace.beside(""))) else { return };
+    let before = archived_tree(workspace.home());
+    let refused = run(&mut command).expect(2);
+    assert!(refused.stderr.contains("could not read memory.md: Permission denied"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nothing was restored"), "{}", refused.stderr);
+    assert_same_tree(&archived_tree(workspace.home()), &before);
+}
+
+#[test]
+fn a_backup_whose_stdout_is_closed_is_finished_all_the_same() {
+    let workspace = Workspace::demo();
+    workspace.write("archive/pai-20200101-000000.tar.gz", b"old");
+    let mut child = workspace.pai(["-q"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let log = workspace.log();
+    assert!(log.iter().all(|line| !line.contains("failed")), "{log:?}");
+    assert_eq!(log.iter().filter(|line| line.ends_with("] Backup finished")).count(), 1, "{log:?}");
+    assert!(!workspace.archives().contains(&"pai-20200101-000000.tar.gz".to_owned()), "it was rotated");
+}
+
+#[test]
+fn what_is_no_file_among_the_archives_keeps_nobody_waiting() {
+    let workspace = Workspace::demo();
+    workspace.back_up(["-q", "--now", "2026-01-01T00:00:00Z"]);
+    fifo(&workspace.home().join("archive/pai-20260102-000000.tar.gz"));
+    let within = |command: &Command| through(&["timeout", "-s", "KILL", "30"].map(OsStr::new), command);
+    let listed = run(&mut within(&workspace.pai(["list"]))).expect(0);
+    assert!(listed.stdout.contains("not a regular file"), "{}", listed.stdout);
+    run(&mut within(&workspace.pai(["-q", "--no-rotate"]))).expect(0);
+    let failed = run(&mut within(&workspace.pai(["verify", "--all"]))).expect(1);
+    assert!(failed.stdout.contains("FAILED (not a regular file)"), "{}", failed.stdout);
+}
+
+/// A tar of one file that is a hole of exabytes.
+fn endless_hole() -> Vec<u8> {
+    let records = b"22 GNU.sparse.map=0,0\n39 GNU.sparse.size=4611686018427387904\n";
+    [pax_header(records), raw_header("hole", b'0', 0), vec![0; 1024]].concat()
+}
+
+#[test]
+fn a_signal_ends_a_reader_whatever_it_is_at() {
+    let workspace = Workspace::demo();
+    let hole = workspace.beside("hole.tar");
+    fs::write(&hole, endless_hole()).unwrap();
+    let hole = hole.to_str().unwrap();
+    for args in [&["list", "--sha256", hole][..], &["diff", hole], &["cat", hole, "hole"], &["verify", "-"]] {
+        let mut child = workspace
+            .pai(args)
+            .stdin(Stdio::piped())
+            .stdout(File::options().write(true).open("/dev/null").unwrap())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        run(command("kill").arg(child.id().to_string())).expect(0);
+        let begun = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            if begun.elapsed() > Duration::from_secs(30) {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        assert_eq!(status.signal(), Some(15), "{args:?}");
+    }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use glob::{MatchOptions, Pattern};
 use pai_common::sha256::{Digest, Sha256};
 
@@ -39,7 +39,12 @@ impl Selector {
     /// All entries, or those that match a path or glob, and what is below them.
     pub(super) fn new(paths: &[String]) -> anyhow::Result<Self> {
         let compile = |text: &String| {
+            if text.is_empty() {
+                // Mostly a variable that was not set: everything is the last thing it means.
+                bail!("could not restore \"\": an empty path");
+            }
             let trimmed = text.trim_start_matches("./").trim_end_matches('/');
+            let trimmed = if trimmed == "." { "" } else { trimmed };
             let is_glob = trimmed.contains(['*', '?', '[']);
             let pattern = is_glob.then(|| Pattern::new(trimmed)).transpose();
             Ok((trimmed.to_owned(), pattern.with_context(|| format!("could not read pattern {text:?}"))?))
