@@ -36,7 +36,7 @@ const CHUNK: usize = 1 << 20;
 const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Runs `capture`.
-pub fn run(args: &Capture, run: &Context<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &Capture, run: &Context<'_>) -> anyhow::Result<Exit> {
     let shelf = run.shelf(None)?;
     let folder = shelf.folder();
     ensure_private_folder(folder)?;

@@ -19,7 +19,7 @@ use crate::entry::{Kind, without_dots};
 const LINKS: usize = 8;
 
 /// Runs `cat`.
-pub fn run(args: &Cat, run: &Context<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &Cat, run: &Context<'_>) -> anyhow::Result<Exit> {
     let archive = run.open(&args.archive)?;
     let wanted = without_dots(&args.path);
     let mut out = BufWriter::with_capacity(256 << 10, io::stdout().lock());

@@ -7,11 +7,11 @@
 use crate::archive::header::BLOCK;
 
 /// A file of this size or more is cut by content.
-pub const LARGE: u64 = 1 << 20;
+pub(crate) const LARGE: u64 = 1 << 20;
 /// Expected size of a chunk of small entries.
 const TARGET: u64 = 512 << 10;
 /// A chunk of small entries never grows beyond this.
-pub const FORCED: u64 = 4 << 20;
+pub(crate) const FORCED: u64 = 4 << 20;
 /// What the headers of an entry count for: a pax header, its records, and the header proper. Hardly a file has
 /// an mtime without a fraction; one that has counts the same, for a border must not move with its times.
 const HEADERS: u64 = 3 * BLOCK as u64;
@@ -19,21 +19,21 @@ const HEADERS: u64 = 3 * BLOCK as u64;
 /// Smallest, usual and largest piece of a large file.
 const PIECE: (usize, usize, usize) = (256 << 10, 1 << 20, 4 << 20);
 /// No piece is larger than this.
-pub const LARGEST_PIECE: usize = PIECE.2;
+pub(crate) const LARGEST_PIECE: usize = PIECE.2;
 /// Before the usual size a cut needs 22 zero bits, after it 18: sizes gather around the usual one.
 const MASK_EARLY: u64 = high_bits(22);
 const MASK_LATE: u64 = high_bits(18);
 
 /// Groups small entries.
 #[derive(Debug, Default)]
-pub struct Grouper {
+pub(crate) struct Grouper {
     filled: u64,
 }
 
 impl Grouper {
     /// Whether the chunk ends before the entry at `path`, for which `stored` bytes are stored behind its
     /// headers. The entry counts towards the chunk that then holds it.
-    pub fn border_before(&mut self, path: &[u8], stored: u64) -> bool {
+    pub(crate) fn border_before(&mut self, path: &[u8], stored: u64) -> bool {
         let size = counted(stored);
         // The chance of a border is the entry's share of the target, so chunks come out at the target
         // whatever the sizes of the files are.
@@ -44,18 +44,18 @@ impl Grouper {
     }
 
     /// The next entry starts a chunk whatever its name is.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.filled = 0;
     }
 }
 
 /// What an entry counts for: headers, stored bytes and padding.
-pub fn counted(stored: u64) -> u64 {
+pub(crate) fn counted(stored: u64) -> u64 {
     HEADERS + stored.next_multiple_of(BLOCK as u64)
 }
 
 /// Length of the first piece of `data`, which holds at least [`LARGEST_PIECE`] bytes unless the file ends in it.
-pub fn cut(data: &[u8]) -> usize {
+pub(crate) fn cut(data: &[u8]) -> usize {
     let (least, usual, most) = PIECE;
     let end = data.len().min(most);
     if end <= least {

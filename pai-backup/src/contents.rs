@@ -60,7 +60,7 @@ pub fn visit(
 }
 
 /// The tar stream of an archive file, front to back.
-pub fn scan(archive: &Archive, threads: usize) -> anyhow::Result<TarReader<TarBytes>> {
+pub(crate) fn scan(archive: &Archive, threads: usize) -> anyhow::Result<TarReader<TarBytes>> {
     let path = archive.file().path();
     let context = || format!("could not read {}", path.display());
     let file = archive.file().rewind().with_context(context)?;
@@ -68,7 +68,7 @@ pub fn scan(archive: &Archive, threads: usize) -> anyhow::Result<TarReader<TarBy
 }
 
 /// The tar stream of an archive that comes through a pipe.
-pub fn scan_stdin(threads: usize) -> anyhow::Result<TarReader<TarBytes>> {
+pub(crate) fn scan_stdin(threads: usize) -> anyhow::Result<TarReader<TarBytes>> {
     let stdin = io::stdin();
     let stdin = File::from(rustix::io::dup(&stdin).context("could not read stdin")?);
     Ok(TarReader::new(tar_bytes(stdin, threads).context("could not read stdin")?))
@@ -104,7 +104,7 @@ fn content_digest(found: &TarEntry, stored: &mut impl Read) -> io::Result<Digest
 
 /// The stored bytes of one entry of an indexed archive, read from its members alone. Each member is checked
 /// before a byte of it is used.
-pub fn open_entry<'a>(
+pub(crate) fn open_entry<'a>(
     file: &'a ArchiveFile,
     offset: u64,
     group: &'a Group,
@@ -132,7 +132,7 @@ pub fn open_entry<'a>(
 
 /// Payloads of members that follow each other.
 #[derive(Debug)]
-pub struct MemberBytes<'a> {
+pub(crate) struct MemberBytes<'a> {
     file: &'a ArchiveFile,
     offset: u64,
     members: std::slice::Iter<'a, MemberInfo>,
@@ -159,7 +159,7 @@ impl Read for MemberBytes<'_> {
 }
 
 /// The payload of one member, after its CRC-32 and SHA-256 held.
-pub fn open_member(
+pub(crate) fn open_member(
     file: &ArchiveFile,
     offset: u64,
     info: &MemberInfo,
@@ -175,7 +175,7 @@ pub fn open_member(
 }
 
 /// Writes a file's content from its stored bytes: holes become zeros.
-pub fn expand(
+pub(crate) fn expand(
     sparse: Option<&SparseMap>,
     size: u64,
     stored: &mut impl Read,

@@ -9,25 +9,25 @@
 //! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
 pub mod archive;
-pub mod capture;
-pub mod cat;
-pub mod chunk;
+mod capture;
+mod cat;
+mod chunk;
 pub mod cli;
 pub mod content;
 pub mod contents;
-pub mod create;
-pub mod diff;
+mod create;
+mod diff;
 pub mod entry;
-pub mod list;
-pub mod pack;
-pub mod pipeline;
+mod list;
+mod pack;
+mod pipeline;
 pub mod restore;
-pub mod reuse;
-pub mod shelf;
-pub mod shell;
-pub mod source;
+mod reuse;
+mod shelf;
+mod shell;
+mod source;
 pub mod verify;
-pub mod zip;
+mod zip;
 
 use std::path::Path;
 
@@ -80,7 +80,7 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
 
 impl Context<'_> {
     /// The archives this run works on. `home` saves resolving the workspace twice.
-    pub fn shelf(&self, home: Option<&Home>) -> anyhow::Result<Shelf> {
+    pub(crate) fn shelf(&self, home: Option<&Home>) -> anyhow::Result<Shelf> {
         let folder = match (&self.place.archive_dir, home) {
             (Some(folder), _) => folder.clone(),
             (None, Some(home)) => home.archive(),
@@ -90,7 +90,7 @@ impl Context<'_> {
     }
 
     /// Opens the archive that `named` means: a path, a name in the archive folder, or `latest`.
-    pub fn open(&self, named: &Path) -> anyhow::Result<Archive> {
+    pub(crate) fn open(&self, named: &Path) -> anyhow::Result<Archive> {
         // A path needs no workspace.
         if named.as_os_str() != "latest" && (named.exists() || !shelf::is_name(named)) {
             return Archive::open(named);
@@ -107,7 +107,7 @@ impl Context<'_> {
     }
 
     /// Worker threads.
-    pub fn threads(&self) -> usize {
+    pub(crate) fn threads(&self) -> usize {
         self.place.jobs.map_or_else(pipeline::default_threads, usize::from)
     }
 }

@@ -26,38 +26,38 @@ use crate::source::Sources;
 
 /// What is packed, and how.
 #[derive(Debug)]
-pub struct Job<'a> {
+pub(crate) struct Job<'a> {
     /// The folder the entries' paths are relative to.
-    pub root: &'a Path,
+    pub(crate) root: &'a Path,
     /// Top-level names, in order.
-    pub names: &'a [PathBuf],
+    pub(crate) names: &'a [PathBuf],
     /// Excludes and the like.
-    pub options: &'a walk::Options,
+    pub(crate) options: &'a walk::Options,
     /// The archive being written, if it could lie inside the root.
-    pub own: Option<&'a Path>,
+    pub(crate) own: Option<&'a Path>,
     /// Keep extended attributes.
-    pub xattrs: bool,
+    pub(crate) xattrs: bool,
     /// Compression level.
-    pub level: u8,
+    pub(crate) level: u8,
     /// Worker threads.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// Where chunks can be copied from.
-    pub known: Known<'a>,
+    pub(crate) known: Known<'a>,
     /// Share of the unchanged chunks to read anyway, 0 to 1.
-    pub reread: f64,
+    pub(crate) reread: f64,
 }
 
 /// Bytes of compressed members, by where they came from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Copied, from the parent or from this archive.
-    pub reused: u64,
+    pub(crate) reused: u64,
     /// Compressed now.
-    pub fresh: u64,
+    pub(crate) fresh: u64,
 }
 
 /// Packs everything into `writer`. Files that could not be read are complained of and left out.
-pub fn pack<W: Write>(
+pub(crate) fn pack<W: Write>(
     job: &Job<'_>,
     writer: &mut ArchiveWriter<W>,
     console: &Console,

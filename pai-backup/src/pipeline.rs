@@ -6,18 +6,18 @@ use std::thread;
 
 /// The consumer has stopped listening: the producer may stop too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stopped;
+pub(crate) struct Stopped;
 
 /// Hands jobs from the producer to the workers.
 #[derive(Debug)]
-pub struct Submit<J, R> {
+pub(crate) struct Submit<J, R> {
     jobs: SyncSender<(J, SyncSender<R>)>,
     order: SyncSender<Receiver<R>>,
 }
 
 impl<J, R> Submit<J, R> {
     /// Queues one job; waits while the window is full.
-    pub fn submit(&self, job: J) -> Result<(), Stopped> {
+    pub(crate) fn submit(&self, job: J) -> Result<(), Stopped> {
         let (done, result) = sync_channel(1);
         self.order.send(result).map_err(|_| Stopped)?;
         self.jobs.send((job, done)).map_err(|_| Stopped)
@@ -28,7 +28,7 @@ impl<J, R> Submit<J, R> {
 /// `consume` here, on the results in the order of their jobs. At most `threads + 2` results wait.
 ///
 /// `consume` ends the run early by an error. Otherwise the result is `produce`'s.
-pub fn ordered<J, R, S, P, E>(
+pub(crate) fn ordered<J, R, S, P, E>(
     threads: usize,
     produce: impl FnOnce(&Submit<J, R>) -> Result<P, E> + Send,
     state: impl Fn() -> S + Sync,
@@ -78,7 +78,7 @@ where
 }
 
 /// How many threads a run uses unless told.
-pub fn default_threads() -> usize {
+pub(crate) fn default_threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 

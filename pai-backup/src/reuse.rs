@@ -20,7 +20,7 @@ const CLOCK_STEP: i64 = 2;
 
 /// An earlier archive to take chunks from.
 #[derive(Debug)]
-pub struct Parent {
+pub(crate) struct Parent {
     archive: ArchiveFile,
     index: Index,
     places: Vec<GroupPlace>,
@@ -33,9 +33,9 @@ pub struct Parent {
 /// Where members that need not be compressed again can be copied from: the parent, and the archive being
 /// written itself.
 #[derive(Debug)]
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// The archive to take unchanged chunks from.
-    pub parent: Option<&'a Parent>,
+    pub(crate) parent: Option<&'a Parent>,
     own: Option<Own>,
 }
 
@@ -48,12 +48,12 @@ struct Own {
 
 impl<'a> Known<'a> {
     /// `own` reads the archive that is being written; a pipe cannot be read back.
-    pub fn new(parent: Option<&'a Parent>, own: Option<File>) -> Self {
+    pub(crate) fn new(parent: Option<&'a Parent>, own: Option<File>) -> Self {
         Self { parent, own: own.map(|file| Own { file, members: Mutex::default() }) }
     }
 
     /// A member with this payload, if one can be copied.
-    pub fn member(&self, digest: &Digest) -> Option<(Vec<u8>, MemberInfo)> {
+    pub(crate) fn member(&self, digest: &Digest) -> Option<(Vec<u8>, MemberInfo)> {
         if let Some(parent) = self.parent
             && let Some((offset, info)) = parent.known(digest)
             && let Ok(bytes) = parent.member(offset, &info)
@@ -66,7 +66,7 @@ impl<'a> Known<'a> {
     }
 
     /// A member was written at `offset` of the archive.
-    pub fn written(&self, offset: u64, info: MemberInfo) {
+    pub(crate) fn written(&self, offset: u64, info: MemberInfo) {
         if let Some(own) = &self.own {
             own.members.lock().unwrap_or_else(PoisonError::into_inner).insert(info.digest, (offset, info));
         }
@@ -75,16 +75,16 @@ impl<'a> Known<'a> {
 
 /// A chunk that need not be read.
 #[derive(Debug)]
-pub struct Unchanged {
+pub(crate) struct Unchanged {
     /// Offset of its first member in the parent.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// Its members and records.
-    pub group: Group,
+    pub(crate) group: Group,
 }
 
 impl Parent {
     /// Makes an archive a parent, if one with these settings can take chunks from it.
-    pub fn new(archive: Archive, about: &About) -> Result<Option<Self>, BadIndex> {
+    pub(crate) fn new(archive: Archive, about: &About) -> Result<Option<Self>, BadIndex> {
         let (archive, index) = archive.into_parts();
         let Some(index) = index.filter(|index| fits(index.about(), about)) else { return Ok(None) };
         let places = index.members()?;
@@ -102,7 +102,7 @@ impl Parent {
     }
 
     /// The parent's chunk that holds exactly these entries, if none of them can have changed since.
-    pub fn unchanged(&self, sources: &[Source]) -> anyhow::Result<Option<Unchanged>> {
+    pub(crate) fn unchanged(&self, sources: &[Source]) -> anyhow::Result<Option<Unchanged>> {
         let Some(first) = sources.first() else { return Ok(None) };
         let key = hash(first.entry.path.as_os_str());
         for &number in self.by_first.get(&key).into_iter().flatten() {
@@ -116,7 +116,7 @@ impl Parent {
     }
 
     /// A member with this payload.
-    pub fn known(&self, digest: &Digest) -> Option<(u64, MemberInfo)> {
+    pub(crate) fn known(&self, digest: &Digest) -> Option<(u64, MemberInfo)> {
         let &(number, member) = self.by_digest.get(digest)?;
         let place = &self.places[number as usize];
         let before = &place.members[..member as usize];
@@ -125,23 +125,18 @@ impl Parent {
     }
 
     /// The bytes of one of its members, checked by CRC.
-    pub fn member(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
+    pub(crate) fn member(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
         self.archive.member(offset, info)
     }
 
     /// Sums over its entries.
-    pub fn totals(&self) -> Totals {
+    pub(crate) fn totals(&self) -> Totals {
         self.index.totals()
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.archive.path()
     }
 
     /// Whether the chunk that starts at `path` is in the random share that is read anyway. Another night,
     /// another share: the choice hangs on when the parent was made.
-    pub fn reread(&self, path: &Path, share: f64) -> bool {
+    pub(crate) fn reread(&self, path: &Path, share: f64) -> bool {
         share > 0.0 && (hash(&(path, self.index.about().walk)) as f64) < share * u64::MAX as f64
     }
 

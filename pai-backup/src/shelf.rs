@@ -17,46 +17,46 @@ use pai_common::stamp;
 use crate::archive::open::Archive;
 
 /// What follows the stamp in an archive's name.
-pub const EXTENSION: &str = ".tar.gz";
+pub(crate) const EXTENSION: &str = ".tar.gz";
 /// The same of a replay capsule.
-pub const ZIP: &str = ".zip";
+pub(crate) const ZIP: &str = ".zip";
 /// What follows an archive's name in its sidecar's.
 const SIDECAR: &str = ".sha256";
 
 /// A folder of archives that share a prefix.
 #[derive(Debug, Clone)]
-pub struct Shelf {
+pub(crate) struct Shelf {
     folder: PathBuf,
     prefix: String,
 }
 
 /// One archive on the shelf.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Its path.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// When it was begun, by its name.
-    pub time: Timestamp,
+    pub(crate) time: Timestamp,
 }
 
 impl Shelf {
     /// The archives in `folder` called `PREFIX-YYYYMMDD-HHMMSS.tar.gz`.
-    pub fn new(folder: PathBuf, prefix: &str) -> Self {
+    pub(crate) fn new(folder: PathBuf, prefix: &str) -> Self {
         Self { folder, prefix: prefix.to_owned() }
     }
 
     /// The folder.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The pattern that all archive names of this shelf match.
-    pub fn pattern(&self) -> String {
+    pub(crate) fn pattern(&self) -> String {
         format!("{}-*{EXTENSION}", Pattern::escape(&self.prefix))
     }
 
     /// All archives, newest first. A missing folder holds none.
-    pub fn list(&self) -> anyhow::Result<Vec<Stored>> {
+    pub(crate) fn list(&self) -> anyhow::Result<Vec<Stored>> {
         let context = || format!("could not read {}", self.folder.display());
         let entries = match std::fs::read_dir(&self.folder) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -74,18 +74,18 @@ impl Shelf {
     }
 
     /// The name a new archive gets: that of `now`, or of the next second that is free.
-    pub fn free_name(&self, now: Timestamp) -> anyhow::Result<PathBuf> {
+    pub(crate) fn free_name(&self, now: Timestamp) -> anyhow::Result<PathBuf> {
         self.free_name_with(now, EXTENSION)
     }
 
     /// The same with another extension.
-    pub fn free_name_with(&self, now: Timestamp, extension: &str) -> anyhow::Result<PathBuf> {
+    pub(crate) fn free_name_with(&self, now: Timestamp, extension: &str) -> anyhow::Result<PathBuf> {
         let name = |time| format!("{}-{}{extension}", self.prefix, stamp::compact(time, Zone::Local));
         first_free(now, |time| self.folder.join(name(time)))
     }
 
     /// The path that `named` means: `latest`, a path, or a name on the shelf.
-    pub fn resolve(&self, named: &Path, console: &Console) -> anyhow::Result<PathBuf> {
+    pub(crate) fn resolve(&self, named: &Path, console: &Console) -> anyhow::Result<PathBuf> {
         if named.as_os_str() == "latest" {
             return Ok(self.newest_good(console)?.file().path().to_owned());
         }
@@ -94,7 +94,7 @@ impl Shelf {
     }
 
     /// The newest archive whose footer and index hold. Newer ones that are passed over are named.
-    pub fn newest_good(&self, console: &Console) -> anyhow::Result<Archive> {
+    pub(crate) fn newest_good(&self, console: &Console) -> anyhow::Result<Archive> {
         for stored in self.list()? {
             match Archive::open(&stored.path) {
                 Ok(archive) => match archive.index() {
@@ -108,7 +108,7 @@ impl Shelf {
     }
 
     /// Removes what runs that did not end have left.
-    pub fn remove_abandoned(&self, console: &Console) -> anyhow::Result<()> {
+    pub(crate) fn remove_abandoned(&self, console: &Console) -> anyhow::Result<()> {
         let is_ours = |name: &[u8]| {
             let archive = name.strip_suffix(SIDECAR.as_bytes()).unwrap_or(name);
             let zip = archive.strip_suffix(ZIP.as_bytes()).map(|stem| [stem, EXTENSION.as_bytes()].concat());
@@ -122,7 +122,12 @@ impl Shelf {
 
     /// Which archives a retention of `days` lets go at `now`, newest first. The newest good archive stays.
     /// `coming` is an archive that a run of the same moment would make: it counts as there, and as good.
-    pub fn expired(&self, days: u32, now: Timestamp, coming: Option<&Path>) -> anyhow::Result<Vec<Stored>> {
+    pub(crate) fn expired(
+        &self,
+        days: u32,
+        now: Timestamp,
+        coming: Option<&Path>,
+    ) -> anyhow::Result<Vec<Stored>> {
         let mut stored = self.list()?;
         if let Some((path, time)) = coming.and_then(|path| Some((path, self.time_of(path.file_name()?)?))) {
             let place = stored.partition_point(|stored| stored.time > time);
@@ -146,7 +151,7 @@ impl Shelf {
     }
 
     /// Whether the archive at `path` is, by its name, later than `now`.
-    pub fn is_future(&self, path: &Path, now: Timestamp) -> bool {
+    pub(crate) fn is_future(&self, path: &Path, now: Timestamp) -> bool {
         path.file_name().and_then(|name| self.time_of(name)).is_some_and(|time| time > now)
     }
 
@@ -162,13 +167,13 @@ impl Shelf {
 }
 
 /// Whether a path is a mere name, which may be that of an archive on the shelf.
-pub fn is_name(path: &Path) -> bool {
+pub(crate) fn is_name(path: &Path) -> bool {
     path.components().count() == 1
 }
 
 /// The first path, second by second from `now` on, that nothing has yet. A name that cannot be looked at is not free:
 /// what has it would be replaced.
-pub fn first_free(now: Timestamp, path: impl Fn(Timestamp) -> PathBuf) -> anyhow::Result<PathBuf> {
+pub(crate) fn first_free(now: Timestamp, path: impl Fn(Timestamp) -> PathBuf) -> anyhow::Result<PathBuf> {
     let mut time = Timestamp::new(now.secs(), 0);
     loop {
         let path = path(time);
@@ -181,21 +186,21 @@ pub fn first_free(now: Timestamp, path: impl Fn(Timestamp) -> PathBuf) -> anyhow
 }
 
 /// The sidecar that belongs to an archive.
-pub fn sidecar(archive: &Path) -> PathBuf {
+pub(crate) fn sidecar(archive: &Path) -> PathBuf {
     let mut name = OsString::from(archive);
     name.push(SIDECAR);
     PathBuf::from(name)
 }
 
 /// Removes an archive and its sidecar.
-pub fn remove(archive: &Path) -> anyhow::Result<()> {
+pub(crate) fn remove(archive: &Path) -> anyhow::Result<()> {
     std::fs::remove_file(archive).with_context(|| format!("could not remove {}", archive.display()))?;
     remove_sidecar(archive)?;
     atomic::sync_folder(archive)
 }
 
 /// Removes an archive's sidecar, if it has one.
-pub fn remove_sidecar(archive: &Path) -> anyhow::Result<()> {
+pub(crate) fn remove_sidecar(archive: &Path) -> anyhow::Result<()> {
     let sidecar = sidecar(archive);
     match std::fs::remove_file(&sidecar) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 /// `words` as a command line that sh splits into exactly these words.
-pub fn line<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Vec<u8> {
+pub(crate) fn line<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Vec<u8> {
     words.into_iter().map(|word| quote(word.as_ref())).collect::<Vec<_>>().join(&b' ')
 }
 

@@ -42,18 +42,18 @@ const MOST_EXTENTS: usize = 1 << 16;
 
 /// One thing to archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub(crate) struct Source {
     /// What its header will say, unless it changes before it is read.
-    pub entry: Entry,
+    pub(crate) entry: Entry,
     /// How a later run recognises it.
-    pub identity: Identity,
+    pub(crate) identity: Identity,
     /// Where its data is, if it is a sparse file.
-    pub sparse: Option<SparseMap>,
+    pub(crate) sparse: Option<SparseMap>,
 }
 
 impl Source {
     /// Bytes of data it takes in the archive; for a sparse file the map is not counted.
-    pub fn stored(&self) -> u64 {
+    pub(crate) fn stored(&self) -> u64 {
         match (&self.sparse, self.entry.kind) {
             (Some(map), _) => map.data_size(),
             (None, Kind::File) => self.entry.size,
@@ -63,7 +63,7 @@ impl Source {
 }
 
 /// The top-level names of an archive of `root`, in order: `named` as given, or all but what is left out.
-pub fn top_level(root: &Path, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn top_level(root: &Path, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     if !named.is_empty() {
         let named: Vec<PathBuf> =
             named.iter().map(|path| inside(root, path)).collect::<anyhow::Result<_>>()?;
@@ -113,7 +113,7 @@ fn inside(root: &Path, named: &Path) -> anyhow::Result<PathBuf> {
 
 /// Walks a workspace and hands out its entries.
 #[derive(Debug)]
-pub struct Sources<'a> {
+pub(crate) struct Sources<'a> {
     root: &'a Path,
     options: &'a Options,
     console: &'a Console,
@@ -125,13 +125,18 @@ pub struct Sources<'a> {
 
 impl<'a> Sources<'a> {
     /// Entries of `root`; `own` is the absolute path of a file to leave out.
-    pub fn new(root: &'a Path, options: &'a Options, own: Option<&'a Path>, console: &'a Console) -> Self {
+    pub(crate) fn new(
+        root: &'a Path,
+        options: &'a Options,
+        own: Option<&'a Path>,
+        console: &'a Console,
+    ) -> Self {
         let own = own.and_then(|own| own.strip_prefix(root).ok());
         Self { root, options, console, linked: HashMap::new(), own }
     }
 
     /// Calls `visit` for each entry below `names`, in order. What cannot be read is complained of.
-    pub fn visit(
+    pub(crate) fn visit(
         mut self,
         names: &[PathBuf],
         mut visit: impl FnMut(Source) -> anyhow::Result<()>,

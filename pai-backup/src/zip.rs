@@ -23,7 +23,7 @@ const ZIP64: u64 = 0xffff_ffff;
 
 /// Writes entries into a zip.
 #[derive(Debug)]
-pub struct ZipArchive<'a, W: Write + Seek> {
+pub(crate) struct ZipArchive<'a, W: Write + Seek> {
     zip: ZipWriter<W>,
     root: &'a Path,
     level: u8,
@@ -33,12 +33,12 @@ pub struct ZipArchive<'a, W: Write + Seek> {
 
 impl<'a, W: Write + Seek> ZipArchive<'a, W> {
     /// Starts a zip of entries below `root`.
-    pub fn new(out: W, root: &'a Path, level: u8, console: &'a Console) -> Self {
+    pub(crate) fn new(out: W, root: &'a Path, level: u8, console: &'a Console) -> Self {
         Self { zip: ZipWriter::new(out), root, level, console, totals: Totals::default() }
     }
 
     /// Adds one entry. An entry that cannot be read or held is complained of; an error is the zip's own.
-    pub fn add(&mut self, source: &Source) -> anyhow::Result<()> {
+    pub(crate) fn add(&mut self, source: &Source) -> anyhow::Result<()> {
         let entry = &source.entry;
         let Some(name) = entry.path.to_str() else {
             self.console
@@ -65,7 +65,7 @@ impl<'a, W: Write + Seek> ZipArchive<'a, W> {
     }
 
     /// Ends the zip.
-    pub fn finish(self) -> anyhow::Result<(W, Totals)> {
+    pub(crate) fn finish(self) -> anyhow::Result<(W, Totals)> {
         let out = self.zip.finish().context("could not write the zip")?;
         Ok((out, self.totals))
     }

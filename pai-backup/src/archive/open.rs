@@ -66,7 +66,7 @@ impl Archive {
     }
 
     /// The archive and its index apart, for those who need both for long.
-    pub fn into_parts(self) -> (ArchiveFile, Option<Index>) {
+    pub(crate) fn into_parts(self) -> (ArchiveFile, Option<Index>) {
         (self.file, self.index.ok())
     }
 
@@ -88,7 +88,7 @@ impl ArchiveFile {
     }
 
     /// The file, at its start, for reading it front to back.
-    pub fn rewind(&self) -> io::Result<FromStart> {
+    pub(crate) fn rewind(&self) -> io::Result<FromStart> {
         Ok(FromStart { file: self.file.try_clone()?, position: 0 })
     }
 
@@ -112,7 +112,7 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
 /// Reads a file from its start, with a position of its own: handles to one open file share theirs, and a
 /// thread that reads ahead for somebody who has gone may still be moving it.
 #[derive(Debug)]
-pub struct FromStart {
+pub(crate) struct FromStart {
     file: File,
     position: u64,
 }
@@ -126,7 +126,7 @@ impl Read for FromStart {
 }
 
 /// The bytes of the member at `offset` of `file`, checked against its CRC.
-pub fn read_member_at(file: &File, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read_member_at(file: &File, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
     if info.size as usize > LARGEST_MEMBER {
         return Err(MemberError::BadSize.into());
     }
@@ -183,7 +183,7 @@ fn join_index(mut bytes: &[u8], footer: &Footer) -> Result<Index, &'static str> 
 }
 
 /// The index behind its footer's digest, if its figures agree with the footer's.
-pub fn parse_index(deflated: &[u8], footer: &Footer) -> Result<Index, &'static str> {
+pub(crate) fn parse_index(deflated: &[u8], footer: &Footer) -> Result<Index, &'static str> {
     if deflated.len() as u64 != footer.index_deflated {
         return Err("the index contradicts the footer: another length");
     }
