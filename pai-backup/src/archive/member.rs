@@ -1,19 +1,22 @@
 //! Gzip members (RFC 1952) with our extra fields: data, index pieces, the footer.
 
+mod codec;
+
 use std::fmt;
 use std::io::{self, Read};
 
-use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use pai_common::sha256::Digest;
+
+pub use self::codec::{Opener, Sealer};
 
 /// Largest payload of a data member we write or accept: the largest chunk plus what a header may add.
 const PAYLOAD_LIMIT: usize = 8 << 20;
 /// Largest data member: deflate grows incompressible data by a few bytes in 64 KiB at most.
 pub(crate) const LARGEST_MEMBER: usize = DATA_START + TRAILER + PAYLOAD_LIMIT + PAYLOAD_LIMIT / 1024;
 /// Bytes of index that one index member carries. busybox fails on extra fields from 16,384 bytes.
-pub const INDEX_PIECE: usize = 15_900;
+pub(crate) const INDEX_PIECE: usize = 15_900;
 /// Length of the footer member.
-pub const FOOTER_LENGTH: usize = FIXED + 4 + FOOTER_FIELD + EMPTY.len();
+pub(crate) const FOOTER_LENGTH: usize = FIXED + 4 + FOOTER_FIELD + EMPTY.len();
 
 /// gzip header up to and including XLEN.
 const FIXED: usize = 12;
@@ -107,111 +110,8 @@ impl fmt::Display for MemberError {
 
 impl std::error::Error for MemberError {}
 
-/// Compresses payloads into members.
-pub struct Sealer {
-    compressor: Compressor,
-}
-
-impl fmt::Debug for Sealer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Sealer")
-    }
-}
-
-impl Sealer {
-    /// A sealer for compression `level` 1 to 9.
-    pub fn new(level: u8) -> Self {
-        let level = CompressionLvl::new(i32::from(level)).unwrap_or_default();
-        Self { compressor: Compressor::new(level) }
-    }
-
-    /// The member that holds `payload`, whose SHA-256 the caller has computed.
-    pub fn seal(&mut self, payload: &[u8], digest: Digest) -> (Vec<u8>, MemberInfo) {
-        let bound = self.compressor.deflate_compress_bound(payload.len());
-        let mut member = vec![0; DATA_START + bound + TRAILER];
-        // The bound is what the compressor itself asked for, so the buffer always suffices.
-        let deflated = self
-            .compressor
-            .deflate_compress(payload, &mut member[DATA_START..DATA_START + bound])
-            .unwrap_or_else(|_| unreachable!("a buffer of the compressor's own bound is large enough"));
-        member.truncate(DATA_START + deflated + TRAILER);
-        let size = member.len() as u32;
-        let field = &mut [0; DATA_FIELD];
-        field[..32].copy_from_slice(&digest);
-        field[32..36].copy_from_slice(&size.to_le_bytes());
-        field[36..].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-        write_header(&mut member[..DATA_START], *b"PI", field);
-        let trailer = DATA_START + deflated;
-        member[trailer..trailer + 4].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
-        member[trailer + 4..].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-        let crc = crc32fast::hash(&member);
-        (member, MemberInfo { size, payload: payload.len() as u32, digest, crc })
-    }
-}
-
-/// Length of a gzip header without extra fields.
-const PLAIN_START: usize = 10;
-
-impl Sealer {
-    /// A gzip member of its own around `bytes`, for files that are no archives.
-    pub fn gzip(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let bound = self.compressor.deflate_compress_bound(bytes.len());
-        let mut member = vec![0; PLAIN_START + bound];
-        member[..PLAIN_START].copy_from_slice(&START);
-        member[3] = 0; // no extra field
-        let deflated = self
-            .compressor
-            .deflate_compress(bytes, &mut member[PLAIN_START..])
-            .unwrap_or_else(|_| unreachable!("a buffer of the compressor's own bound is large enough"));
-        member.truncate(PLAIN_START + deflated);
-        member.extend_from_slice(&crc32fast::hash(bytes).to_le_bytes());
-        member.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
-        member
-    }
-}
-
-/// Inflates members. Digests are the caller's to check: it may have many at once.
-pub struct Opener {
-    decompressor: Decompressor,
-}
-
-impl fmt::Debug for Opener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Opener")
-    }
-}
-
-impl Default for Opener {
-    fn default() -> Self {
-        Self { decompressor: Decompressor::new() }
-    }
-}
-
-impl Opener {
-    /// The payload of a data member and the digest it must have.
-    pub fn open(&mut self, member: &[u8]) -> Result<(Vec<u8>, Digest), MemberError> {
-        let Announced::Data { digest, size, payload } = announced(member)? else {
-            return Err(MemberError::NotOurs);
-        };
-        if size as usize != member.len() {
-            return Err(MemberError::BadSize);
-        }
-        let (body, trailer) = member[DATA_START..].split_at(member.len() - DATA_START - TRAILER);
-        let mut bytes = vec![0; payload as usize];
-        let inflated =
-            self.decompressor.deflate_decompress(body, &mut bytes).map_err(|_| MemberError::Deflate)?;
-        if inflated != bytes.len() {
-            return Err(MemberError::Deflate);
-        }
-        if trailer[..4] != crc32fast::hash(&bytes).to_le_bytes() || trailer[4..] != payload.to_le_bytes() {
-            return Err(MemberError::Trailer);
-        }
-        Ok((bytes, digest))
-    }
-}
-
 /// The empty member that carries one piece of the deflated index.
-pub fn index_member(piece: &[u8]) -> Vec<u8> {
+pub(crate) fn index_member(piece: &[u8]) -> Vec<u8> {
     empty_member(*b"PX", piece)
 }
 
@@ -310,7 +210,7 @@ fn grow(input: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result
 }
 
 /// Reads until `buffer` is full or the input ends; says how much it got.
-pub fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut got = 0;
     while got < buffer.len() {
         match input.read(&mut buffer[got..]) {
@@ -339,66 +239,4 @@ fn write_header(header: &mut [u8], id: [u8; 2], field: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use pai_common::sha256::digest;
-
-    #[test]
-    fn a_sealed_payload_opens_and_every_flipped_byte_shows() {
-        let payload: Vec<u8> = (0..5000u32).flat_map(|n| (n / 3).to_le_bytes()).collect();
-        let (member, info) = Sealer::new(6).seal(&payload, digest(&payload));
-        assert_eq!(info.size as usize, member.len());
-        let (opened, announced) = Opener::default().open(&member).unwrap();
-        assert_eq!((opened, announced), (payload.clone(), info.digest));
-        for at in 0..member.len() {
-            let mut damaged = member.clone();
-            damaged[at] ^= 0x10;
-            let noticed = match Opener::default().open(&damaged) {
-                Err(_) => true,
-                Ok((bytes, announced)) => {
-                    digest(&bytes) != announced || crc32fast::hash(&damaged) != info.crc
-                }
-            };
-            assert!(noticed, "byte {at}");
-        }
-    }
-
-    #[test]
-    fn members_are_read_back_from_a_stream() {
-        let payload = b"some tar bytes".repeat(100);
-        let footer = Footer {
-            index_offset: 1 << 40,
-            members: 3,
-            index_deflated: 4,
-            index_inflated: 5,
-            index_digest: [7; 32],
-        };
-        let (data, _) = Sealer::new(6).seal(&payload, digest(&payload));
-        let stream =
-            [data.clone(), index_member(b"piece"), footer_member(&footer), b"junk".to_vec()].concat();
-        assert_eq!(footer_member(&footer).len(), FOOTER_LENGTH);
-        let mut input = &stream[..];
-        let mut next = || read_member(&mut input).unwrap();
-        assert!(matches!(next(), Some(NextMember::Ours(Announced::Data { .. }, bytes)) if bytes == data));
-        assert!(matches!(next(), Some(NextMember::Ours(Announced::Index(piece), _)) if piece == b"piece"));
-        assert!(matches!(next(), Some(NextMember::Ours(Announced::Footer(read), _)) if read == footer));
-        assert!(matches!(next(), Some(NextMember::Foreign(bytes)) if bytes == b"junk"));
-        assert!(next().is_none());
-    }
-
-    #[test]
-    fn a_plain_member_is_gzip() {
-        let mut sealer = Sealer::new(6);
-        let joined = [sealer.gzip(b"first "), sealer.gzip(b""), sealer.gzip(&vec![7; 100_000])].concat();
-        let mut out = Vec::new();
-        flate2::read::MultiGzDecoder::new(&joined[..]).read_to_end(&mut out).unwrap();
-        assert_eq!(out, [b"first ".to_vec(), vec![7; 100_000]].concat());
-    }
-
-    #[test]
-    fn the_deflate_stream_of_an_empty_member_is_empty() {
-        let mut out = Vec::new();
-        flate2::read::MultiGzDecoder::new(&index_member(b"abc")[..]).read_to_end(&mut out).unwrap();
-        assert!(out.is_empty());
-    }
-}
+mod tests;

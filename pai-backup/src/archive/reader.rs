@@ -5,22 +5,20 @@
 //! applies to the next real entry alone; an extension that is malformed, dangling or oversized ends the
 //! reading.
 
+mod assemble;
 mod fields;
 mod pax;
 mod sparse;
 
-use std::ffi::OsString;
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 
-use pai_common::clock::Timestamp;
 use tar::Header;
 
-use crate::archive::header::{BLOCK, SparseMap, Xattr, padding};
-use crate::archive::reader::fields::{checksum_holds, kind_of, number, until_nul};
+use crate::archive::header::{BLOCK, SparseMap, Xattr};
+use crate::archive::reader::assemble::Extensions;
+use crate::archive::reader::fields::{checksum_holds, number, until_nul};
 use crate::archive::reader::pax::Pax;
-use crate::entry::{Entry, Kind};
+use crate::entry::Entry;
 
 /// No honest extensions of one entry come near this; hostile ones would make us buffer them.
 const EXTENSION_LIMIT: u64 = 1 << 20;
@@ -127,16 +125,7 @@ impl<R: Read> TarReader<R> {
                 .filter(|&size| size >= 0)
                 .ok_or_else(|| bad("an unreadable size"))? as u64;
             match block[156] {
-                flag @ (b'x' | b'L' | b'K') => {
-                    extensions.any = true;
-                    extensions.size = extensions.size.saturating_add(size);
-                    let body = self.extension(header, size, extensions.size, offset)?;
-                    match flag {
-                        b'x' => extensions.pax.parse(&body).map_err(|what| bad(&what))?,
-                        b'L' => extensions.name = Some(until_nul(body)),
-                        _ => extensions.link = Some(until_nul(body)),
-                    }
-                }
+                b'x' | b'L' | b'K' => self.own_extension(header, size, offset, &mut extensions)?,
                 b'g' => {
                     let body = self.extension(header, size, size, offset)?;
                     self.globals.parse_global(&body).map_err(|what| bad(&what))?;
@@ -166,92 +155,6 @@ impl<R: Read> TarReader<R> {
         self.inner
     }
 
-    /// The entry that `header` begins, with what its extensions say of it.
-    fn real_entry(
-        &mut self,
-        start: u64,
-        offset: u64,
-        header: &Header,
-        field_size: u64,
-        extensions: Extensions,
-    ) -> Result<TarEntry, TarError> {
-        let block = header.as_bytes();
-        let Extensions { pax, name, link, .. } = extensions;
-        let path = name.or_else(|| pax.path.clone()).unwrap_or_else(|| header.path_bytes().into_owned());
-        let bad = |what: String| TarError::Malformed {
-            offset,
-            what: format!("{}: {what}", String::from_utf8_lossy(&path)),
-        };
-        let kind = kind_of(block[156], &path)
-            .ok_or_else(|| bad(format!("unknown entry type {:?}", block[156] as char)))?;
-        let is_listing = block[156] == b'D';
-        let stored = stored_size(field_size, &pax).map_err(bad)?;
-        // Only files carry data, and the folders of an incremental dump: what was in them. Old writers left their
-        // file's size in the header of a hard link.
-        let stored = if kind == Kind::File || is_listing { stored } else { 0 };
-        self.left = stored;
-        self.padding = padding(stored) as u64;
-        if is_listing {
-            self.skip_data()?;
-        }
-        let sparse = self.sparse(block, &pax, offset).map_err(|error| match error {
-            TarError::Malformed { what, .. } => bad(what),
-            other => other,
-        })?;
-        if sparse.is_some() && kind != Kind::File {
-            return Err(bad("a sparse map of what is no file".to_owned()));
-        }
-        let size = match &sparse {
-            Some((_, size)) => *size,
-            None if kind == Kind::File => stored,
-            None => 0,
-        };
-        let link = link.or_else(|| pax.link.clone());
-        Ok(TarEntry {
-            entry: self.entry(header, kind, (path, link), size, &pax),
-            xattrs: pax.xattrs,
-            sparse: sparse.map(|(map, _)| map),
-            offset: start,
-            data_offset: self.position,
-            stored: self.left,
-        })
-    }
-
-    /// What header, extensions and global extensions together say, in the order of who overrules whom.
-    fn entry(
-        &self,
-        header: &Header,
-        kind: Kind,
-        (path, link): (Vec<u8>, Option<Vec<u8>>),
-        size: u64,
-        pax: &Pax,
-    ) -> Entry {
-        let mut path = pax.sparse_name.clone().unwrap_or(path);
-        while kind == Kind::Folder && path.len() > 1 && path.ends_with(b"/") {
-            path.pop();
-        }
-        let link = match kind {
-            Kind::Symlink | Kind::HardLink => link.unwrap_or_else(|| {
-                header.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default()
-            }),
-            _ => Vec::new(),
-        };
-        let block = header.as_bytes();
-        let field = |range: std::ops::Range<usize>| number(&block[range]).unwrap_or(0);
-        let globals = &self.globals;
-        Entry {
-            path: PathBuf::from(OsString::from_vec(path)),
-            kind,
-            mode: field(100..108) as u32 & 0o7777,
-            uid: pax.uid.or(globals.uid).unwrap_or(field(108..116) as u64),
-            gid: pax.gid.or(globals.gid).unwrap_or(field(116..124) as u64),
-            size,
-            mtime: pax.mtime.or(globals.mtime).unwrap_or(Timestamp::new(field(136..148), 0)),
-            link: PathBuf::from(OsString::from_vec(link)),
-            device: if kind.is_device() { (field(329..337) as u32, field(337..345) as u32) } else { (0, 0) },
-        }
-    }
-
     fn skip_data(&mut self) -> Result<(), TarError> {
         let skip = self.left + self.padding;
         let skipped = io::copy(&mut (&mut self.inner).take(skip), &mut io::sink())?;
@@ -272,6 +175,25 @@ impl<R: Read> TarReader<R> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Takes an extension header of the entry to come.
+    fn own_extension(
+        &mut self,
+        header: &Header,
+        size: u64,
+        offset: u64,
+        extensions: &mut Extensions,
+    ) -> Result<(), TarError> {
+        extensions.any = true;
+        extensions.size = extensions.size.saturating_add(size);
+        let body = self.extension(header, size, extensions.size, offset)?;
+        match header.as_bytes()[156] {
+            b'L' => extensions.name = Some(until_nul(body)),
+            b'K' => extensions.link = Some(until_nul(body)),
+            _ => extensions.pax.parse(&body).map_err(|what| TarError::Malformed { offset, what })?,
+        }
+        Ok(())
     }
 
     /// The body of an extension header; `total` is its size and that of the others its entry has.
@@ -320,31 +242,6 @@ impl<R: Read> Read for Data<'_, R> {
         self.reader.left -= count as u64;
         self.reader.position += count as u64;
         Ok(count)
-    }
-}
-
-#[derive(Debug, Default)]
-struct Extensions {
-    any: bool,
-    /// Bytes of all of them.
-    size: u64,
-    pax: Pax,
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-}
-
-/// Bytes of data behind the header. Two readers that believe different sizes see different archives.
-fn stored_size(field: u64, pax: &Pax) -> Result<u64, String> {
-    let stored = match pax.size {
-        Some(size) if field != 0 && field != size => {
-            return Err(format!("its pax size {size} disagrees with its header's {field}"));
-        }
-        Some(size) => size,
-        None => field,
-    };
-    match i64::try_from(stored) {
-        Ok(_) => Ok(stored),
-        Err(_) => Err(format!("an impossible size of {stored} bytes")),
     }
 }
 

@@ -1,5 +1,11 @@
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use pai_common::clock::Timestamp;
+
 use super::*;
 use crate::archive::header::{encode, pad};
+use crate::entry::Kind;
 
 fn file(path: &str, size: u64) -> Entry {
     Entry {
