@@ -1,13 +1,15 @@
 //! `restore`: an archive, or parts of it, back on the disk.
 //!
-//! First the plan (`plan`): what would be written, replaced, left or refused, from the archive's list and the
-//! disk. Then the deed: `apply` takes from the archive what the plan wants, `place` writes it, through `beneath`,
+//! First the plan (`plan`): what of the wanted (`select`) would be written, replaced, left or refused (`safe`), from
+//! the archive's list and the disk. Then the deed: `apply` takes from the archive what the plan wants, `place` writes it, through `beneath`,
 //! which lets nothing leave the target. An archive is hostile until shown otherwise, our own included.
 
 mod apply;
 mod beneath;
 mod place;
 mod plan;
+mod safe;
+mod select;
 
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,8 @@ use crate::cli::Restore;
 use crate::contents;
 use crate::create;
 use crate::restore::place::Applier;
-use crate::restore::plan::{Plan, Selector, Verdict};
+use crate::restore::plan::{Plan, Verdict};
+use crate::restore::select::Selector;
 use crate::shelf::Shelf;
 
 /// Prefix of the archives that keep what a restore replaces.

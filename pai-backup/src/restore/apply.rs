@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use pai_common::progress::Progress;
 
 use crate::Context;
-use crate::archive::index::{Group, Record};
+use crate::archive::index::{Group, GroupPlace, Index, Record};
 use crate::archive::member::Opener;
 use crate::archive::open::Archive;
 use crate::archive::reader::{TarEntry, TarError, TarReader};
@@ -15,7 +15,9 @@ use crate::archive::stream::TarBytes;
 use crate::contents;
 use crate::pipeline::{self, Stopped};
 use crate::restore::place::{Applier, LastFolder};
-use crate::restore::plan::{Plan, Selector, Verdict, safe_path, safe_place};
+use crate::restore::plan::{Plan, Verdict};
+use crate::restore::safe::{safe_path, safe_place};
+use crate::restore::select::Selector;
 
 /// Restores what the plan says from an archive file.
 pub(super) fn apply(
@@ -119,6 +121,17 @@ struct Job {
     group: Group,
 }
 
+impl Job {
+    /// The chunk at `place` with those of its entries that the plan wants.
+    fn of(index: &Index, place: &GroupPlace, plan: &Plan) -> anyhow::Result<Self> {
+        let mut group = index.group_at(place.at)?;
+        group.records.retain(|record| {
+            safe_path(&record.entry.path).is_ok_and(|path| target_of(plan, &path).is_some())
+        });
+        Ok(Self { offset: place.offset, group })
+    }
+}
+
 fn apply_indexed(
     archive: &Archive,
     plan: &Plan,
@@ -130,13 +143,12 @@ fn apply_indexed(
     pipeline::ordered(
         run.threads(),
         |submit| {
-            let places = index.members()?.into_iter().enumerate();
-            for (_, place) in places.filter(|(number, _)| plan.needs_group(*number)) {
-                let (offset, mut group) = (place.offset, index.group_at(place.at)?);
-                group.records.retain(|record| {
-                    safe_path(&record.entry.path).is_ok_and(|path| target_of(plan, &path).is_some())
-                });
-                if !group.records.is_empty() && submit.submit(Job { offset, group }) == Err(Stopped) {
+            for (number, place) in index.members()?.iter().enumerate() {
+                if !plan.needs_group(number) {
+                    continue;
+                }
+                let job = Job::of(index, place, plan)?;
+                if !job.group.records.is_empty() && submit.submit(job) == Err(Stopped) {
                     break;
                 }
             }

@@ -66,15 +66,7 @@ impl Beneath {
             Err(Errno::NOENT) => return Ok(None),
             other => other?,
         };
-        let kind = match rustix::fs::FileType::from_raw_mode(stat.st_mode) {
-            rustix::fs::FileType::Directory => Kind::Folder,
-            rustix::fs::FileType::Symlink => Kind::Symlink,
-            rustix::fs::FileType::RegularFile => Kind::File,
-            rustix::fs::FileType::CharacterDevice => Kind::CharDevice,
-            rustix::fs::FileType::BlockDevice => Kind::BlockDevice,
-            // A socket is in the way as a FIFO would be.
-            _ => Kind::Fifo,
-        };
+        let kind = kind_of(stat.st_mode);
         let link = match kind {
             Kind::Symlink => {
                 let target = rustix::fs::readlinkat(&*folder, name, Vec::new())?;
@@ -116,6 +108,18 @@ impl Beneath {
         let folder = self.folder(parent, false)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         Ok(File::from(rustix::fs::openat(&*folder, name, flags, Mode::empty())?))
+    }
+}
+
+/// What is in the way of an entry; a socket is as a FIFO would be.
+fn kind_of(mode: u32) -> Kind {
+    match rustix::fs::FileType::from_raw_mode(mode) {
+        rustix::fs::FileType::Directory => Kind::Folder,
+        rustix::fs::FileType::Symlink => Kind::Symlink,
+        rustix::fs::FileType::RegularFile => Kind::File,
+        rustix::fs::FileType::CharacterDevice => Kind::CharDevice,
+        rustix::fs::FileType::BlockDevice => Kind::BlockDevice,
+        _ => Kind::Fifo,
     }
 }
 

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
-use glob::{MatchOptions, Pattern};
+use anyhow::Context as _;
 use pai_common::sha256::{Digest, Sha256};
 
 use crate::Context;
@@ -14,6 +13,8 @@ use crate::archive::open::Archive;
 use crate::contents::{self, Listed};
 use crate::entry::{Entry, Kind};
 use crate::restore::beneath::Beneath;
+use crate::restore::safe::{may_exist, safe_path, safe_place};
+use crate::restore::select::Selector;
 
 /// What is to become of one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,61 +29,8 @@ pub(super) enum Verdict {
     Refuse(String),
 }
 
-/// Which entries are wanted.
-#[derive(Debug)]
-pub(super) struct Selector {
-    /// Each as written, and as a glob if it is one.
-    patterns: Vec<(String, Option<Pattern>)>,
-}
-
-impl Selector {
-    /// All entries, or those that match a path or glob, and what is below them.
-    pub(super) fn new(paths: &[String]) -> anyhow::Result<Self> {
-        let compile = |text: &String| {
-            if text.is_empty() {
-                // Mostly a variable that was not set: everything is the last thing it means.
-                bail!("could not restore \"\": an empty path");
-            }
-            let trimmed = text.trim_start_matches("./").trim_end_matches('/');
-            let trimmed = if trimmed == "." { "" } else { trimmed };
-            let is_glob = trimmed.contains(['*', '?', '[']);
-            let pattern = is_glob.then(|| Pattern::new(trimmed)).transpose();
-            Ok((trimmed.to_owned(), pattern.with_context(|| format!("could not read pattern {text:?}"))?))
-        };
-        Ok(Self { patterns: paths.iter().map(compile).collect::<anyhow::Result<_>>()? })
-    }
-
-    /// Whether `path` is wanted; the patterns that say so are added to `hits`.
-    pub(super) fn wants(&self, path: &Path, hits: &mut HashSet<usize>) -> bool {
-        const OPTIONS: MatchOptions = MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: false,
-        };
-        let mut wanted = self.patterns.is_empty();
-        for (number, (literal, pattern)) in self.patterns.iter().enumerate() {
-            // A name with brackets in it is meant as it stands, if there is one.
-            let matches = path.starts_with(literal)
-                || pattern.as_ref().is_some_and(|pattern| {
-                    path.ancestors().any(|ancestor| pattern.matches_path_with(ancestor, OPTIONS))
-                });
-            if matches {
-                hits.insert(number);
-                wanted = true;
-            }
-        }
-        wanted
-    }
-
-    /// The patterns that nothing matched.
-    pub(super) fn missing(&self, hits: &HashSet<usize>) -> impl Iterator<Item = &str> {
-        let patterns = self.patterns.iter().enumerate();
-        patterns.filter(|(number, _)| !hits.contains(number)).map(|(_, (text, _))| text.as_str())
-    }
-}
-
 /// The plan of a restore.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Plan {
     /// What becomes of each wanted path.
     verdicts: BTreeMap<PathBuf, Verdict>,
@@ -111,15 +59,7 @@ impl Plan {
         let exists =
             target.try_exists().with_context(|| format!("could not look at {}", target.display()))?;
         let beneath = exists.then(|| Beneath::open(target)).transpose()?;
-        let mut plan = Self {
-            verdicts: BTreeMap::new(),
-            stand_ins: HashMap::new(),
-            left_links: BTreeSet::new(),
-            left_folders: HashMap::new(),
-            groups: BTreeSet::new(),
-            missing: Vec::new(),
-            broken: None,
-        };
+        let mut plan = Self::default();
         let mut hits = HashSet::new();
         // A digest is wanted where a file of the same size is already there; a hole alone can be exabytes long.
         let compared = |entry: &Entry| {
@@ -283,45 +223,6 @@ impl Plan {
     }
 }
 
-/// An entry's path without `./`; an error for one that could lead out of the target. Empty is the root itself.
-pub(super) fn safe_path(path: &Path) -> Result<PathBuf, &'static str> {
-    let bytes = path.as_os_str().as_encoded_bytes();
-    if bytes.is_empty() {
-        return Err("an empty name");
-    }
-    if bytes.contains(&0) {
-        return Err("a NUL in its name");
-    }
-    let mut safe = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => safe.push(name),
-            Component::CurDir => {}
-            Component::ParentDir => return Err("a name with .. in it"),
-            Component::RootDir | Component::Prefix(_) => return Err("an absolute name"),
-        }
-    }
-    Ok(safe)
-}
-
-/// Where an entry goes; `None` for the folder that is the target itself.
-pub(super) fn safe_place(entry: &Entry) -> Result<Option<PathBuf>, &'static str> {
-    let path = safe_path(&entry.path)?;
-    match path.as_os_str().is_empty() {
-        true if entry.kind == Kind::Folder => Ok(None),
-        true => Err("the target's own name"),
-        false => Ok(Some(path)),
-    }
-}
-
-/// Whether this kind of entry may be made at all.
-pub(super) fn may_exist(entry: &Entry, privileged: bool) -> Result<(), &'static str> {
-    if entry.kind.is_device() && !privileged {
-        return Err("a device node: only for root, with --privileged");
-    }
-    Ok(())
-}
-
 /// Whether what is there is what the archive has.
 fn same(listed: &Listed, existing: &Entry, beneath: &Beneath, path: &Path) -> bool {
     let entry = &listed.entry;
@@ -355,43 +256,5 @@ fn digest(mut file: File) -> Option<Digest> {
             0 => return Some(hasher.finish()),
             count => hasher.update(&buffer[..count]),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_could_lead_out_are_refused() {
-        for (name, safe) in [
-            ("a/b", Some("a/b")),
-            ("./a/./b", Some("a/b")),
-            ("./", Some("")),
-            ("a/../b", None),
-            ("..", None),
-            ("/etc/passwd", None),
-            ("", None),
-            ("a\0b", None),
-        ] {
-            assert_eq!(safe_path(Path::new(name)).ok(), safe.map(PathBuf::from), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn patterns_select_what_they_match_and_what_is_below() {
-        let selector = Selector::new(&["projects/*.md".into(), "tools/".into(), "odd[1]".into()]).unwrap();
-        let mut hits = HashSet::new();
-        for (path, wanted) in [
-            ("projects/a.md", true),
-            ("projects/deep/a.md", false),
-            ("tools", true),
-            ("tools/x/y", true),
-            ("toolsmith", false),
-            ("odd[1]", true),
-        ] {
-            assert_eq!(selector.wants(Path::new(path), &mut hits), wanted, "{path}");
-        }
-        assert_eq!(hits.len(), 3);
     }
 }

@@ -1,0 +1,65 @@
+//! What of an archive may be restored at all, and where: every name in it is hostile until shown otherwise.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::entry::{Entry, Kind};
+
+/// An entry's path without `./`; an error for one that could lead out of the target. Empty is the root itself.
+pub(super) fn safe_path(path: &Path) -> Result<PathBuf, &'static str> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.is_empty() {
+        return Err("an empty name");
+    }
+    if bytes.contains(&0) {
+        return Err("a NUL in its name");
+    }
+    let mut safe = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => safe.push(name),
+            Component::CurDir => {}
+            Component::ParentDir => return Err("a name with .. in it"),
+            Component::RootDir | Component::Prefix(_) => return Err("an absolute name"),
+        }
+    }
+    Ok(safe)
+}
+
+/// Where an entry goes; `None` for the folder that is the target itself.
+pub(super) fn safe_place(entry: &Entry) -> Result<Option<PathBuf>, &'static str> {
+    let path = safe_path(&entry.path)?;
+    match path.as_os_str().is_empty() {
+        true if entry.kind == Kind::Folder => Ok(None),
+        true => Err("the target's own name"),
+        false => Ok(Some(path)),
+    }
+}
+
+/// Whether this kind of entry may be made at all.
+pub(super) fn may_exist(entry: &Entry, privileged: bool) -> Result<(), &'static str> {
+    if entry.kind.is_device() && !privileged {
+        return Err("a device node: only for root, with --privileged");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_lead_out_are_refused() {
+        for (name, safe) in [
+            ("a/b", Some("a/b")),
+            ("./a/./b", Some("a/b")),
+            ("./", Some("")),
+            ("a/../b", None),
+            ("..", None),
+            ("/etc/passwd", None),
+            ("", None),
+            ("a\0b", None),
+        ] {
+            assert_eq!(safe_path(Path::new(name)).ok(), safe.map(PathBuf::from), "{name:?}");
+        }
+    }
+}
