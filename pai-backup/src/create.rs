@@ -1,13 +1,14 @@
 //! `create`: a new archive of the workspace; then, and only then, old ones go.
 
-use std::ffi::OsStr;
+mod lines;
+mod settings;
+
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use glob::Pattern;
 use pai_common::atomic::{self, AtomicFile};
 use pai_common::checksum_line;
 use pai_common::clock::{Clock, Timestamp, Zone};
@@ -19,8 +20,9 @@ use pai_common::lock::DirLock;
 use pai_common::output::Output;
 use pai_common::sha256;
 use pai_common::units::human_size;
-use pai_common::walk::{self, Excludes};
+use pai_common::walk;
 
+use crate::Context as Run;
 use crate::archive::index::{About, Selection, Totals};
 use crate::archive::writer::{ArchiveWriter, Written};
 use crate::cli::{Create, Format};
@@ -29,15 +31,12 @@ use crate::reuse::{Known, Parent};
 use crate::shelf::{self, Shelf};
 use crate::source::{self, Sources};
 use crate::zip::ZipArchive;
-use crate::{Context as Run, shell};
 
 /// Compression level unless told: `docs/archive-format.md` has the figures.
 pub(crate) const DEFAULT_LEVEL: u8 = 6;
-const DEFAULT_RETENTION_DAYS: u32 = 30;
-const IGNORE_FILE: &str = ".paiignore";
 
 /// Runs `create`.
-pub fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
     let home = run.place.workspace.resolve()?;
     ensure_private_folder(&home.logs())?;
     let mut log = JobLog::open(&home.logs().join("backup.log"), Style::Bracketed, run.clock)?;
@@ -83,7 +82,7 @@ struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     fn new(args: &'a Create, home: &Home, run: &Run<'_>) -> anyhow::Result<Self> {
-        let retention_days = retention_days(args)?;
+        let retention_days = settings::retention_days(args)?;
         let unnamed = args.format == Format::Zip || args.output.as_deref() == Some(Path::new("-"));
         if args.sha256 && unnamed {
             bail!("--sha256 is for a tar.gz that gets a name: neither for a zip nor for stdout");
@@ -94,12 +93,12 @@ impl<'a> Plan<'a> {
         let mut names = source::top_level(&root, &args.paths)?;
         let named = if args.paths.is_empty() { &[] } else { &names[..] };
         let paths = named.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-        let mut patterns = patterns(args, &root)?;
-        let own = own_patterns(args, &shelf, &root, &names);
-        let excludes = excludes(&own)?;
+        let mut patterns = settings::patterns(args, &root)?;
+        let own = settings::own_patterns(args, &shelf, &root, &names);
+        let excludes = settings::excludes(&own)?;
         names.retain(|name| !excludes.excludes(name, false));
         patterns.extend(own);
-        let excludes = self::excludes(&patterns)?;
+        let excludes = settings::excludes(&patterns)?;
         let selection = Selection {
             paths,
             excludes: patterns,
@@ -131,7 +130,7 @@ impl<'a> Plan<'a> {
             Some(output) => output.clone(),
             None => self.free_name(run)?,
         };
-        log.raw(&self.tar_line(&target))?;
+        log.raw(&lines::tar(&target, &self.root, &self.selection.excludes, &self.names))?;
         let mut totals = Totals::default();
         self.sources(None, run.console).visit(&self.names, |source| {
             totals.count(&source.entry);
@@ -275,12 +274,7 @@ impl<'a> Plan<'a> {
 
     fn rotate(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
         let Some(days) = self.retention_days else { return Ok(()) };
-        let minutes = format!("+{}", u64::from(days) * 1440);
-        let mut find = shell::line([OsStr::new("find"), self.shelf.folder().as_os_str()]);
-        find.push(b' ');
-        let pattern = self.shelf.pattern();
-        find.extend(shell::line(["-maxdepth", "1", "-name", &pattern, "-mmin", &minutes, "-delete"]));
-        log.raw(&find)?;
+        log.raw(&lines::find(&self.shelf, days))?;
         for stored in self.shelf.expired(days, run.clock.now(), None)? {
             match shelf::remove(&stored.path) {
                 Ok(()) => log.raw(stored.path.as_os_str().as_encoded_bytes())?,
@@ -290,30 +284,6 @@ impl<'a> Plan<'a> {
         Ok(())
     }
 
-    /// The tar command that makes an archive with the same members.
-    fn tar_line(&self, target: &Path) -> Vec<u8> {
-        let mut words: Vec<&OsStr> = vec!["tar".as_ref(), "-czf".as_ref(), target.as_os_str()];
-        let excludes: Vec<String> = self
-            .selection
-            .excludes
-            .iter()
-            .flat_map(|pattern| match pattern.strip_prefix('/') {
-                // tar's member names begin with no slash.
-                Some(path) => {
-                    vec!["--anchored".to_owned(), format!("--exclude={path}"), "--no-anchored".to_owned()]
-                }
-                None => vec![format!("--exclude={pattern}")],
-            })
-            .collect();
-        words.extend(excludes.iter().map(OsStr::new));
-        words.extend([OsStr::new("-C"), self.root.as_os_str()]);
-        if self.names.iter().any(|name| name.as_os_str().as_encoded_bytes().starts_with(b"-")) {
-            words.push("--".as_ref());
-        }
-        words.extend(self.names.iter().map(|name| name.as_os_str()));
-        shell::line(words)
-    }
-
     fn sources<'b>(&'b self, own: Option<&'b Path>, console: &'b Console) -> Sources<'b> {
         Sources::new(&self.root, &self.options, own, console)
     }
@@ -321,7 +291,7 @@ impl<'a> Plan<'a> {
 
 /// Archives `names` below `root` into `file`, whole and without a parent: the copy a restore keeps. What cannot all be
 /// kept must not be replaced.
-pub fn archive_paths(
+pub(crate) fn archive_paths(
     root: &Path,
     names: Vec<PathBuf>,
     file: AtomicFile,
@@ -355,67 +325,6 @@ fn write_sidecar(archive: &Path, digest: &sha256::Digest) -> anyhow::Result<()> 
     let mut line = checksum_line::format(digest, name, checksum_line::Style::Text);
     line.push(b'\n');
     atomic::write(&shelf::sidecar(archive), 0o600, &line)
-}
-
-fn retention_days(args: &Create) -> anyhow::Result<u32> {
-    let (name, value) = match &args.retention_days {
-        Some(value) => ("--retention-days", value.clone()),
-        None => match std::env::var_os("RETENTION_DAYS") {
-            Some(value) => ("RETENTION_DAYS", value.to_string_lossy().into_owned()),
-            None => return Ok(DEFAULT_RETENTION_DAYS),
-        },
-    };
-    match value.trim().parse() {
-        Ok(days) => Ok(days),
-        Err(_) => bail!("{name} is {value:?}: not a number of days such as 30"),
-    }
-}
-
-fn patterns(args: &Create, root: &Path) -> anyhow::Result<Vec<String>> {
-    let mut patterns = Vec::new();
-    let ignore = root.join(IGNORE_FILE);
-    if ignore.try_exists().with_context(|| format!("could not look at {}", ignore.display()))? {
-        patterns.extend(walk::patterns_of(&ignore)?);
-    }
-    for file in &args.exclude_from {
-        patterns.extend(walk::patterns_of(file)?);
-    }
-    patterns.extend(args.exclude.iter().cloned());
-    Ok(patterns)
-}
-
-fn excludes(patterns: &[String]) -> anyhow::Result<Excludes> {
-    let mut excludes = Excludes::default();
-    for pattern in patterns {
-        excludes.add(pattern)?;
-    }
-    Ok(excludes)
-}
-
-/// Patterns for what this run and those before it write below `root`, unless it is named: an archive that held the
-/// archives before it would double every night.
-fn own_patterns(args: &Create, shelf: &Shelf, root: &Path, names: &[PathBuf]) -> Vec<String> {
-    let written = args.output.iter().flat_map(|output| [output.clone(), shelf::sidecar(output)]);
-    let is_met = |path: &Path| {
-        let is_named = !args.paths.is_empty() && names.iter().any(|name| name.starts_with(path));
-        !is_named && names.iter().any(|name| path.starts_with(name))
-    };
-    [shelf.folder().to_owned()]
-        .into_iter()
-        .chain(written)
-        .filter_map(|path| Some(resolved(&path)?.strip_prefix(root).ok()?.to_owned()))
-        .filter_map(|path| match path.as_os_str().is_empty() {
-            true if args.paths.is_empty() => Some(format!("/{}*", shelf.pattern())),
-            true => None,
-            false => is_met(&path).then(|| format!("/{}", Pattern::escape(&path.to_string_lossy()))),
-        })
-        .collect()
-}
-
-/// Where a path leads, even if its last part is not there yet.
-fn resolved(path: &Path) -> Option<PathBuf> {
-    let path = std::path::absolute(path).ok()?;
-    path.canonicalize().ok().or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))
 }
 
 /// root on somebody's tree (WSL's usual slip) leaves archives that its owner cannot read.

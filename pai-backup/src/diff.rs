@@ -1,5 +1,7 @@
 //! `diff`: what differs between an archive and the disk, or between two archives.
 
+mod scope;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,21 +10,20 @@ use std::path::{Path, PathBuf};
 use pai_common::exit::Exit;
 use pai_common::output::Output;
 use pai_common::sha256::{Digest, Sha256};
-use pai_common::walk::{self, Excludes};
 use serde::Serialize;
 
 use crate::Context;
-use crate::archive::index::Selection;
 use crate::archive::open::Archive;
 use crate::cli::Diff;
 use crate::contents::{self, Listed};
+use crate::diff::scope::Scope;
 use crate::entry::{Entry, Kind, without_dots};
 use crate::pipeline::{self, Stopped};
-use crate::source::{self, Sources};
+use crate::source::Sources;
 
 /// How an entry differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub enum State {
+pub(crate) enum State {
     /// Not in the archive.
     #[serde(rename = "+")]
     Added,
@@ -42,7 +43,7 @@ pub enum State {
 
 impl State {
     /// The letter that shows it.
-    pub fn letter(self) -> char {
+    pub(crate) fn letter(self) -> char {
         match self {
             Self::Added => '+',
             Self::Removed => '-',
@@ -56,11 +57,11 @@ impl State {
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// How.
-    pub state: State,
+    pub(crate) state: State,
     /// Where, relative to the root.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,7 +72,7 @@ struct Row<'a> {
 }
 
 /// Runs `diff`.
-pub fn run(args: &Diff, run: &Context<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &Diff, run: &Context<'_>) -> anyhow::Result<Exit> {
     let archive = run.open(&args.archive)?;
     let changes = match &args.other {
         Some(other) => between_archives(&archive, &run.open(other)?, run)?,
@@ -91,7 +92,7 @@ pub fn run(args: &Diff, run: &Context<'_>) -> anyhow::Result<Exit> {
 }
 
 /// Compares an archive with the files as they are, reading every one of them.
-pub fn against_disk(path: &Path, run: &Context<'_>) -> anyhow::Result<Vec<Change>> {
+pub(crate) fn against_disk(path: &Path, run: &Context<'_>) -> anyhow::Result<Vec<Change>> {
     with_disk(&Archive::open(path)?, false, run)
 }
 
@@ -165,41 +166,6 @@ fn with_disk(archive: &Archive, quick: bool, run: &Context<'_>) -> anyhow::Resul
         },
     )?;
     Ok(with_removed(changes, old))
-}
-
-/// What of the disk an archive is about: the same names, with the same excludes, as when it was made.
-struct Scope {
-    root: PathBuf,
-    names: Vec<PathBuf>,
-    options: walk::Options,
-}
-
-impl Scope {
-    fn of(archive: &Archive, run: &Context<'_>) -> anyhow::Result<Self> {
-        let (recorded, selection) = match archive.index() {
-            Ok(index) => (PathBuf::from(&index.about().root), index.about().selection.clone()),
-            Err(_) => (PathBuf::new(), Selection::default()),
-        };
-        let root = match &run.place.workspace.home {
-            None if !recorded.as_os_str().is_empty() => recorded,
-            _ => run.place.workspace.resolve()?.root().to_owned(),
-        };
-        let mut excludes = Excludes::default();
-        for pattern in &selection.excludes {
-            excludes.add(pattern)?;
-        }
-        let there = |path: &PathBuf| root.join(path).symlink_metadata().is_ok();
-        let named: Vec<PathBuf> = selection.paths.iter().map(PathBuf::from).filter(there).collect();
-        // No name at all would mean everything.
-        let all_gone = named.is_empty() && !selection.paths.is_empty();
-        let names = if all_gone { Vec::new() } else { source::top_level(&root, &named)? };
-        let options = walk::Options {
-            excludes,
-            skip_caches: selection.no_caches,
-            one_file_system: selection.one_file_system,
-        };
-        Ok(Self { root, names, options })
-    }
 }
 
 fn with_removed(mut changes: Vec<Change>, gone: BTreeMap<PathBuf, Listed>) -> Vec<Change> {

@@ -21,7 +21,7 @@ use crate::entry::Kind;
 use crate::shelf::Stored;
 
 /// Runs `list`.
-pub fn run(args: &List, run: &Context<'_>) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &List, run: &Context<'_>) -> anyhow::Result<Exit> {
     let mut out = Output::stdout(args.json);
     match &args.archive {
         None => list_archives(run, &mut out)?,
@@ -203,38 +203,28 @@ fn permissions(kind: Kind, mode: u32) -> String {
 /// `sha256sum` lines; a hard link has the digest of the file it names.
 fn list_digests(archive: &Archive, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
     let mut linked: HashMap<PathBuf, Option<Digest>> = HashMap::new();
-    contents::visit(
-        archive,
-        |_| false,
-        run.threads(),
-        run.console,
-        |listed| {
-            if listed.entry.kind == Kind::HardLink {
-                linked.insert(listed.entry.link, None);
+    let (threads, console) = (run.threads(), run.console);
+    let note_link = |listed: Listed| {
+        if listed.entry.kind == Kind::HardLink {
+            linked.insert(listed.entry.link, None);
+        }
+        Ok(())
+    };
+    contents::visit(archive, |_| false, threads, console, note_link)?;
+    let print_line = |listed: Listed| {
+        let entry = &listed.entry;
+        if let Some(slot) = linked.get_mut(&entry.path) {
+            *slot = listed.digest;
+        }
+        let target = linked.get(&entry.link).copied().flatten();
+        match listed.digest.or(if entry.kind == Kind::HardLink { target } else { None }) {
+            Some(digest) => {
+                out.line(&checksum_line::format(&digest, entry.path.as_os_str().as_bytes(), Style::Text))
             }
-            Ok(())
-        },
-    )?;
-    contents::visit(
-        archive,
-        |_| true,
-        run.threads(),
-        run.console,
-        |listed| {
-            if let Some(slot) = linked.get_mut(&listed.entry.path) {
-                *slot = listed.digest;
-            }
-            let target = linked.get(&listed.entry.link).copied().flatten();
-            match listed.digest.or(if listed.entry.kind == Kind::HardLink { target } else { None }) {
-                Some(digest) => out.line(&checksum_line::format(
-                    &digest,
-                    listed.entry.path.as_os_str().as_bytes(),
-                    Style::Text,
-                )),
-                None => Ok(()),
-            }
-        },
-    )
+            None => Ok(()),
+        }
+    };
+    contents::visit(archive, |_| true, threads, console, print_line)
 }
 
 #[cfg(test)]
