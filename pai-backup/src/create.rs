@@ -17,7 +17,7 @@ use pai_common::exit::Exit;
 use pai_common::home::{Home, ensure_private_folder};
 use pai_common::joblog::{JobLog, Level, Style};
 use pai_common::lock::DirLock;
-use pai_common::output::Output;
+use pai_common::output::{Closed, Output};
 use pai_common::sha256;
 use pai_common::units::human_size;
 use pai_common::walk;
@@ -44,13 +44,12 @@ pub(crate) fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
     match back_up(args, &home, &mut log, run) {
         Ok(made) => {
             log.info("Backup finished")?;
-            // Only now: a reader that has gone away must not make the backup a failed one.
-            if let Some(path) = made {
-                let mut out = Output::stdout(false);
-                out.line(path.as_os_str().as_encoded_bytes())?;
-                out.finish()?;
+            // Only now: a reader that has gone away must not make the backup a failed one, nor one done in part a good
+            // one.
+            match made.map_or(Ok(()), |path| print(&path)) {
+                Err(error) if !error.is::<Closed>() => Err(error),
+                _ => Ok(Exit::partial_if(run.console.complaints() > 0)),
             }
-            Ok(Exit::partial_if(run.console.complaints() > 0))
         }
         Err(error) => {
             // The disk may be full: then the log cannot tell either, and the error itself is what counts.
@@ -58,6 +57,12 @@ pub(crate) fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
             Err(error)
         }
     }
+}
+
+fn print(path: &Path) -> anyhow::Result<()> {
+    let mut out = Output::stdout(false);
+    out.line(path.as_os_str().as_encoded_bytes())?;
+    out.finish()
 }
 
 /// Plans, then shows or does it. Whatever fails, the log has to tell: cron's mail may go nowhere. The path of the

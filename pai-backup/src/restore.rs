@@ -1,8 +1,9 @@
 //! `restore`: an archive, or parts of it, back on the disk.
 //!
 //! First the plan (`plan`): what of the wanted (`select`) would be written, replaced, left or refused (`safe`), from
-//! the archive's list and the disk. Then the deed: `apply` takes from the archive what the plan wants, `place` writes it, through `beneath`,
-//! which lets nothing leave the target. An archive is hostile until shown otherwise, our own included.
+//! the archive's list and the disk. Then the deed: `apply` takes from the archive what the plan wants, `place` writes
+//! it, through `beneath`, which lets nothing leave the target. An archive is hostile until shown otherwise, our own
+//! included.
 
 mod apply;
 mod beneath;

@@ -459,13 +459,19 @@ fn a_file_that_cannot_be_kept_is_not_replaced() {
 fn a_backup_whose_stdout_is_closed_is_finished_all_the_same() {
     let workspace = Workspace::demo();
     workspace.write("archive/pai-20200101-000000.tar.gz", b"old");
-    let mut child = workspace.pai(["-q"]).stdout(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let status = |args: &[&str]| {
+        let mut child = workspace.pai(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        drop(child.stdout.take());
+        child.wait().unwrap().code()
+    };
+    assert_eq!(status(&["-q"]), Some(0));
     let log = workspace.log();
     assert!(log.iter().all(|line| !line.contains("failed")), "{log:?}");
     assert_eq!(log.iter().filter(|line| line.ends_with("] Backup finished")).count(), 1, "{log:?}");
     assert!(!workspace.archives().contains(&"pai-20200101-000000.tar.gz".to_owned()), "it was rotated");
+    // One that is done in part says so even then.
+    fifo(&workspace.home().join("pipe"));
+    assert_eq!(status(&["-q", "--format", "zip"]), Some(1));
 }
 
 #[test]
