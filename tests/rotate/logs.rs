@@ -53,6 +53,24 @@ fn row_1_10_rotation_shrinks_the_folder() {
 }
 
 #[test]
+fn an_expired_copy_that_is_still_written_to_stays_until_its_writer_is_gone() {
+    let logs = scratch();
+    write(logs.path(), "app.log");
+    let copy = "app.log-20200101-000000";
+    let mut writer = OpenOptions::new().create(true).append(true).open(logs.path().join(copy)).unwrap();
+    writer.write_all(b"of today\n").unwrap();
+    let outcome = rotate_in(logs.path(), &["logs", "--postrotate", "echo told >&2", "."]).expect(1);
+    assert_eq!(
+        outcome.stderr,
+        format!("pai-rotate: could not delete ./{copy}: a process has it open for writing\ntold\n")
+    );
+    assert_eq!(names(logs.path()), ["app.log", copy]);
+    drop(writer);
+    rotate_in(logs.path(), &["logs", "."]).expect(0);
+    assert_eq!(names(logs.path()), ["app.log"]);
+}
+
+#[test]
 fn row_1_35_compressing_breaks_no_open_writer() {
     let logs = scratch();
     let path = logs.path().join("app.log");

@@ -94,11 +94,6 @@ pub(super) fn copy_and_truncate(log: &Path, target: &Path) -> anyhow::Result<(u6
     Ok((bytes, copy.metadata()?.len()))
 }
 
-/// Whether a process may still write to the file.
-pub(super) fn is_written(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|metadata| writers::of(&metadata) == Some(Writer::Seen))
-}
-
 fn could_not(source: &Path) -> String {
     format!("could not compress {}", source.display())
 }
