@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use pai_tests::{run, scratch, sh, skip, tool};
+use pai_tests::{as_nobody, run, scratch, sh, skip, tool};
 
 use crate::{DAY, names, rotate, rotate_in, write, write_aged};
 
@@ -68,6 +68,26 @@ fn an_expired_copy_that_is_still_written_to_stays_until_its_writer_is_gone() {
     drop(writer);
     rotate_in(logs.path(), &["logs", "."]).expect(0);
     assert_eq!(names(logs.path()), ["app.log"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_replaced_by_a_compressed_copy() {
+    let logs = scratch();
+    let copy = "app.log-20250915-000000";
+    for name in ["app.log", copy, "app.log-20250915-000000.gz"] {
+        write_aged(logs.path(), name, DAY);
+    }
+    fs::set_permissions(logs.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let foreign = logs.path().join(format!("{copy}.gz"));
+    fs::set_permissions(&foreign, fs::Permissions::from_mode(0)).unwrap();
+    let before = foreign.metadata().unwrap();
+    let Some(mut nobody) = as_nobody(rotate(&["logs", "."]).current_dir(logs.path())) else { return };
+    let outcome = run(&mut nobody).expect(1);
+    let why =
+        format!("could not compress ./{copy}: could not read ./{copy}.gz: Permission denied (os error 13)");
+    assert_eq!(outcome.stderr, format!("pai-rotate: {why}\n"));
+    assert_eq!(foreign.metadata().unwrap().ino(), before.ino());
+    assert!(logs.path().join(copy).exists());
 }
 
 #[test]
