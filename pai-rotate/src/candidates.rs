@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
+use std::iter::successors;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -129,12 +130,19 @@ impl Candidates {
         });
     }
 
-    /// A sidecar goes with its file: one whose file is there but was not named, or was left out, stays.
+    /// A sidecar goes with its file: one whose file is there but was not named, or was left out, stays, and with it
+    /// what signs it in turn.
     fn set_aside_lone_sidecars(&mut self) {
+        while self.set_aside_sidecars_of_others() {}
+    }
+
+    /// One round; whether any were set aside, which may leave others alone.
+    fn set_aside_sidecars_of_others(&mut self) -> bool {
         let Self { folders, files, skipped } = self;
         if !files.iter().any(|file| sidecar_of(file.name.as_bytes()).is_some()) {
-            return;
+            return false;
         }
+        let count = files.len();
         let names: HashSet<(u32, OsString)> =
             files.iter().map(|file| (file.folder, file.name.clone())).collect();
         files.retain(|file| {
@@ -147,6 +155,7 @@ impl Candidates {
             }
             !is_lone
         });
+        files.len() < count
     }
 
     /// What the plan decides on, in the order of [`Candidates::files`].
@@ -237,9 +246,8 @@ impl Finder<'_> {
                 // Gone since the folder was read: nothing to decide.
                 Err(Errno::NOENT) => {}
                 Err(error) => {
-                    if let Some(owner) = sidecar_of(name.as_bytes()) {
-                        self.unseen.insert((folder, OsStr::from_bytes(owner).to_owned()));
-                    }
+                    let owners = successors(sidecar_of(name.as_bytes()), |owner| sidecar_of(owner));
+                    self.unseen.extend(owners.map(|owner| (folder, OsStr::from_bytes(owner).to_owned())));
                     let (path, error) = (path.join(name), io::Error::from(error));
                     self.console.complain(format_args!("could not look up {}: {error}", path.display()));
                 }
@@ -280,6 +288,7 @@ impl Finder<'_> {
             name.push(ending);
             let path = self.found.folders[folder as usize].join(&name);
             if let Ok(metadata) = path.symlink_metadata() {
+                self.consider_sidecars(folder, &name);
                 self.consider(folder, Seen::new(name, &metadata));
             }
         }

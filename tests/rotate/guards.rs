@@ -141,6 +141,20 @@ fn one_name_of_a_hard_linked_file_goes_and_the_other_stays() {
 }
 
 #[test]
+fn what_signs_a_sidecar_goes_with_the_file_and_never_without_it() {
+    let folder = scratch();
+    let endings = ["tar", "tar.sha256", "tar.sha256.asc"];
+    for day in ["20250901", "20250902"] {
+        endings.iter().for_each(|ending| write(folder.path(), &format!("db-{day}.{ending}")));
+    }
+    rotate_in(folder.path(), &["--keep-last", "1", "*.sha256*"]).expect(0);
+    assert_eq!(names(folder.path()).len(), 6);
+    let outcome = rotate_in(folder.path(), &["--keep-last", "1", "*.tar"]).expect(0);
+    assert_eq!(outcome.stdout.lines().count(), 3);
+    assert_eq!(names(folder.path()), endings.map(|ending| format!("db-20250902.{ending}")));
+}
+
+#[test]
 fn a_locked_file_and_its_sidecar_stay_and_the_rest_goes() {
     let folder = scratch();
     for name in ["a-20250913.gz", "a-20250914.gz", "a-20250914.gz.sha256", "a-20250915.gz"] {
