@@ -353,9 +353,15 @@ fn is_stamped(name: &OsStr) -> bool {
     stamped(name.as_bytes(), Zone::Utc).0.is_some()
 }
 
-/// An empty file, or the 20 bytes that gzip makes of nothing (`pg_dump ... | gzip` when `pg_dump` failed).
+/// What each compressor makes of nothing, at the most: `pg_dump ... | gzip` when `pg_dump` failed. One byte more takes
+/// more of all of them.
+const HOLLOW: [(&str, u64); 6] =
+    [(".gz", 20), (".tgz", 20), (".bz2", 14), (".xz", 32), (".zst", 13), (".lz4", 15)];
+
+/// Whether there is nothing in a file, compressed or not.
 fn is_hollow(name: &OsStr, size: u64) -> bool {
-    size == 0 || (size <= 20 && name.as_bytes().ends_with(b".gz"))
+    let most = HOLLOW.iter().find(|(ending, _)| name.as_bytes().ends_with(ending.as_bytes()));
+    size <= most.map_or(0, |(_, size)| *size)
 }
 
 fn holds_something(folder: &Path) -> bool {
@@ -367,10 +373,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_gzip_makes_of_nothing_is_hollow() {
-        assert!(is_hollow(OsStr::new("a.sql"), 0));
-        assert!(is_hollow(OsStr::new("a.sql.gz"), 20));
-        assert!(!is_hollow(OsStr::new("a.sql.gz"), 21));
-        assert!(!is_hollow(OsStr::new("a.sql"), 20));
+    fn what_a_compressor_makes_of_nothing_is_hollow() {
+        for (name, most) in
+            [("a.sql", 0), ("a.sql.gz", 20), ("a.tgz", 20), ("a.sql.xz", 32), ("a.zst", 13), ("a.gz.age", 0)]
+        {
+            assert!(is_hollow(OsStr::new(name), most), "{name}");
+            assert!(!is_hollow(OsStr::new(name), most + 1), "{name}");
+        }
     }
 }

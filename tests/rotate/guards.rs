@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use pai_tests::{run, scratch, skip, tool};
+use pai_tests::{has, run, scratch, sh, skip, tool};
 
 use crate::{DAY, names, rotate, rotate_in, write, write_aged};
 
@@ -138,6 +138,25 @@ fn one_name_of_a_hard_linked_file_goes_and_the_other_stays() {
     assert_eq!(outcome.stdout, "./daily-20250914.gz\n");
     let other = fs::read_to_string(folder.path().join("weekly-20250914.gz")).unwrap();
     assert_eq!(other, crate::CONTENT);
+}
+
+#[test]
+fn what_any_compressor_makes_of_a_failed_dump_is_not_the_last_good_copy() {
+    for (compressor, ending) in
+        [("gzip", "gz"), ("gzip", "tgz"), ("bzip2", "bz2"), ("xz", "xz"), ("zstd", "zst"), ("lz4", "lz4")]
+    {
+        if !has(compressor) {
+            skip(&format!("{compressor} is not installed"));
+            continue;
+        }
+        let folder = scratch();
+        write(folder.path(), "good");
+        let [good, hollow] = [14, 15].map(|day| format!("db-202509{day}.sql.{ending}"));
+        let line = format!("{compressor} -c <good >{good}; {compressor} -c </dev/null >{hollow}; rm good");
+        sh(&line, folder.path()).expect(0);
+        rotate_in(folder.path(), &["--keep-last", "1", "."]).expect(0);
+        assert_eq!(names(folder.path()), [good, hollow], "{compressor}");
+    }
 }
 
 #[test]
