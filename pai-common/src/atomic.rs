@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::lock::Busy;
@@ -207,7 +207,9 @@ fn create_temp(temp: &Path) -> anyhow::Result<File> {
 }
 
 fn remove_stale(temp: &Path) -> anyhow::Result<()> {
-    let left = match OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(temp) {
+    // Without waiting: it may be a pipe, which nobody will ever write to.
+    let flags = O_NOFOLLOW | O_NONBLOCK;
+    let left = match OpenOptions::new().read(true).custom_flags(flags).open(temp) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
@@ -246,10 +248,13 @@ fn lock_named(file: &File, temp: &Path) -> io::Result<Named> {
     }
 }
 
-const O_NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+const O_NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
+const O_NONBLOCK: i32 = OFlags::NONBLOCK.bits() as i32;
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{FileType, Mode, mknodat};
+
     use super::*;
 
     #[test]
@@ -279,6 +284,19 @@ mod tests {
         let second = AtomicFile::create(&target, 0o600).unwrap_err();
         assert!(second.chain().any(<dyn std::error::Error>::is::<Busy>), "{second:#}");
         drop(live);
+    }
+
+    #[test]
+    fn a_pipe_with_the_temporary_name_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a.txt");
+        mkfifo(&temp_path(&target).unwrap());
+        write(&target, 0o600, b"new").unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"new");
+    }
+
+    fn mkfifo(path: &Path) {
+        mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
     }
 
     #[test]
