@@ -135,8 +135,9 @@ pub struct Own {
 impl Own {
     /// What belongs to the list at `path`.
     pub fn of(path: &Path) -> anyhow::Result<Self> {
-        let mut own = Self { folder: folder_of(path), ..Self::default() };
-        for path in [path.to_owned(), atomic::temp_path(path)?] {
+        let path = atomic::behind_links(path);
+        let mut own = Self { folder: folder_of(&path), ..Self::default() };
+        for path in [path.clone(), atomic::temp_path(&path)?] {
             match std::fs::metadata(&path) {
                 Ok(metadata) => own.ids.push(Id::from(&metadata)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -37,9 +37,13 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Starts a file that will become `target` with permission bits `mode`.
+    /// Starts a file that will become `target` with permission bits `mode`. A device, a pipe or a folder of that name
+    /// is refused, for it would be replaced, not written to.
     pub fn create(target: &Path, mode: u32) -> anyhow::Result<Self> {
         let temp = temp_path(target)?;
+        if std::fs::metadata(target).is_ok_and(|existing| !existing.is_file()) {
+            bail!("could not write {}: not a regular file", target.display());
+        }
         let file = create_temp(&temp).with_context(|| format!("could not create {}", target.display()))?;
         let this = Self {
             file,
@@ -140,11 +144,18 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Writes `bytes` to `target` in one atomic step, keeping an existing file's mode and owner.
+/// Writes `bytes` to `target`, or to the file it is a link to, in one atomic step, keeping an existing file's mode and
+/// owner.
 pub fn write(target: &Path, mode: u32, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut file = AtomicFile::replace(target, mode)?;
+    let mut file = AtomicFile::replace(&behind_links(target), mode)?;
     file.write_all(bytes).with_context(|| format!("could not write {}", target.display()))?;
     file.commit()
+}
+
+/// Where [`write`] writes: what `target` leads to, if it is a link that leads anywhere.
+pub fn behind_links(target: &Path) -> PathBuf {
+    let real = if target.is_symlink() { target.canonicalize().ok() } else { None };
+    real.unwrap_or_else(|| target.to_owned())
 }
 
 /// Makes a rename or an unlink in the folder of `path` survive a power cut.
@@ -293,6 +304,30 @@ mod tests {
         mkfifo(&temp_path(&target).unwrap());
         write(&target, 0o600, b"new").unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_a_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pipe, real, link, dangling] =
+            ["pipe", "real", "link", "dangling"].map(|name| folder.path().join(name));
+        mkfifo(&pipe);
+        for target in [&pipe, folder.path()] {
+            let error = write(target, 0o600, b"new").unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("could not write {}: not a regular file", target.display())
+            );
+        }
+        assert!(!pipe.symlink_metadata().unwrap().is_file());
+        std::fs::write(&real, "old").unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        write(&link, 0o600, b"new").unwrap();
+        assert_eq!(std::fs::read(&real).unwrap(), b"new");
+        assert!(link.is_symlink());
+        std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+        write(&dangling, 0o600, b"new").unwrap();
+        assert!(!dangling.is_symlink());
     }
 
     fn mkfifo(path: &Path) {
