@@ -89,3 +89,13 @@ fn an_interrupt_ends_a_read_that_blocks() {
     let outcome = sh("mkfifo p; exec 3<>p; timeout -s TERM 1 pai-checksum p 3<&-; echo $?", folder.path());
     assert_eq!(outcome.stdout, "124\n");
 }
+
+#[test]
+fn a_hang_up_does_not_end_a_run_under_nohup() {
+    let folder = scratch();
+    let line = "mkfifo p; exec 3<>p; (trap '' HUP; exec pai-checksum p 3<&-) & sleep 0.5; kill -HUP $!
+        sleep 0.1; echo a >&3; exec 3>&-; wait $!";
+    assert_eq!(sh(line, folder.path()).expect(0).stdout, format!("{A}  p\n"));
+    let line = line.replace("trap '' HUP; ", "");
+    assert_eq!(sh(&line, folder.path()).stdout, "");
+}
