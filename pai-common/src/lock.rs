@@ -35,14 +35,17 @@ impl DirLock {
     /// Locks `folder`, waiting up to `wait` for another run to end. Fails with [`Busy`] after that.
     pub fn acquire(folder: &Path, wait: Option<Duration>) -> anyhow::Result<Self> {
         let file = File::open(folder).with_context(|| format!("could not open {}", folder.display()))?;
-        let deadline = Instant::now() + wait.unwrap_or_default();
+        // None: so far away that it never comes.
+        let deadline = Instant::now().checked_add(wait.unwrap_or_default());
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _folder: file }),
                 Err(TryLockError::Error(error)) => {
                     return Err(error).with_context(|| format!("could not lock {}", folder.display()));
                 }
-                Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                Err(TryLockError::WouldBlock)
+                    if deadline.is_some_and(|deadline| Instant::now() >= deadline) =>
+                {
                     return Err(Busy { folder: folder.to_owned() }.into());
                 }
                 Err(TryLockError::WouldBlock) => {
@@ -66,5 +69,11 @@ mod tests {
         assert!(second.is::<Busy>(), "{second:#}");
         drop(first);
         DirLock::acquire(folder.path(), None).unwrap();
+    }
+
+    #[test]
+    fn a_wait_of_any_length_can_be_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        DirLock::acquire(folder.path(), Some(Duration::MAX)).unwrap();
     }
 }
