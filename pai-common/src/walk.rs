@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -120,6 +120,9 @@ pub fn walk<'a>(root: &'a Path, start: &Path, options: &'a Options) -> Walk<'a> 
     walk
 }
 
+/// So many of the innermost folders stay open: a tree may be deeper than a process may open files.
+const OPEN: usize = 16;
+
 /// The iterator behind [`walk`]. Memory: the names of the folders between the root and here.
 #[derive(Debug)]
 pub struct Walk<'a> {
@@ -138,7 +141,16 @@ struct Level {
     names: Vec<Name>,
 }
 
-/// A name in a folder. With its entry the kernel need not look up the folder's path again.
+impl Level {
+    /// Closes the folder: what is still to come will be looked up by its path.
+    fn close(&mut self) {
+        if self.names.first().is_some_and(|name| name.entry.is_some()) {
+            self.names.iter_mut().for_each(|name| name.entry = None);
+        }
+    }
+}
+
+/// A name in a folder. With its entry, which keeps the folder open, the kernel need not look up its path again.
 #[derive(Debug)]
 struct Name {
     name: OsString,
@@ -196,6 +208,9 @@ impl Walk<'_> {
             Err(error) => (Vec::new(), Some(error)),
         };
         self.stack.push(Level { folder, failure, names });
+        if let Some(outer) = self.stack.len().checked_sub(OPEN + 1) {
+            self.stack[outer].close();
+        }
     }
 
     fn names(&self, folder: &Path) -> io::Result<Vec<Name>> {
@@ -215,9 +230,10 @@ fn is_cache(folder: &Path) -> bool {
     use std::io::Read;
     const SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
     let mut start = [0; SIGNATURE.len()];
-    std::fs::File::open(folder.join("CACHEDIR.TAG"))
-        .and_then(|mut tag| tag.read_exact(&mut start))
-        .is_ok_and(|()| start == SIGNATURE)
+    // Without waiting: it may be a pipe.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let tag = std::fs::File::options().read(true).custom_flags(flags).open(folder.join("CACHEDIR.TAG"));
+    tag.and_then(|mut tag| tag.read_exact(&mut start)).is_ok_and(|()| start == SIGNATURE)
 }
 
 #[cfg(test)]
@@ -288,6 +304,40 @@ mod tests {
         let options = Options { skip_caches: true, ..Options::default() };
         let found = paths(root.path(), "", &options);
         assert!(found.contains(&"cache/CACHEDIR.TAG".to_owned()) && !found.contains(&"cache/big".to_owned()));
+    }
+
+    #[test]
+    fn a_pipe_named_like_a_cache_tag_is_not_waited_for() {
+        let root = tree();
+        let tag = root.path().join("a/CACHEDIR.TAG");
+        let mode = rustix::fs::Mode::RUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, tag, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let options = Options { skip_caches: true, ..Options::default() };
+        assert!(paths(root.path(), "", &options).contains(&"a/x.md".to_owned()));
+    }
+
+    #[test]
+    fn few_folders_stay_open_however_deep_the_tree() {
+        let root = tempfile::tempdir().unwrap();
+        let mut folder = root.path().to_owned();
+        for _ in 0..100 {
+            folder.push("a");
+            std::fs::create_dir(&folder).unwrap();
+            // What keeps the folder above it open.
+            std::fs::write(folder.with_file_name("z"), "").unwrap();
+        }
+        let options = Options::default();
+        let mut walk = walk(root.path(), Path::new(""), &options);
+        let open = |walk: &Walk<'_>| {
+            let names = walk.stack.iter().flat_map(|level| &level.names);
+            names.filter(|name| name.entry.is_some()).count()
+        };
+        let mut found = Vec::new();
+        while let Some(item) = walk.next() {
+            found.push(item.unwrap().path);
+            assert!(open(&walk) <= 2 * OPEN, "{}", open(&walk));
+        }
+        assert_eq!(found.len(), 200);
     }
 
     #[test]
