@@ -35,7 +35,7 @@ fn descriptors_that_the_caller_holds_are_not_counted_on() {
 fn a_full_disk_is_trouble() {
     let folder = scratch();
     write(folder.path(), &[("f", "a\n"), ("list", &format!("{A}  f\n"))]);
-    for line in ["pai-checksum f", "pai-checksum -c list", "pai-checksum --json f f"] {
+    for line in ["pai-checksum f", "pai-checksum -c list", "pai-checksum --json f f", "pai-checksum --help"] {
         let outcome = sh(&format!("{line} >/dev/full"), folder.path()).expect(2);
         assert_eq!(
             outcome.stderr,
