@@ -125,11 +125,13 @@ fn stamp(input: &Input) -> Option<Stamp> {
 fn root(args: &Args, path: &Path) -> anyhow::Result<PathBuf> {
     let base = args.directory.as_deref();
     let root = match &args.files[..] {
-        [] => base.or(path.parent()).unwrap_or(Path::new("")).to_owned(),
+        [] => match base.or(path.parent()) {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        },
         [folder] => base.unwrap_or(Path::new("")).join(folder),
         [_, second, ..] => bail!("{} is one folder too many", second.display()),
     };
-    let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
     let metadata = std::fs::metadata(&root).with_context(|| format!("could not read {}", root.display()))?;
     if !metadata.is_dir() {
         bail!("could not read {}: not a folder", root.display());
