@@ -1,7 +1,9 @@
 //! A manifest against its folder: everything they disagree on.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -147,20 +149,20 @@ fn unlisted(
     root: &Path,
     talk: &Talk<'_>,
 ) -> anyhow::Result<Vec<Input>> {
-    let listed: HashSet<PathBuf> = manifest
-        .entries
-        .iter()
-        .map(|recorded| plain(&Input::file(recorded.entry.name.clone(), Path::new(""))))
-        .collect();
+    // Names from the root of the file system may lead into the folder, whatever that is called here.
+    let full: Vec<PathBuf> = [std::path::absolute(root), root.canonicalize()].into_iter().flatten().collect();
+    let listed: HashSet<PathBuf> =
+        manifest.entries.iter().map(|recorded| plain(&recorded.entry.name, &full)).collect();
     let files = input::files_below(root, &input::walk_options(args)?, &Own::of(path)?, talk);
     let unlisted = files.into_iter().filter(|file| !listed.contains(file));
     Ok(unlisted.map(|file| Input { path: Some(root.join(&file)), name: input::listed_name(file) }).collect())
 }
 
-/// `a/b` for `./a/./b`.
-fn plain(input: &Input) -> PathBuf {
-    let components = input.path.iter().flat_map(|path| path.components());
-    components.filter(|component| *component != Component::CurDir).collect()
+/// `a/b` for `./a/./b`, and for `/folder/a/b` if that is the folder.
+fn plain(name: &[u8], full: &[PathBuf]) -> PathBuf {
+    let name = Path::new(OsStr::from_bytes(name));
+    let below = full.iter().find_map(|folder| name.strip_prefix(folder).ok()).unwrap_or(name);
+    below.components().filter(|component| *component != Component::CurDir).collect()
 }
 
 /// Prints the differences and, for people, how many there are.
