@@ -1,8 +1,8 @@
 //! What is to be hashed: names from the command line, from a list, or from below folders.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
-use std::io::{self, Read};
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -199,6 +199,14 @@ fn names_of(list: &Path, talk: &Talk<'_>) -> anyhow::Result<Vec<Vec<u8>>> {
         }
     }
     Ok(names)
+}
+
+/// A file, or standard input for `-`.
+pub fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    Ok(Box::new(BufReader::new(File::open(path)?)))
 }
 
 /// The bytes of a file, or of standard input for `-`.

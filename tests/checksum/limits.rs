@@ -32,6 +32,17 @@ fn descriptors_that_the_caller_holds_are_not_counted_on() {
 }
 
 #[test]
+fn what_is_no_list_takes_no_memory_however_large_it_is() {
+    let folder = scratch();
+    let line = "yes 'no checksum' | head -c 300000000 | (ulimit -v 200000; pai-checksum -c --jobs 1)";
+    let outcome = sh(line, folder.path()).expect(1);
+    assert_eq!(
+        outcome.stderr,
+        "pai-checksum: 'standard input': no properly formatted checksum lines found\n"
+    );
+}
+
+#[test]
 fn a_full_disk_is_trouble() {
     let folder = scratch();
     write(folder.path(), &[("f", "a\n"), ("list", &format!("{A}  f\n"))]);
