@@ -190,8 +190,9 @@ pub fn report(
         out.record(&summary, |_| Ok(()))?;
     }
     out.finish()?;
+    let unread = if unreadable > 0 { format!(", {unreadable} unreadable") } else { String::new() };
     talk.console().note(format_args!(
-        "{same} as listed, {changed} changed, {rotted} rotted, {new} new, {missing} missing, {moved} moved"
+        "{same} as listed, {changed} changed, {rotted} rotted, {new} new, {missing} missing, {moved} moved{unread}"
     ));
     Ok(findings.len())
 }

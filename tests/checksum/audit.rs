@@ -179,6 +179,18 @@ fn an_update_of_a_folder_that_lost_everything_keeps_the_list() {
 }
 
 #[test]
+fn what_cannot_be_read_is_counted() {
+    let folder = scratch();
+    write(folder.path(), &[("a", "1"), ("b", "2")]);
+    run(&mut checksum(folder.path(), &["-r", "-o", "sums", "."])).expect(0);
+    std::fs::remove_file(folder.path().join("a")).unwrap();
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    let outcome = run(&mut checksum(folder.path(), &["--audit", "sums"])).expect(1);
+    let counts = "1 as listed, 0 changed, 0 rotted, 0 new, 0 missing, 0 moved, 1 unreadable";
+    assert_eq!(outcome.stderr, format!("pai-checksum: a: Is a directory\npai-checksum: {counts}\n"));
+}
+
+#[test]
 fn full_names_are_those_of_the_folder_they_lead_into() {
     let folder = scratch();
     write(folder.path(), &[("d/a", "1"), ("d/deep/b", "2")]);
