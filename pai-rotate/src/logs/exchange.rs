@@ -37,7 +37,7 @@ pub(super) fn exchange(log: &Log, copy: &OsStr) -> anyhow::Result<()> {
     }
     // From here on the copy has the lines.
     if !can_swap {
-        follow_up(folder, log, copy, create_like(folder, &log.name, &stat)).with_context(what)?;
+        follow_up(folder, log, copy, create_like(folder, &log.name, &stat).map(drop)).with_context(what)?;
     }
     fs::fsync(folder).with_context(|| format!("could not sync folder {}", open_name(&log.folder).display()))
 }
@@ -48,11 +48,11 @@ fn follow_up(
     folder: BorrowedFd<'_>,
     log: &Log,
     copy: &OsStr,
-    made: rustix::io::Result<OwnedFd>,
+    made: rustix::io::Result<()>,
 ) -> anyhow::Result<()> {
     let error = match made {
         // Or the writer was faster.
-        Ok(_) | Err(Errno::EXIST) => return Ok(()),
+        Ok(()) | Err(Errno::EXIST) => return Ok(()),
         Err(error) => error,
     };
     // linkat(2) replaces nothing; where there are no hard links the copy keeps the lines.
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(folder.path().join("app.log")).unwrap(), "lines");
     }
 
-    fn renamed(folder: &Path, made: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<OwnedFd>) -> bool {
+    fn renamed(folder: &Path, made: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<()>) -> bool {
         std::fs::rename(folder.join("app.log"), folder.join("copy")).unwrap();
         let open = fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
         follow_up(open.as_fd(), &log(folder), OsStr::new("copy"), made(open.as_fd())).is_ok()
@@ -128,7 +128,7 @@ mod tests {
         let [path, copy] = ["app.log", "copy"].map(|name| folder.path().join(name));
         std::fs::write(&path, "lines").unwrap();
         let stat = fs::stat(&path).unwrap();
-        assert!(renamed(folder.path(), |folder| create_like(folder, OsStr::new("app.log"), &stat)));
+        assert!(renamed(folder.path(), |folder| create_like(folder, OsStr::new("app.log"), &stat).map(drop)));
         assert_eq!(std::fs::read_to_string(&copy).unwrap(), "lines");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
