@@ -7,6 +7,7 @@ pub mod checksums;
 pub mod cli;
 pub mod listing;
 pub mod logs;
+pub mod look;
 pub mod paths;
 pub mod plan;
 pub mod policy;

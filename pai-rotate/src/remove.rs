@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
-use crate::candidates::Identity;
+use crate::look::Identity;
 
 /// What became of an item that was to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
