@@ -154,23 +154,32 @@ impl Desk<'_> {
                 outcome
             } else {
                 sink.wait()?;
-                let first = self.hash(input);
-                if first.as_ref().is_err_and(too_many_open) {
-                    // The workers have them all. Once they are done, one will do.
-                    for batch in outcomes {
-                        arrivals.add(batch);
-                    }
-                    self.hash(input)
-                } else {
-                    first
-                }
+                self.hash_here(input, outcomes, &mut arrivals)
             };
             sink.take(n, outcome)?;
         }
         Ok(())
     }
 
-    /// One input, on this thread.
+    /// One input that the workers left, on this thread.
+    fn hash_here(
+        &self,
+        input: &Input,
+        outcomes: &Receiver<Vec<Outcome>>,
+        arrivals: &mut Arrivals,
+    ) -> io::Result<Hashed> {
+        let first = self.hash(input);
+        if !first.as_ref().is_err_and(too_many_open) {
+            return first;
+        }
+        // The workers have them all. Once they are done, one will do.
+        for batch in outcomes {
+            arrivals.add(batch);
+        }
+        self.hash(input)
+    }
+
+    /// Opens one input and reads it to its end.
     fn hash(&self, input: &Input) -> io::Result<Hashed> {
         let file = match &input.path {
             Some(path) => File::open(path)?,
