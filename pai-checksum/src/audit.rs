@@ -20,7 +20,7 @@ use crate::stamp::Stamp;
 use crate::talk::Talk;
 
 /// Prints how the folder differs from `path`; true if it does not.
-pub fn run(args: &Args, path: &Path, talk: &Talk<'_>) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &Args, path: &Path, talk: &Talk<'_>) -> anyhow::Result<bool> {
     let (manifest, _) = read(path)?;
     let survey = survey(args, path, &manifest, Depth::Everything, talk)?;
     let comparison = compare(&manifest.entries, &survey.now, &survey.unlisted);
@@ -29,7 +29,7 @@ pub fn run(args: &Args, path: &Path, talk: &Talk<'_>) -> anyhow::Result<bool> {
 }
 
 /// A manifest and its bytes.
-pub fn read(path: &Path) -> anyhow::Result<(Manifest, Vec<u8>)> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<(Manifest, Vec<u8>)> {
     let bytes = input::read(path).with_context(|| format!("could not read {}", path.display()))?;
     match Manifest::parse(&bytes) {
         Err(Malformed(line)) => {
@@ -44,7 +44,7 @@ pub fn read(path: &Path) -> anyhow::Result<(Manifest, Vec<u8>)> {
 
 /// How much is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub(crate) enum Depth {
     /// Every file.
     Everything,
     /// Files whose recorded size, mtime and ctime still hold are taken as they are.
@@ -53,7 +53,7 @@ pub enum Depth {
 
 /// The files of a manifest, and those of its folder that it does not list, as they are now.
 #[derive(Debug)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// One for each file of the manifest.
     pub now: Vec<Now>,
     /// The others.
@@ -61,7 +61,7 @@ pub struct Survey {
 }
 
 /// Looks at the folder of the manifest at `path`.
-pub fn survey(
+pub(crate) fn survey(
     args: &Args,
     path: &Path,
     manifest: &Manifest,
@@ -166,7 +166,7 @@ fn plain(name: &[u8], full: &[PathBuf]) -> PathBuf {
 }
 
 /// Prints the differences and, for people, how many there are.
-pub fn report(
+pub(crate) fn report(
     args: &Args,
     manifest: &Manifest,
     survey: &Survey,

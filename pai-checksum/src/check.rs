@@ -18,7 +18,7 @@ use pai_common::checksum_line::{self, Parsed, Parser};
 const SCREEN: usize = 24;
 
 /// Checks every file of checksums the command line names; false if sha256sum would exit with 1.
-pub fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<bool> {
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
     let progress = Progress::bytes(talk.console(), "checking", None);

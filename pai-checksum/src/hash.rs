@@ -27,7 +27,7 @@ use crate::stamp::Stamp;
 
 /// What became of an input that could be read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hashed {
+pub(crate) struct Hashed {
     /// Its SHA-256.
     pub digest: Digest,
     /// How many bytes were hashed.
@@ -40,7 +40,7 @@ pub struct Hashed {
 }
 
 /// What takes the outcomes, in the order of the inputs.
-pub trait Sink {
+pub(crate) trait Sink {
     /// The outcome of input number `n`. An error ends the run.
     fn take(&mut self, n: usize, outcome: io::Result<Hashed>) -> anyhow::Result<()>;
 
@@ -51,7 +51,7 @@ pub trait Sink {
 }
 
 /// Hashes `inputs` with at most `jobs` threads, by default one a core.
-pub fn in_order(
+pub(crate) fn in_order(
     inputs: &[Input],
     jobs: Option<NonZeroUsize>,
     progress: &Progress<'_>,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 /// The reader of our stdout went away. [`crate::cli::run`] ends quietly with 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Closed;
+pub(crate) struct Closed;
 
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -26,7 +26,7 @@ impl std::error::Error for Interrupted {}
 
 /// Starts noticing signals; without this call they end the process at once, as usual. A hang-up that the process was
 /// started to ignore (nohup) stays ignored.
-pub fn listen() -> std::io::Result<()> {
+pub(crate) fn listen() -> std::io::Result<()> {
     let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
     for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;

@@ -21,7 +21,7 @@ use crate::plan::{Entry, SIDECARS, sidecar_of};
 
 /// What was found, and what was left out of the decision.
 #[derive(Debug, Default)]
-pub struct Candidates {
+pub(crate) struct Candidates {
     /// The folders, as they were named.
     pub folders: Vec<PathBuf>,
     /// What may be decided on.
@@ -32,7 +32,7 @@ pub struct Candidates {
 
 /// A file, or with `--dirs` a folder.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Index of its folder in [`Candidates::folders`].
     pub folder: u32,
     /// Its name there.
@@ -60,12 +60,12 @@ impl Seen {
 
 impl Candidates {
     /// The path as the user would write it.
-    pub fn path(&self, file: &Candidate) -> PathBuf {
+    pub(crate) fn path(&self, file: &Candidate) -> PathBuf {
         self.folders[file.folder as usize].join(&file.name)
     }
 
     /// What stands before a name, for each folder.
-    pub fn prefixes(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn prefixes(&self) -> Vec<Vec<u8>> {
         self.folders.iter().map(|folder| folder.join("").into_os_string().into_vec()).collect()
     }
 
@@ -114,7 +114,7 @@ impl Candidates {
     }
 
     /// What the plan decides on, in the order of [`Candidates::files`].
-    pub fn entries(&self, by: By, zone: Zone) -> Vec<Entry<'_>> {
+    pub(crate) fn entries(&self, by: By, zone: Zone) -> Vec<Entry<'_>> {
         let entry = |file: &Candidate| {
             let (stamp, time) = stamped(file.name.as_bytes(), zone);
             let time = match by {
@@ -139,7 +139,7 @@ impl Candidates {
 
 /// Looks up `named`; what cannot be looked at is complained about. `dirs` makes stamped folders candidates,
 /// `except` is never one.
-pub fn find(named: &[Named], dirs: bool, except: Option<&Path>, console: &Console) -> Candidates {
+pub(crate) fn find(named: &[Named], dirs: bool, except: Option<&Path>, console: &Console) -> Candidates {
     let except = except.and_then(|path| path.metadata().ok()).map(|metadata| Identity::of(&metadata));
     let (found, ids, unseen) = Default::default();
     let mut finder = Finder { found, ids, unseen, dirs, except, console };

@@ -10,7 +10,7 @@ use crate::paths::folder_of;
 
 /// A list, as it was when it was read.
 #[derive(Debug)]
-pub struct List {
+pub(crate) struct List {
     path: PathBuf,
     text: Vec<u8>,
     /// What the file holds now.
@@ -19,14 +19,14 @@ pub struct List {
 
 impl List {
     /// Reads the list at `path`.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
         Ok(Self { path: path.to_owned(), written: text.clone(), text })
     }
 
     /// Makes the file hold all lines but those of `deleted`, in one atomic step, and tells how many these are; names
     /// in it are relative to its folder.
-    pub fn forget(&mut self, deleted: &[PathBuf]) -> anyhow::Result<usize> {
+    pub(crate) fn forget(&mut self, deleted: &[PathBuf]) -> anyhow::Result<usize> {
         let folder = real(folder_of(&self.path));
         let deleted: HashSet<PathBuf> = deleted.iter().map(|path| real_name(path)).collect();
         let names_deleted =

@@ -31,7 +31,7 @@ use record::Record;
 use writers::Writer;
 
 /// Runs `pai-rotate logs`.
-pub fn run(args: &Logs, clock: Clock, console: &Console) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &Logs, clock: Clock, console: &Console) -> anyhow::Result<Exit> {
     let logs = find::logs(&args.paths, args.missing_ok, console);
     find::refuse_clashes(&logs, args.archive_dir.as_deref())?;
     if let Some(folder) = args.archive_dir.as_deref().filter(|_| !args.dry_run) {

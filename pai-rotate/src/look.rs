@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
 /// What tells a file from another one that has taken its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     /// The file system.
     pub dev: u64,
     /// The file in it.
@@ -28,7 +28,7 @@ pub struct Identity {
 
 impl Identity {
     /// The identity of what `metadata` describes.
-    pub fn of(metadata: &Metadata) -> Self {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
         Self {
             dev: metadata.dev(),
             ino: metadata.ino(),
@@ -38,7 +38,7 @@ impl Identity {
     }
 
     /// The identity of what has `name` in an open folder, and its size; a link is not followed.
-    pub fn at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<(Self, u64)> {
+    pub(crate) fn at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<(Self, u64)> {
         let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let identity = Self {
             dev: stat.st_dev,
@@ -50,7 +50,7 @@ impl Identity {
     }
 
     /// Whether it is a folder.
-    pub fn is_folder(&self) -> bool {
+    pub(crate) fn is_folder(&self) -> bool {
         self.kind == FileType::Directory
     }
 }

@@ -15,7 +15,12 @@ use crate::report::{Summary, View, shown};
 use crate::{apply, candidates, listing, paths, policy};
 
 /// Runs `pai-rotate` without a subcommand.
-pub fn run(args: &Prune, stays: &PolicyArgs, now: Timestamp, console: &Console) -> anyhow::Result<Exit> {
+pub(crate) fn run(
+    args: &Prune,
+    stays: &PolicyArgs,
+    now: Timestamp,
+    console: &Console,
+) -> anyhow::Result<Exit> {
     let policy = policy::of(stays, args, std::env::var_os("RETENTION_DAYS").as_deref())?;
     if args.stdin {
         let text = listing::read()?;
