@@ -164,7 +164,9 @@ fn what_signs_a_sidecar_goes_with_the_file_and_never_without_it() {
     let folder = scratch();
     let endings = ["tar", "tar.sha256", "tar.sha256.asc"];
     for day in ["20250901", "20250902"] {
-        endings.iter().for_each(|ending| write(folder.path(), &format!("db-{day}.{ending}")));
+        for ending in endings {
+            write(folder.path(), &format!("db-{day}.{ending}"));
+        }
     }
     rotate_in(folder.path(), &["--keep-last", "1", "*.sha256*"]).expect(0);
     assert_eq!(names(folder.path()).len(), 6);
