@@ -21,9 +21,10 @@ use crate::date::Date;
 use crate::job::{folder_of, read};
 use crate::memory::{Document, Kind, joint};
 use crate::summaries::Period;
+use crate::versions;
 
 /// What goes back, in the order of its dates.
-pub struct Restore<'a> {
+pub(crate) struct Restore<'a> {
     /// The memory file.
     pub memory: &'a Path,
     /// Its archive.
@@ -42,7 +43,7 @@ pub struct Restore<'a> {
 
 impl Restore<'_> {
     /// Puts the sections back and names each day on stdout.
-    pub fn run(&self, console: &Console) -> anyhow::Result<Exit> {
+    pub(crate) fn run(&self, console: &Console) -> anyhow::Result<Exit> {
         let mut out = Output::stdout(false);
         for date in self.put_back(console)? {
             out.line(format!("{date}: {}", self.archive.path(date).display()).as_bytes())?;
@@ -52,12 +53,12 @@ impl Restore<'_> {
     }
 
     /// Puts the sections back; returns their days.
-    pub fn put_back(&self, console: &Console) -> anyhow::Result<Vec<Date>> {
+    pub(crate) fn put_back(&self, console: &Console) -> anyhow::Result<Vec<Date>> {
         let (real, like) = apply::resolve(self.memory)?;
         let _lock = DirLock::acquire(folder_of(&real), self.wait)?;
-        let listing = if self.dry_run { self.archive.list()? } else { apply::tidy(self.archive, &real)? };
+        let listing = if self.dry_run { self.archive.list()? } else { versions::tidy(self.archive, &real)? };
         if !self.dry_run {
-            apply::carry_late(&listing, &real)?;
+            versions::carry_late(&listing, &real)?;
         }
         let dates = self.wanted(&listing, console);
         let old = read(&real)?;
@@ -68,13 +69,13 @@ impl Restore<'_> {
         let mut memory = AtomicFile::replace(&real, like.mode)?;
         memory.write_all(&text).with_context(|| format!("could not write {}", real.display()))?;
         let stamp = stamp::compact(self.clock.now(), Zone::Local);
-        let before = apply::version_path(self.archive, &real, &stamp, old.len());
+        let before = versions::path(self.archive, &real, &stamp, old.len());
         if apply::swap(memory, &real, &old, &before)? == Commit::Changed {
             return Err(Busy { folder: folder_of(&real).to_owned() }).with_context(|| {
                 format!("could not rewrite {}: it changed meanwhile", self.memory.display())
             });
         }
-        apply::tidy(self.archive, &real)?;
+        versions::tidy(self.archive, &real)?;
         Ok(restored)
     }
 
@@ -125,18 +126,7 @@ impl Restore<'_> {
         }
         // Days for one place stay in the order of their dates, an open end last.
         pieces.sort_by_key(|piece| (piece.at, piece.open));
-        let mut text =
-            Vec::with_capacity(old.len() + pieces.iter().map(|piece| piece.bytes.len() + 16).sum::<usize>());
-        let mut done = 0;
-        let mut dangling = false;
-        for piece in &pieces {
-            put(&mut text, &old[done..piece.at], dangling);
-            dangling = if piece.at > done { piece.at == old.len() && document.dangling } else { dangling };
-            put(&mut text, &piece.bytes, dangling);
-            (done, dangling) = (piece.at, piece.dangling);
-        }
-        put(&mut text, &old[done..], dangling);
-        Ok((text, restored))
+        Ok((woven(&document, &pieces), restored))
     }
 }
 
@@ -164,6 +154,23 @@ fn place(document: &Document<'_>, date: Date) -> usize {
         Some(last) if document.unclosed && end == document.bytes.len() => last.range.start,
         _ => end,
     }
+}
+
+/// The file with each piece in its place; they are in order.
+fn woven(document: &Document<'_>, pieces: &[Piece]) -> Vec<u8> {
+    let old = document.bytes;
+    let added: usize = pieces.iter().map(|piece| piece.bytes.len() + 16).sum();
+    let mut text = Vec::with_capacity(old.len() + added);
+    let mut done = 0;
+    let mut dangling = false;
+    for piece in pieces {
+        put(&mut text, &old[done..piece.at], dangling);
+        dangling = if piece.at > done { piece.at == old.len() && document.dangling } else { dangling };
+        put(&mut text, &piece.bytes, dangling);
+        (done, dangling) = (piece.at, piece.dangling);
+    }
+    put(&mut text, &old[done..], dangling);
+    text
 }
 
 /// Appends a piece so that what stands above does not draw its heading in.
