@@ -8,7 +8,7 @@
 //! | `archive`, `apply`, `versions` | the disk: archive files, the swap, the memory files before this one |
 //! | `summarizer` | the user's own summariser |
 //! | `job`, `watch`, `journal` | one run, many runs, what they tell |
-//! | `restore`, `recall`, `check` | one command each |
+//! | `restore`, `recall`, `check` | one command each; where a day goes back is pure |
 
 mod apply;
 pub mod archive;
@@ -23,7 +23,7 @@ pub mod markdown;
 pub mod memory;
 pub mod plan;
 mod recall;
-mod restore;
+pub mod restore;
 pub mod summaries;
 mod summarizer;
 pub mod summary;
