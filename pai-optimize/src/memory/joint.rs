@@ -1,5 +1,7 @@
 //! What must stand between two sections so that each stays what it is.
 
+use crate::markdown;
+
 /// Written, with a line ending before and behind it, where a heading could otherwise become part of what a run or a
 /// restore has put above it: an indented one of a list, an underlined one of a paragraph. It shows nothing, belongs
 /// to no section, and never reaches the archive.
@@ -10,12 +12,12 @@ pub fn separator(feed: &[u8]) -> Vec<u8> {
     [feed, SEPARATOR, feed].concat()
 }
 
-/// `text` without a separator at its end.
+/// `text` without a separator at its end. A line like it that closes somebody's comment is theirs.
 pub fn without_separator(text: &[u8]) -> &[u8] {
     for feed in [b"\r\n".as_slice(), b"\n"] {
         let before = text.strip_suffix(feed).and_then(|text| text.strip_suffix(SEPARATOR));
         if let Some(before) = before.and_then(|text| text.strip_suffix(feed)) {
-            return before;
+            return if markdown::outline(before).unclosed.is_none() { before } else { text };
         }
     }
     text
@@ -66,6 +68,19 @@ pub fn completion(text: &[u8], like: &[u8]) -> &'static [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_separator_is_ours_unless_it_ends_a_comment() {
+        for (text, without) in [
+            ("## a\n\n<!-- pai-optimize -->\n", "## a\n"),
+            ("## a\r\n\r\n<!-- pai-optimize -->\r\n", "## a\r\n"),
+            ("## a\n<!-- b -->\n<!-- pai-optimize -->\n", "## a\n<!-- b -->"),
+            ("## a\n<!-- b\n\n<!-- pai-optimize -->\n", "## a\n<!-- b\n\n<!-- pai-optimize -->\n"),
+            ("<!-- pai-optimize -->\n", "<!-- pai-optimize -->\n"),
+        ] {
+            assert_eq!(without_separator(text.as_bytes()), without.as_bytes(), "{text:?}");
+        }
+    }
 
     #[test]
     fn a_heading_of_hashes_has_a_blank_behind_them() {
