@@ -210,9 +210,10 @@ mod tests {
 
     #[test]
     fn link_definitions_stay_with_the_heading_that_would_be_none_without_them() {
-        let section = "[x]: /y\n    code\n===\ntext\n";
-        let kinds = kinds(&format!("## 2025-09-01\n{section}"));
-        assert_eq!(kinds, [(Kind::Dated(date("2025-09-01")), 14), (Kind::Undated, section.len())]);
+        for section in ["[x]: /y\n    code\n===\ntext\n", "[x]: /y\n-\ntext\n---\n"] {
+            let kinds = kinds(&format!("## 2025-09-01\n{section}"));
+            assert_eq!(kinds, [(Kind::Dated(date("2025-09-01")), 14), (Kind::Undated, section.len())]);
+        }
     }
 
     #[test]
