@@ -152,7 +152,7 @@ pub fn write(target: &Path, mode: u32, bytes: &[u8]) -> anyhow::Result<()> {
     file.commit()
 }
 
-/// Where [`write`] writes: what `target` leads to, if it is a link that leads anywhere.
+/// Where [`write()`] writes: what `target` leads to, if it is a link that leads anywhere.
 pub fn behind_links(target: &Path) -> PathBuf {
     let real = if target.is_symlink() { target.canonicalize().ok() } else { None };
     real.unwrap_or_else(|| target.to_owned())
