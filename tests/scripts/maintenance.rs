@@ -1,5 +1,6 @@
 //! `maintenance.sh`: what it runs, what becomes of a failure, the lock, signals, logs and records.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use pai_tests::rigs::http::{Answer, Http};
 use pai_tests::rigs::machine::Machine;
 use pai_tests::rigs::mail::Mail;
-use pai_tests::{repository, run};
+use pai_tests::{repository, run, through};
 
 use crate::stack::Stack;
 use crate::support::names;
@@ -272,4 +273,25 @@ fn row_1_31a_to_d_the_installed_lines_are_taken_by_real_cron_and_append_to_the_d
     let health =
         fs::read_to_string(machine.path("/opt/shop/deployment/logs/health-check.log")).unwrap_or_default();
     assert!(health.contains("healthy: 1 checks"), "{}\n{health}", log.text());
+}
+
+#[test]
+fn a_stdout_that_is_full_or_gone_stops_no_task_and_a_stdin_that_stays_open_holds_up_nothing() {
+    for stdout in ["--verbose >/dev/full", "--verbose | true", ">/dev/full", "| true"] {
+        let stack = with_tasks(&[("a", "daily 1", "echo fine"), ("b", "daily 2", "echo odd; exit 1")]);
+        let words = ["bash", "-c", "\"$0\" \"$@\" --daily"].map(OsStr::new);
+        let line = format!("{} {stdout}; exit ${{PIPESTATUS[0]}}", words[2].to_str().unwrap());
+        let bash = [words[0], words[1], OsStr::new(&line)];
+        run(&mut through(&bash, &maintenance(&stack, &[]))).expect(1);
+        let outcomes: Vec<_> = stack.outcomes().into_iter().map(|(_, status)| status).collect();
+        assert_eq!(outcomes, ["ok", "failed"], "{stdout}");
+    }
+    let stack = with_tasks(&[("a", "daily 1", "true")]);
+    let mut open = maintenance(&stack, &["--daily"]);
+    let mut running =
+        open.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stdin = running.stdin.take();
+    let told = std::io::read_to_string(running.stderr.take().unwrap()).unwrap();
+    drop(stdin);
+    assert!(running.wait().unwrap().success() && !told.contains("notify.sh"), "{told}");
 }
