@@ -293,3 +293,32 @@ fn row_2_3_a_real_container_is_dumped_and_once_stopped_it_is_a_failure_with_a_hi
     assert_eq!(fs::read(folder.path().join("codexdb_2026-11-22.sql")).expect("still there"), dump);
     assert_eq!(names(folder.path()), ["codexdb_2026-11-22.sql"]);
 }
+
+#[test]
+fn a_folder_behind_a_link_and_one_with_a_quote_in_its_name_are_folders_like_any_other() {
+    let Some(codex) = Codex::start() else { return };
+    let folder = scratch();
+    let (real, link) = (folder.path().join("it's real"), folder.path().join("link"));
+    fs::create_dir(&real).expect("made");
+    std::os::unix::fs::symlink(&real, &link).expect("linked");
+    for dir in [&real, &link] {
+        let dump = run(&mut codex.backup(dir)).expect(0);
+        assert_eq!(dump.stderr, "");
+        run(codex.backup(dir).arg("--check")).expect(0);
+        assert_eq!(names(&real), ["codexdb_2026-11-22.sql"]);
+    }
+}
+
+#[test]
+fn tables_with_blanks_or_quotes_in_their_names_and_with_heirs_pass_the_restore_test() {
+    let Some(codex) = Codex::start() else { return };
+    let folder = scratch();
+    codex.postgres.sql(
+        "codexdb",
+        "CREATE TABLE \"short cut (of \"\"mine\"\") \" (id int); INSERT INTO \"short cut (of \"\"mine\"\") \" VALUES (1), (2);
+         CREATE TABLE elder (x int); CREATE TABLE heir () INHERITS (elder);
+         INSERT INTO elder VALUES (1); INSERT INTO heir VALUES (2)",
+    );
+    let outcome = run(codex.backup(folder.path()).arg("--restore-test")).expect(0);
+    assert!(outcome.stderr.contains("2004 rows, all there"), "{}", outcome.stderr);
+}
