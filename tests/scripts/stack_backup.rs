@@ -245,3 +245,165 @@ fn two_backups_at_once_do_not_mix() {
     }
     run(&mut flock).expect(75);
 }
+
+/// The files of a configuration's archive, sorted.
+fn members(backup: &str, start: &str) -> Vec<String> {
+    let mut tar = command("tar");
+    let list =
+        run(tar.arg("-tzf").arg(artefact(Path::new(backup.trim()), "configs", start))).expect(0).stdout;
+    let mut files: Vec<String> =
+        list.lines().filter(|line| !line.ends_with('/')).map(str::to_owned).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn only_the_stacks_own_logs_and_backups_are_left_out_not_what_is_called_so_elsewhere() {
+    let stack = Stack::new();
+    for file in ["docs/deployment/logs/how.md", "docs/logs/why.md", "deployment/app/logs/a.log", "logs/b.log"]
+    {
+        stack.write(file, "x");
+    }
+    for log_dir in ["logs", "deployment/logs"] {
+        let mut backup = stack.script("backup.sh");
+        backup.args(["--quiet", "--config-only", "--name", &log_dir.replace('/', "-")]);
+        let backup = run(backup.env("LOG_DIR", stack.path(log_dir))).expect(0).stdout;
+        assert_eq!(members(&backup, "deployment"), ["deployment/app/logs/a.log"]);
+        assert_eq!(members(&backup, "docs"), ["docs/deployment/logs/how.md", "docs/logs/why.md"]);
+    }
+}
+
+#[test]
+fn a_relative_output_folder_is_below_the_working_folder_and_a_backup_that_fails_leaves_nothing_there() {
+    let stack = Stack::new();
+    let made = run(stack.script("backup.sh").args(["--quiet", "--config-only", "--output", "out"])).expect(0);
+    let out = stack.home().parent().unwrap().join("out");
+    assert!(Path::new(made.stdout.trim()).starts_with(&out), "{}", made.stdout);
+    let stubs = stack.programs(&[("pai-checksum", "echo begun; exit 2")]);
+    let before = names(&out);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    run(stack.script_with("backup.sh", &[&stubs]).args(["--quiet", "--config-only", "--output", "out"]))
+        .expect(2);
+    assert_eq!(names(&out), before);
+}
+
+#[test]
+fn two_parts_of_one_name_do_not_replace_each_other() {
+    let stack = Stack::new();
+    stack.write("a/b/one", "1");
+    stack.write("a-b/two", "2");
+    stack.settings("BACKUP_CONFIGS='a/b a-b'\n");
+    let outcome = run(stack.script("backup.sh").arg("--config-only")).expect(1);
+    assert!(outcome.stderr.contains("not backed up: a second part named configs/a-b"), "{}", outcome.stderr);
+}
+
+#[test]
+fn row_1_17_a_path_that_is_not_there_is_named_and_the_others_are_verified() {
+    let stack = Stack::new();
+    let backup = run(stack.script("backup.sh").args(["--quiet", "--config-only"])).expect(0).stdout;
+    let outcome = run(stack.script("verify-backup.sh").args(["/nonexistent", backup.trim()])).expect(1);
+    assert_eq!(outcome.stdout, format!("/nonexistent: FAILED (no such backup)\n{}: OK\n", backup.trim()));
+}
+
+#[test]
+fn row_1_17_an_export_that_cannot_be_parsed_for_want_of_jq_is_no_good_backup() {
+    let (stack, http) = (Stack::new(), Http::start());
+    http.answer("/", Answer::new(200, "[1]"));
+    stack.settings(&format!("BACKUP_EXPORTS=letta={}\n", http.url("/")));
+    let backup = run(stack.script("backup.sh").args(["--quiet", "--services-only"])).expect(0).stdout;
+    let mut verify = stack.script("verify-backup.sh");
+    let outcome = run(verify.env("PATH", stack.path_without(&["jq"])).arg(backup.trim())).expect(1);
+    assert!(outcome.stdout.contains("jq is not installed"), "{}", outcome.stdout);
+}
+
+/// A docker of which two containers use one volume; the first is paused by its owner. Words in `$BROKEN` fail.
+const DOCKER: &str = r#"echo "$*" >>$CALLS
+case "$*" in *"${BROKEN:-nothing}"*) exit 1 ;; esac
+case "$*" in
+  version*) echo 28 ;;
+  "volume ls"*) printf 'shop_data\nshared\n' ;;
+  *status=running*) echo second ;;
+  *volume=shop_data*service=*) ;;
+  *volume=shop_data*) printf 'first\nsecond\n' ;;
+  pause*first*) echo 'already paused' >&2 && exit 1 ;;
+  run*:ro*) tar -cf - --files-from /dev/null ;;
+  run*:rw*) cat >/dev/null ;;
+esac"#;
+
+fn with_volumes(stack: &Stack, script: &str, words: &[&str], broken: &str) -> pai_tests::Outcome {
+    stack.settings("DATABASE_SERVICE=none\n");
+    let stubs = stack.programs(&[("docker", DOCKER)]);
+    run(stack.script_with(script, &[&stubs]).args(words).env("BROKEN", broken))
+}
+
+#[test]
+fn a_container_that_its_owner_paused_stays_so_and_keeps_no_volume_from_its_backup() {
+    let stack = Stack::new();
+    let made = with_volumes(&stack, "backup.sh", &["--data-only"], "");
+    assert_eq!(made.status, Some(0), "{}", made.stderr);
+    let calls = stack.calls();
+    let about = |word: &str| calls.iter().filter(|call| call.starts_with(word)).cloned().collect::<Vec<_>>();
+    assert_eq!(
+        (about("pause"), about("unpause")),
+        (vec!["pause second".to_owned(); 2], vec!["unpause second".to_owned(); 2])
+    );
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let unpaused = with_volumes(&stack, "backup.sh", &["--data-only"], "pause second");
+    assert!(
+        unpaused.stderr.contains("could not back up volume shop_data: could not pause"),
+        "{}",
+        unpaused.stderr
+    );
+}
+
+#[test]
+fn volumes_that_the_engine_does_not_tell_are_a_failure_and_not_none() {
+    let stack = Stack::new();
+    for broken in ["volume ls", "ps"] {
+        let outcome = with_volumes(&stack, "backup.sh", &[], broken);
+        assert_eq!(outcome.status, Some(1), "{broken}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains("could not back up"), "{broken}: {}", outcome.stderr);
+        assert!(!stack.backups().join("latest").exists(), "{broken}");
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_volume_with_a_name_of_its_own_is_restored_under_that_name() {
+    let stack = Stack::new();
+    with_volumes(&stack, "backup.sh", &["--data-only"], "").expect(0);
+    let dry = with_volumes(&stack, "restore.sh", &["--dry-run", "latest"], "").expect(0);
+    assert!(
+        dry.stdout.contains("volume shared from ") && dry.stdout.contains("volume shop_data from "),
+        "{}",
+        dry.stdout
+    );
+    with_volumes(
+        &stack,
+        "restore.sh",
+        &["--force", "--without-safety-copy", "--no-health-check", "latest"],
+        "",
+    )
+    .expect(0);
+    let written: Vec<String> = stack.calls().into_iter().filter(|call| call.contains(":rw")).collect();
+    assert!(
+        written.len() == 2 && written.iter().any(|call| call.contains(" shared:/volume:rw ")),
+        "{written:?}"
+    );
+}
+
+#[test]
+fn the_name_that_the_compose_file_gives_the_project_is_the_projects_name() {
+    for (line, name) in [
+        ("name: our_shop # as ever", "our_shop"),
+        ("name: \"our\"", "our"),
+        ("name: ${WHO}", "shop"),
+        ("#", "shop"),
+    ] {
+        let stack = Stack::new();
+        stack.write("docker-compose.yml", &format!("{line}\nservices: {{}}\n"));
+        let backup = run(stack.script("backup.sh").args(["--quiet", "--config-only"])).expect(0).stdout;
+        let manifest = fs::read_to_string(Path::new(backup.trim()).join("BACKUP_MANIFEST.md")).unwrap();
+        assert!(manifest.contains(&format!("\n- Stack: {name} (")), "{line}: {manifest}");
+    }
+}

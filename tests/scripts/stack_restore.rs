@@ -159,3 +159,53 @@ fn row_1_42g_the_recovery_test_restores_into_scratch_counts_and_leaves_nothing_b
     assert!(broken.stderr.contains("psql ended with 3"), "{}", broken.stderr);
     assert_eq!(shop.postgres.sql("postgres", scratch), "0");
 }
+
+#[test]
+fn a_restore_that_ends_half_way_is_not_called_unchanged_and_what_it_stopped_is_started_again() {
+    let Some(shop) = Shop::open() else { return };
+    shop.backup();
+    shop.stack.write("deployment/nginx.conf", "changed {}\n");
+    // The server goes away once the files are restored.
+    let mut local =
+        shop.script("restore.sh", &["--force", "--without-safety-copy", "--no-health-check", "latest"]);
+    let unreachable = run(local.env("DATABASE_SERVICE", "local").env("PGHOST", "/nonexistent")).expect(1);
+    assert!(unreachable.stderr.contains("ended half-way"), "{}", unreachable.stderr);
+    assert_eq!(shop.stack.read("deployment/nginx.conf"), "server {}\n");
+
+    let stubs = shop.stack.programs(&[("docker", "echo \"$*\" >>$CALLS\ncase \"$*\" in version*) echo 28 ;; *service=supabase-db*) echo base ;; ps*) printf 'base\none\ntwo\n' ;; stop*) exit 1 ;; esac")]);
+    let mut stuck = shop.stack.script_with("restore.sh", &[&stubs]);
+    stuck
+        .args(["--force", "--without-safety-copy", "--no-health-check", "latest"])
+        .env("COMPOSE_FILE", "/nonexistent");
+    let stuck = run(&mut stuck).expect(1);
+    assert!(stuck.stderr.contains("ended half-way"), "{}", stuck.stderr);
+    assert!(shop.stack.calls().contains(&"start one two".to_owned()), "{:?}", shop.stack.calls());
+}
+
+#[test]
+fn row_1_28_missing_roles_come_back_with_their_memberships_and_odd_names_are_no_trouble() {
+    let Some(shop) = Shop::open() else { return };
+    shop.postgres.sql(
+        "letta",
+        "CREATE ROLE \"app reader\" LOGIN; CREATE ROLE staff; CREATE ROLE \"the \"\"boss\"\"\" LOGIN; GRANT staff TO \"the \"\"boss\"\"\";
+         CREATE TABLE \"order items\" (id int); INSERT INTO \"order items\" VALUES (1); GRANT SELECT ON \"order items\" TO \"app reader\"",
+    );
+    let backup = shop.backup();
+    shop.postgres.sql("letta", "DROP ROLE staff; DROP TABLE \"order items\"");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    shop.run("restore.sh", &["--force", "--data-only", backup.to_str().unwrap()]).expect(0);
+    let member = "SELECT roleid::regrole || ' ' || member::regrole FROM pg_auth_members WHERE roleid::regrole::text = 'staff'";
+    assert_eq!(shop.postgres.sql("postgres", member), "staff \"the \"\"boss\"\"\"");
+    assert_eq!(shop.postgres.sql("letta", "SELECT count(*) FROM \"order items\""), "1");
+}
+
+#[test]
+fn a_database_whose_name_begins_like_the_roles_file_is_a_database() {
+    let Some(shop) = Shop::open() else { return };
+    shop.postgres.with_ledger("globals_eu", 3);
+    let backup = shop.backup();
+    shop.postgres.sql("postgres", "DROP DATABASE globals_eu");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    shop.run("restore.sh", &["--force", "--data-only", backup.to_str().unwrap()]).expect(0);
+    assert_eq!(shop.postgres.sql("globals_eu", "SELECT count(*) FROM ledger"), "3");
+}
