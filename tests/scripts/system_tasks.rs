@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use pai_tests::rigs::postgres::Postgres;
-use pai_tests::{command, has, run};
+use pai_tests::{command, has, repository, run};
 
 use crate::stack::{LOG, Stack};
 use crate::support::names;
@@ -222,6 +222,13 @@ fn row_1_30_the_crontab_gets_the_lines_once_keeps_foreign_ones_and_gives_them_ba
     assert_eq!(fs::read_to_string(&crontab).unwrap(), before);
     setup(&["--remove"]).expect(0);
     assert_eq!(fs::read_to_string(&crontab).unwrap(), "MAILTO=me\n5 4 * * * mine # daily\n");
+    // Without its end, the lines below the block would go with it.
+    let torn = once.replace("# END pa-ecosystem maintenance\n", "5 4 * * * mine\n");
+    fs::write(&crontab, &torn).unwrap();
+    for options in [&[][..], &["--remove"]] {
+        assert!(setup(options).expect(2).stderr.contains("mend it with crontab -e"));
+    }
+    assert_eq!(fs::read_to_string(&crontab).unwrap(), torn);
     // A crontab that cannot be read must not be taken for an empty one.
     let stubs = stack.programs(&[("crontab", "echo 'not allowed' >&2; exit 1")]);
     run(&mut stack.script_with("tasks/monitoring-setup.sh", &[&stubs])).expect(2);
@@ -239,4 +246,54 @@ fn row_1_42b_readable_secrets_and_writable_scripts_are_found() {
     fs::set_permissions(stack.backups().join("b/dump.sql"), fs::Permissions::from_mode(0o644)).unwrap();
     let found = review().expect(1);
     assert!(found.stderr.contains(".env (mode 644") && found.stderr.contains("dump.sql"), "{}", found.stderr);
+}
+
+#[test]
+fn row_1_30_scripts_in_a_folder_with_a_blank_are_called_by_their_names() {
+    let stack = Stack::new();
+    let (scripts, crontab) = (stack.path("my scripts"), stack.path("crontab"));
+    run(command("cp").arg("-r").arg(repository().join("scripts")).arg(&scripts)).expect(0);
+    let text = format!("[ \"$1\" != -l ] || exit 0; cp \"$1\" {}", crontab.display());
+    let stubs = stack.programs(&[("crontab", &text)]);
+    let mut setup = command(scripts.join("tasks/monitoring-setup.sh"));
+    let ours = stack.script_with("tasks/monitoring-setup.sh", &[&stubs]);
+    setup.envs(ours.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    run(&mut setup).expect(0);
+    let lines = fs::read_to_string(&crontab).unwrap();
+    let daily = lines.lines().find(|line| line.contains("--daily")).unwrap();
+    let line = format!(
+        "cd / && {} --help",
+        daily.split_once(" * * * ").unwrap().1.split(" --daily").next().unwrap()
+    );
+    assert!(
+        run(command("sh").args(["-c", &line])).expect(0).stdout.starts_with("Usage: maintenance.sh"),
+        "{daily}"
+    );
+}
+
+#[test]
+fn row_1_25_backups_and_logs_behind_a_link_are_cleaned_up_too_and_the_verified_one_stays() {
+    let stack = Stack::new();
+    fs::create_dir_all(stack.path("disk/backups")).unwrap();
+    fs::create_dir_all(stack.path("disk/logs")).unwrap();
+    std::os::unix::fs::symlink(stack.path("disk/backups"), stack.backups()).unwrap();
+    std::os::unix::fs::symlink(stack.path("disk/logs"), stack.logs()).unwrap();
+    for day in 1..=5 {
+        fs::create_dir(stack.backups().join(format!("pa-ecosystem-backup-2026010{day}_020000"))).unwrap();
+    }
+    stack.write("deployment/logs/a.log-20260101-020000.gz", "x");
+    stack.write("deployment/logs/a.log-20260102-020000.gz", "x");
+    aged(&stack.path("disk/logs/a.log-20260101-020000.gz"), 40);
+    stack.backup_verified(60);
+    // Verified by its path: the name it has without the link.
+    let noted = stack.read("deployment/logs/state/backup-verified");
+    let verified = stack.path("disk/backups/pa-ecosystem-backup-20260101_020000");
+    stack.write(
+        "deployment/logs/state/backup-verified",
+        &noted.replace(&stack.backups().display().to_string(), &verified.display().to_string()),
+    );
+    run(&mut stack.script("tasks/comprehensive-cleanup.sh")).expect(0);
+    let left = ["01", "03", "04", "05"].map(|day| format!("pa-ecosystem-backup-202601{day}_020000"));
+    assert_eq!(names(&stack.backups()), left);
+    assert_eq!(names(&stack.logs()).iter().filter(|name| name.ends_with(".gz")).count(), 1);
 }
