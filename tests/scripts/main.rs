@@ -42,6 +42,7 @@ mod support;
 mod system_tasks;
 mod systemd;
 mod trend;
+mod trend_task;
 mod updates;
 mod vector_cache;
 mod vector_load;
