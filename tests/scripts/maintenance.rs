@@ -295,3 +295,12 @@ fn a_stdout_that_is_full_or_gone_stops_no_task_and_a_stdin_that_stays_open_holds
     drop(stdin);
     assert!(running.wait().unwrap().success() && !told.contains("notify.sh"), "{told}");
 }
+
+#[test]
+fn a_task_that_does_not_apply_here_is_neither_done_nor_failed() {
+    let stack = with_tasks(&[("none", "daily 1", "echo 'none: skipped: no such thing here' >&2; exit 75")]);
+    let outcome = run(&mut maintenance(&stack, &[])).expect(0);
+    assert_eq!(summary(&outcome.stdout), ["skipped none"]);
+    assert!(outcome.stdout.contains("because no such thing here"), "{}", outcome.stdout);
+    assert!(!stack.path("deployment/logs/state/none.daily").exists(), "it is still to be done");
+}

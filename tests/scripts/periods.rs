@@ -138,6 +138,17 @@ fn a_period_that_was_missed_is_made_up_for_by_the_next_smaller_run() {
     assert_eq!(at(&stack, "2026-11-10 02:00:00", &["--daily"]), ["ok day", "ok week"], "late");
     assert_eq!(at(&stack, "2026-11-11 02:00:00", &["--daily"]), ["ok day"]);
     assert_eq!(at(&stack, "2026-11-17 02:00:00", &["--daily", "--dry-run"]), ["ok day"]);
+
+    let stack = with_tasks(&[("month", "monthly 1", "true"), ("year", "yearly 1", "true")]);
+    for (when, made_up) in [
+        ("2026-01-01", &[][..]),
+        ("2026-02-01", &[]),
+        ("2026-02-04", &["ok month"]),
+        ("2027-01-01", &["ok month"]),
+        ("2027-01-04", &["ok year"]),
+    ] {
+        assert_eq!(at(&stack, &format!("{when} 02:00:00"), &["--daily"]), made_up, "{when}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use pai_tests::{Outcome, as_nobody, has, run, scratch, skip};
 
-use crate::support::{mode, names, script};
+use crate::support::{mode, names, path_with, script};
 
 fn codex_home(folder: &Path) {
     for (path, text) in [
@@ -93,6 +93,12 @@ fn row_2_5a_unchanged_input_is_said_and_a_dry_run_writes_nothing() {
     let stamped = folder.path().join("storage/replays/codex_replay_20250101000000.zip");
     fs::rename(first.trim_end(), stamped).expect("renamed");
     let again = run(&mut capsule(folder.path())).expect(0);
+    // Never over another one.
+    let clock = scratch();
+    fs::write(clock.path().join("date"), "#!/bin/sh\necho 20250101000000\n").expect("written");
+    run(Command::new("chmod").arg("755").arg(clock.path().join("date"))).expect(0);
+    let twice = run(capsule(folder.path()).env("PATH", path_with(&[clock.path()]))).expect(2);
+    assert!(twice.stderr.contains("is there already"), "{}", twice.stderr);
     assert!(
         again.stderr.contains("nothing has changed since codex_replay_20250101000000.zip"),
         "{}",

@@ -51,6 +51,11 @@ fn row_1_28_after_damage_every_row_and_every_file_is_back_and_a_safety_copy_is_k
     let left =
         shop.postgres.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname ~ 'scratch|before'");
     assert_eq!(left, "0");
+    let verified = shop.stack.read("deployment/logs/state/backup-verified");
+    assert!(
+        verified.trim_end().ends_with(backup.to_str().unwrap()),
+        "a safety copy is no backup: {verified}"
+    );
     // The safety copy holds the damaged state.
     let safety = names(&shop.stack.backups())
         .into_iter()
