@@ -63,7 +63,7 @@ const WEIGHTY: [&str; 9] = [
     "renameat2 ",
 ];
 /// Little work: each of its calls gets a run of its own.
-const SIZE: usize = 4;
+pub(crate) const SIZE: usize = 4;
 
 fn with(name: &str, test: impl FnOnce(&dyn Scene, &std::path::Path)) {
     let (_, set_up) = ALL.iter().find(|(scene, _)| *scene == name).unwrap();
