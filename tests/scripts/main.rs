@@ -38,6 +38,8 @@ mod sqlite_backups;
 mod stack;
 mod stack_backup;
 mod stack_restore;
+mod stack_verify;
+mod stack_volumes;
 mod support;
 mod system_tasks;
 mod systemd;
