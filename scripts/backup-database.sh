@@ -54,7 +54,7 @@ client() {
 
 # dumps: this database's dumps, newest first.
 dumps() {
-  find "$dir" -maxdepth 1 -type f \( -name "${database}_????-??-??.sql" -o -name "${database}_????-??-??.sql.gz" \) -printf '%T@ %s %p\n' |
+  find -H "$dir" -maxdepth 1 -type f \( -name "${database}_????-??-??.sql" -o -name "${database}_????-??-??.sql.gz" \) -printf '%T@ %s %p\n' |
     sort -rn
 }
 
@@ -95,7 +95,7 @@ why_not() {
 
 # dump: into a folder of its own first, so that nothing unchecked ever has a dump's name.
 dump() {
-  local extension=.sql source=(docker exec "$container" pg_dump -U "$user" "$database") status=0 incoming
+  local extension=.sql source=(docker exec "$container" pg_dump -U "$user" "$database") status=0
   [ "$direct" = no ] || source=(env "PGUSER=$user" pg_dump -- "$database")
   [ "$gzip" = no ] || extension=.sql.gz
   if [ "$dry_run" = yes ]; then
@@ -107,10 +107,8 @@ dump() {
   [ -d "$dir" ] || install -d -m 0700 -- "$dir"
   check_space
   # What a killed run left behind.
-  find "$dir" -maxdepth 1 -name '.incoming.*' -mmin +1440 -exec rm -rf {} +
+  find -H "$dir" -maxdepth 1 -name '.incoming.*' -mmin +1440 -exec rm -rf {} +
   incoming=$(mktemp -d "$dir/.incoming.XXXXXX")
-  # shellcheck disable=SC2064 # the name is meant as it is now
-  trap "rm -rf '$scratch' '$incoming'" EXIT
   dumped=$(pai-backup capture --name "${database}_" --stamp date --ext "$extension" --expect-tail "$dump_footer" \
     --archive-dir "$incoming" -- "${source[@]}") || status=$?
   if [ "$status" -ne 0 ]; then
@@ -158,8 +156,8 @@ main() {
   [[ $database =~ ^[A-Za-z0-9_.-]+$ && $database != -* ]] || bad_usage "not a database's name: $database"
   [[ $min_free =~ ^[0-9]+$ && $max_drop =~ ^[0-9]{1,2}$ ]] || bad_usage '--min-free and --max-drop are whole numbers'
   umask 077
-  scratch=$(mktemp -d)
-  trap 'rm -rf "$scratch"' EXIT
+  incoming='' scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch" ${incoming:+"$incoming"}' EXIT
   if [ "$check" = yes ]; then
     check_newest
   elif [ -n "$file" ]; then

@@ -85,7 +85,8 @@ publish() {
   write_manifest >"$work/BACKUP_MANIFEST.md"
   (
     cd "$work"
-    find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 pai-checksum -- >"$work.sums"
+    find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 pai-checksum -- >"$work.sums" ||
+      die 'could not take the checksums'
     mv "$work.sums" SHA256SUMS
   )
   chmod -R go= "$work"
@@ -108,7 +109,8 @@ main() {
   options "$@"
   stack_open "$here"
   setting BACKUP_NAME pa-ecosystem
-  [ -z "$output" ] || BACKUP_DIR=$output
+  # Absolute: it is written to from other folders, too.
+  BACKUP_DIR=$(realpath -ms -- "${output:-$BACKUP_DIR}")
   umask 077
   need pai-backup pai-checksum tar flock
   stamp=$(date +%Y%m%d_%H%M%S)
@@ -118,7 +120,7 @@ main() {
     take_lock
     [ ! -e "$target" ] || die "there is already $target"
     mkdir "$work" "$work"/{databases,volumes,configs,logs}
-    trap 'unpause; rm -rf "$work"' EXIT
+    trap 'unpause; rm -rf "$work" "$work.sums"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
   fi

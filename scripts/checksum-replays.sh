@@ -43,14 +43,17 @@ as_listed() {
 
 # read_list: the lines of the list by name, in the associative array line_of.
 read_list() {
-  local line name
+  local line name number=0
   [ -e checksums.txt ] || return 0
-  while IFS= read -r line; do
-    [[ $line =~ ^(\\?)([0-9a-f]{64})\ [\ *](.+)$ ]] || continue
+  while IFS= read -r line || [ -n "$line" ]; do
+    number=$((number + 1))
+    case "$line" in '' | \#*) continue ;; esac
+    # Left out, it would make its file a new one, and whatever that holds now would be signed.
+    [[ $line =~ ^(\\?)([0-9A-Fa-f]{64})\ [\ *](.+)$ ]] || die "checksums.txt:$number: not a line of sha256sum; mend it or take it out"
     name=${BASH_REMATCH[3]}
     # Lists made with the folder in front of each name are taken over.
     name=${name#"$PWD/"}
-    line_of[$name]="${BASH_REMATCH[1]}${BASH_REMATCH[2]}  $name"
+    line_of[$name]="${BASH_REMATCH[1]}${BASH_REMATCH[2],,}  $name"
   done <checksums.txt
 }
 

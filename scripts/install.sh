@@ -74,27 +74,34 @@ install_staged() {
   printf 'installed %s files below %s\n' "$(wc -l <"$staging/$list")" "$prefix"
 }
 
+# read_list: the files of the last installation, in the array listed. The list is ours, but it lies where others may write.
+read_list() {
+  local file
+  mapfile -t listed <"$prefix/$list"
+  for file in "${listed[@]}"; do
+    [[ /$file/ != */../* ]] || die "a name in $prefix/$list leads out of it: $file"
+  done
+}
+
 # forget_old: files of the last installation that this one no longer has.
 forget_old() {
-  local file
+  local file listed
   [ -r "$prefix/$list" ] || return 0
-  while IFS= read -r file; do
-    rm -f -- "$prefix/$file"
-  done < <(LC_ALL=C comm -23 "$prefix/$list" "$staging/$list")
+  read_list
+  for file in "${listed[@]}"; do
+    [ -e "$staging/$file" ] || rm -f -- "$prefix/$file"
+  done
 }
 
 uninstall() {
-  local file folder
+  local file folder listed
   [ -r "$prefix/$list" ] || die "nothing of ours is installed below $prefix"
   if [ "$dry_run" = yes ]; then
     sed 's/^/would remove /' "$prefix/$list"
     return 0
   fi
-  local listed
-  mapfile -t listed <"$prefix/$list"
+  read_list
   for file in "${listed[@]}"; do
-    # The list is ours, but it lies where others may write.
-    [[ /$file/ != */../* ]] || die "a name in $prefix/$list leads out of it: $file"
     rm -f -- "$prefix/$file"
   done
   for file in "${listed[@]}"; do

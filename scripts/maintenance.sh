@@ -113,8 +113,8 @@ summary() {
 
 tell() {
   [ "$dry_run" = no ] && [ -x "$here/notify.sh" ] || return 0
-  # 9>&-: nothing but this process may hold the lock.
-  timeout 60 "$here/notify.sh" "$@" >&2 9>&- || warn "notify.sh: exit $?"
+  # Not our stdin: one that stays open would be waited for. 9>&-: nothing but this process may hold the lock.
+  timeout 60 "$here/notify.sh" "$@" </dev/null >&2 9>&- || warn "notify.sh: exit $?"
 }
 
 main() {
@@ -134,16 +134,16 @@ main() {
   trap 'ended_by 143 TERM' TERM
   local how=
   [ "$dry_run" = no ] || how=' (dry run)'
-  echo "$(date -Iseconds) maintenance $run starts$how" | tee -a "$log"
+  echo "$(date -Iseconds) maintenance $run starts$how" | to_log
   tell start "maintenance-$run"
   plan
   for name in "${planned[@]}"; do
     run_task "$name"
   done
-  summary | tee -a "$log"
+  summary | to_log
   local word='ends, all done'
   [ "$worst" -eq 0 ] || word="FAILED, exit $worst: an error in $(failed_tasks)"
-  echo "$(date -Iseconds) maintenance $run $word" | tee -a "$log"
+  echo "$(date -Iseconds) maintenance $run $word" | to_log
   if [ "$worst" -eq 0 ]; then
     tell success "maintenance-$run" "$log"
   else

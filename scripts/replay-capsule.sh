@@ -45,7 +45,7 @@ gather() {
       continue
     fi
     members+=("$name")
-    [ "$dry_run" = yes ] || cp -a --reflink=auto -- "$(realpath -- "$path")" "$staging/$name"
+    [ "$dry_run" = yes ] || cp -a --reflink=auto -- "$(realpath -- "$path")" "$staging/$name" || die "could not copy $path"
   done
 }
 
@@ -75,7 +75,7 @@ main() {
   fi
   [ -d "$replays" ] || install -d -m 0700 -- "$replays"
   [ ! -e "$capsule" ] || die "$capsule is there already: one capsule a second"
-  newest=$(find "$replays" -maxdepth 1 -name 'codex_replay_*.zip' | LC_ALL=C sort | tail -n 1)
+  newest=$(find -H "$replays" -maxdepth 1 -name 'codex_replay_*.zip' | LC_ALL=C sort | tail -n 1)
   pai-backup create --quiet --home "$staging" --format zip --output "$capsule" "${members[@]}" >/dev/null ||
     die "could not make $capsule"
   if [ -n "$newest" ] && cmp -s -- "$newest" "$capsule"; then

@@ -11,6 +11,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/backups.sh"
 # shellcheck source=scripts/lib/restore-parts.sh
 . "$here/lib/restore-parts.sh"
+# shellcheck source=scripts/lib/restore-databases.sh
+. "$here/lib/restore-databases.sh"
 
 usage() {
   cat <<TEXT
@@ -111,9 +113,24 @@ uses_docker() {
   [ -n "$parts" ] || docker_part=yes
 }
 
+# at_end STATUS: whatever ends a restore half-way, that is said, and what was stopped is started again.
+# shellcheck disable=SC2317 # the trap's
+at_end() {
+  drop_scratch
+  rm -rf "$scratch"
+  [ "$changing" = yes ] || return 0
+  changing=no
+  complain 'the restore ended half-way: what it had not come to is as it was'
+  [ "$docker_part" = no ] || start_services
+  exit $(($1 < 128 ? 1 : $1))
+}
+
 apply() {
+  changing=no docker_part=no
   scratch=$(mktemp -d)
-  trap 'drop_scratch; rm -rf "$scratch"' EXIT
+  trap 'at_end $?' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
   uses_docker
   stopped=() compose=()
   if [ "$docker_part" = yes ]; then
@@ -121,11 +138,13 @@ apply() {
     [ "$engine" = up ] || die "$engine_trouble"
   fi
   [ -z "$parts" ] || keep_what_is_there
+  changing=yes
   restore_configs
   [ "$docker_part" = no ] || prepare_services
   restore_databases
   restore_volumes
   [ "$docker_part" = no ] || start_services
+  changing=no
   wait_for_health
 }
 

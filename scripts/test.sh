@@ -39,10 +39,8 @@ main() {
   fi
   cd "$here"
   "$here/scripts/check-licences.sh"
-  local log
   log=$(mktemp)
-  # shellcheck disable=SC2064 # the name is meant as it is now
-  trap "rm -f '$log'" EXIT
+  trap 'rm -f "$log"' EXIT
   local status=0
   cargo test --locked --workspace --no-fail-fast "$@" 2>&1 | tee "$log" || status=$?
   local skipped

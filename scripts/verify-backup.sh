@@ -74,10 +74,14 @@ check_artefact() {
     *.sql)
       tail -c 4096 "$1/$2" | grep -Eq '^-- PostgreSQL database (cluster )?dump complete' || why "$2: the end is missing"
       trouble=$(rows_of "$1/$2")
-      [[ $trouble != *' cut'* ]] || why "$2: ends within a table"
+      [[ $'\n'$trouble != *$'\n''cut '* ]] || why "$2: ends within a table"
       ;;
     *.json)
-      ! command -v jq >/dev/null || jq -e . "$1/$2" >/dev/null 2>&1 || why "$2: not JSON"
+      if ! command -v jq >/dev/null; then
+        why "$2: not parsed, jq is not installed"
+      elif ! jq -e . "$1/$2" >/dev/null 2>&1; then
+        why "$2: not JSON"
+      fi
       ;;
   esac
 }
@@ -139,6 +143,11 @@ main() {
     [ "${#paths[@]}" -gt 0 ] || die "no backups in $BACKUP_DIR"
   fi
   for path in "${paths[@]:-latest}"; do
+    if [ "$path" != latest ] && [ ! -d "$path" ]; then
+      printf '%s: FAILED (no such backup)\n' "$path"
+      bad=$((bad + 1))
+      continue
+    fi
     find_backup "$path"
     verify "$backup"
     if [ -n "$faults" ]; then

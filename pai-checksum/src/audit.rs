@@ -1,7 +1,9 @@
 //! A manifest against its folder: everything they disagree on.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -18,7 +20,7 @@ use crate::stamp::Stamp;
 use crate::talk::Talk;
 
 /// Prints how the folder differs from `path`; true if it does not.
-pub fn run(args: &Args, path: &Path, talk: &Talk<'_>) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &Args, path: &Path, talk: &Talk<'_>) -> anyhow::Result<bool> {
     let (manifest, _) = read(path)?;
     let survey = survey(args, path, &manifest, Depth::Everything, talk)?;
     let comparison = compare(&manifest.entries, &survey.now, &survey.unlisted);
@@ -27,7 +29,7 @@ pub fn run(args: &Args, path: &Path, talk: &Talk<'_>) -> anyhow::Result<bool> {
 }
 
 /// A manifest and its bytes.
-pub fn read(path: &Path) -> anyhow::Result<(Manifest, Vec<u8>)> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<(Manifest, Vec<u8>)> {
     let bytes = input::read(path).with_context(|| format!("could not read {}", path.display()))?;
     match Manifest::parse(&bytes) {
         Err(Malformed(line)) => {
@@ -42,7 +44,7 @@ pub fn read(path: &Path) -> anyhow::Result<(Manifest, Vec<u8>)> {
 
 /// How much is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub(crate) enum Depth {
     /// Every file.
     Everything,
     /// Files whose recorded size, mtime and ctime still hold are taken as they are.
@@ -51,7 +53,7 @@ pub enum Depth {
 
 /// The files of a manifest, and those of its folder that it does not list, as they are now.
 #[derive(Debug)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// One for each file of the manifest.
     pub now: Vec<Now>,
     /// The others.
@@ -59,7 +61,7 @@ pub struct Survey {
 }
 
 /// Looks at the folder of the manifest at `path`.
-pub fn survey(
+pub(crate) fn survey(
     args: &Args,
     path: &Path,
     manifest: &Manifest,
@@ -125,11 +127,13 @@ fn stamp(input: &Input) -> Option<Stamp> {
 fn root(args: &Args, path: &Path) -> anyhow::Result<PathBuf> {
     let base = args.directory.as_deref();
     let root = match &args.files[..] {
-        [] => base.or(path.parent()).unwrap_or(Path::new("")).to_owned(),
+        [] => match base.or(path.parent()) {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        },
         [folder] => base.unwrap_or(Path::new("")).join(folder),
         [_, second, ..] => bail!("{} is one folder too many", second.display()),
     };
-    let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
     let metadata = std::fs::metadata(&root).with_context(|| format!("could not read {}", root.display()))?;
     if !metadata.is_dir() {
         bail!("could not read {}: not a folder", root.display());
@@ -145,24 +149,24 @@ fn unlisted(
     root: &Path,
     talk: &Talk<'_>,
 ) -> anyhow::Result<Vec<Input>> {
-    let listed: HashSet<PathBuf> = manifest
-        .entries
-        .iter()
-        .map(|recorded| plain(&Input::file(recorded.entry.name.clone(), Path::new(""))))
-        .collect();
+    // Names from the root of the file system may lead into the folder, whatever that is called here.
+    let full: Vec<PathBuf> = [std::path::absolute(root), root.canonicalize()].into_iter().flatten().collect();
+    let listed: HashSet<PathBuf> =
+        manifest.entries.iter().map(|recorded| plain(&recorded.entry.name, &full)).collect();
     let files = input::files_below(root, &input::walk_options(args)?, &Own::of(path)?, talk);
     let unlisted = files.into_iter().filter(|file| !listed.contains(file));
     Ok(unlisted.map(|file| Input { path: Some(root.join(&file)), name: input::listed_name(file) }).collect())
 }
 
-/// `a/b` for `./a/./b`.
-fn plain(input: &Input) -> PathBuf {
-    let components = input.path.iter().flat_map(|path| path.components());
-    components.filter(|component| *component != Component::CurDir).collect()
+/// `a/b` for `./a/./b`, and for `/folder/a/b` if that is the folder.
+fn plain(name: &[u8], full: &[PathBuf]) -> PathBuf {
+    let name = Path::new(OsStr::from_bytes(name));
+    let below = full.iter().find_map(|folder| name.strip_prefix(folder).ok()).unwrap_or(name);
+    below.components().filter(|component| *component != Component::CurDir).collect()
 }
 
 /// Prints the differences and, for people, how many there are.
-pub fn report(
+pub(crate) fn report(
     args: &Args,
     manifest: &Manifest,
     survey: &Survey,
@@ -186,8 +190,9 @@ pub fn report(
         out.record(&summary, |_| Ok(()))?;
     }
     out.finish()?;
+    let unread = if unreadable > 0 { format!(", {unreadable} unreadable") } else { String::new() };
     talk.console().note(format_args!(
-        "{same} as listed, {changed} changed, {rotted} rotted, {new} new, {missing} missing, {moved} moved"
+        "{same} as listed, {changed} changed, {rotted} rotted, {new} new, {missing} missing, {moved} moved{unread}"
     ));
     Ok(findings.len())
 }

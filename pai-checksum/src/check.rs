@@ -1,6 +1,6 @@
 //! Checksum files: each listed file is hashed again. Lines, warnings, their order and the status are sha256sum's.
 
-use std::io;
+use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
 
 use pai_common::output::Output;
@@ -11,14 +11,14 @@ use crate::cli::Args;
 use crate::hash::{self, Hashed, Sink};
 use crate::input::{self, Input};
 use crate::record::{Name, Record};
-use crate::talk::Talk;
+use crate::talk::{Talk, cause};
 use pai_common::checksum_line::{self, Parsed, Parser};
 
 /// A list of what failed is repeated at the end once the lines above it may have left the screen.
 const SCREEN: usize = 24;
 
 /// Checks every file of checksums the command line names; false if sha256sum would exit with 1.
-pub fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<bool> {
     let stdin = [PathBuf::from("-")];
     let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
     let progress = Progress::bytes(talk.console(), "checking", None);
@@ -41,51 +41,67 @@ fn check_file(
     parser: &mut Parser,
     out: &mut Output,
 ) -> anyhow::Result<bool> {
-    let is_stdin = file == Path::new("-");
-    let shown: &[u8] = if is_stdin { b"standard input" } else { file.as_os_str().as_encoded_bytes() };
-    let shown = talk.name(shown);
-    let bytes = match input::read(file) {
-        Ok(bytes) => bytes,
-        Err(error) => {
+    let shown =
+        talk.name(if is_stdin(file) { b"standard input" } else { file.as_os_str().as_encoded_bytes() });
+    let list = match List::of(file, args, parser) {
+        Ok(list) => list,
+        Err(why) => {
             out.flush()?;
-            match error.kind() {
-                io::ErrorKind::IsADirectory => talk.say(format_args!("{shown}: read error")),
-                _ => talk.say(format_args!("{shown}: {}", crate::talk::cause(&error))),
-            }
+            talk.say(format_args!("{shown}: {why}"));
             return Ok(false);
         }
     };
-    let base = args.directory.as_deref().unwrap_or(Path::new(""));
-    let list = List::of(&bytes, parser, base, is_stdin);
     let mut verdicts =
         Verdicts { list: &list, shown: &shown, args, talk, out, tally: Tally::default(), warned: 0 };
     hash::in_order(&list.inputs, args.jobs, progress, &mut verdicts)?;
     verdicts.conclude()
 }
 
-/// The proper lines of one file of checksums, and where the others are.
+fn is_stdin(file: &Path) -> bool {
+    file == Path::new("-")
+}
+
+/// What one file of checksums says. It is read line by line: what is no list at all may be of any size.
+#[derive(Default)]
 struct List {
     inputs: Vec<Input>,
     /// For each input its digest and its line number, from 1.
     expected: Vec<(Digest, usize)>,
-    malformed: Vec<usize>,
+    /// How many lines are neither proper nor a comment...
+    malformed: usize,
+    /// ... and, if they are to be warned about, where they stand.
+    malformed_lines: Vec<usize>,
 }
 
 impl List {
-    fn of(bytes: &[u8], parser: &mut Parser, base: &Path, is_stdin: bool) -> Self {
-        let mut list = Self { inputs: Vec::new(), expected: Vec::new(), malformed: Vec::new() };
-        for (line, number) in checksum_line::lines(bytes).zip(1..) {
+    /// Reads `file`; why it cannot be read comes in sha256sum's words.
+    fn of(file: &Path, args: &Args, parser: &mut Parser) -> Result<Self, String> {
+        let mut source = input::open(file).map_err(|error| cause(&error))?;
+        let mut list = Self::default();
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            match source.read_until(b'\n', &mut line) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(_) => return Err("read error".to_owned()),
+            }
+            let line = line.strip_suffix(b"\n").unwrap_or(&line);
             match parser.parse(line) {
                 Parsed::Nothing => {}
                 // Standard input cannot be the list and a listed file at once.
-                Parsed::Entry(entry) if !(is_stdin && entry.name == b"-") => {
+                Parsed::Entry(entry) if !(is_stdin(file) && entry.name == b"-") => {
+                    let base = args.directory.as_deref().unwrap_or(Path::new(""));
                     list.inputs.push(Input::named(entry.name, base));
                     list.expected.push((entry.digest, number));
                 }
-                Parsed::Entry(_) | Parsed::Malformed => list.malformed.push(number),
+                Parsed::Entry(_) | Parsed::Malformed => {
+                    list.malformed += 1;
+                    list.malformed_lines.extend(args.warn.then_some(number));
+                }
             }
         }
-        list
+        Ok(list)
     }
 }
 
@@ -121,7 +137,7 @@ impl Sink for Verdicts<'_> {
                 self.tally.unreadable += 1;
                 self.out.flush()?;
                 // Even --status lets this through.
-                self.talk.say(format_args!("{}: {}", self.talk.name(name), crate::talk::cause(&error)));
+                self.talk.say(format_args!("{}: {}", self.talk.name(name), cause(&error)));
                 return self.verdict(name, "unreadable", "FAILED open or read");
             }
             Ok(hashed) => hashed,
@@ -161,9 +177,9 @@ impl Verdicts<'_> {
 
     /// Warnings about lines stand where the lines stood.
     fn warn_up_to(&mut self, line: usize) -> anyhow::Result<()> {
-        while self.args.warn && self.list.malformed.get(self.warned).is_some_and(|&number| number < line) {
+        while let Some(&number) = self.list.malformed_lines.get(self.warned).filter(|&&number| number < line)
+        {
             self.out.flush()?;
-            let number = self.list.malformed[self.warned];
             let shown = self.shown;
             self.talk.say(format_args!("{shown}: {number}: improperly formatted SHA256 checksum line"));
             self.warned += 1;
@@ -182,7 +198,7 @@ impl Verdicts<'_> {
         }
         if !args.status {
             for (count, one, many) in [
-                (list.malformed.len(), "line is improperly formatted", "lines are improperly formatted"),
+                (list.malformed, "line is improperly formatted", "lines are improperly formatted"),
                 (tally.unreadable, "listed file could not be read", "listed files could not be read"),
                 (tally.mismatched, "computed checksum did NOT match", "computed checksums did NOT match"),
             ] {
@@ -199,7 +215,7 @@ impl Verdicts<'_> {
                 tally.failed.iter().for_each(|failed| talk.say(failed));
             }
         }
-        let proper = list.malformed.is_empty() || !args.strict;
+        let proper = list.malformed == 0 || !args.strict;
         Ok(proper && tally.matched > 0 && tally.unreadable + tally.mismatched == 0)
     }
 }

@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Parser, ValueHint};
 use pai_common::cli::Common;
 
 /// Print or check SHA-256 checksums, as sha256sum does, faster; find what changed, rotted, moved or is missing
@@ -13,7 +14,9 @@ use pai_common::cli::Common;
 #[command(name = "pai-checksum", version, infer_long_args = true, args_override_self = true, after_help = AFTER_HELP)]
 pub struct Args {
     /// What to hash; with --check, files of checksum lines; with --audit and --update, the folder
-    #[arg(value_name = "FILE")]
+    // An empty name is one that cannot be read, not bad usage: the others are hashed.
+    #[arg(value_name = "FILE", value_hint = ValueHint::AnyPath,
+          value_parser = OsStringValueParser::new().map(PathBuf::from))]
     pub files: Vec<PathBuf>,
 
     /// Read checksums from the FILEs and check them

@@ -11,7 +11,7 @@ use pai_common::checksum_line;
 
 /// What a file looks like now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Now {
+pub(crate) enum Now {
     /// Its digest, and its stamp if it is a regular file that held still.
     Hashed(Digest, Option<Stamp>),
     /// Its stamp is the recorded one; it was not read.
@@ -24,7 +24,7 @@ pub enum Now {
 
 /// A listed file, judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// As listed, or not known to differ.
     Same,
     /// The content differs, and so does what the file system says about it (or nothing was recorded).
@@ -39,7 +39,7 @@ pub enum Verdict {
 
 /// A file that is not listed, and its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unlisted {
+pub(crate) struct Unlisted {
     /// Its name.
     pub name: Vec<u8>,
     /// What it looks like.
@@ -50,7 +50,7 @@ pub struct Unlisted {
 
 /// The verdicts on all listed files, and the unlisted ones that are new rather than moved here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// One for each listed file.
     pub verdicts: Vec<Verdict>,
     /// Numbers of unlisted files.
@@ -59,7 +59,7 @@ pub struct Comparison {
 
 /// Compares the listed files, as they are now, and the unlisted ones with what was recorded. Moves are matched
 /// one to one, in order: one of two copies that is gone is missing, not moved.
-pub fn compare(listed: &[Recorded], now: &[Now], unlisted: &[Unlisted]) -> Comparison {
+pub(crate) fn compare(listed: &[Recorded], now: &[Now], unlisted: &[Unlisted]) -> Comparison {
     let mut by_digest: HashMap<Digest, VecDeque<usize>> = HashMap::new();
     for (n, file) in unlisted.iter().enumerate() {
         by_digest.entry(file.digest).or_default().push_back(n);
@@ -84,7 +84,7 @@ pub fn compare(listed: &[Recorded], now: &[Now], unlisted: &[Unlisted]) -> Compa
 
 /// One difference, ready to be printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding<'a> {
+pub(crate) struct Finding<'a> {
     kind: &'static str,
     name: &'a [u8],
     to: Option<&'a [u8]>,
@@ -92,7 +92,7 @@ pub struct Finding<'a> {
 
 impl Comparison {
     /// Every difference: the listed files in their order, then the new ones in theirs.
-    pub fn findings<'a>(&self, listed: &'a [Recorded], unlisted: &'a [Unlisted]) -> Vec<Finding<'a>> {
+    pub(crate) fn findings<'a>(&self, listed: &'a [Recorded], unlisted: &'a [Unlisted]) -> Vec<Finding<'a>> {
         let of_listed = self.verdicts.iter().zip(listed).filter_map(|(verdict, recorded)| {
             let (kind, to) = match verdict {
                 Verdict::Same => return None,
@@ -111,7 +111,7 @@ impl Comparison {
 impl Finding<'_> {
     /// The finding as text: `CHANGED a`, `MOVED a -> b`; names escaped as in checksum lines, and a backslash ahead
     /// of it all if one of them needed that.
-    pub fn to_line(&self) -> Vec<u8> {
+    pub(crate) fn to_line(&self) -> Vec<u8> {
         let (mark, name) = checksum_line::escape(self.name);
         let mut out = [self.kind.as_bytes(), b" ", &name].concat();
         let mut escaped = !mark.is_empty();
@@ -128,13 +128,13 @@ impl Finding<'_> {
     }
 
     /// The finding as a record.
-    pub fn to_record(&self) -> Record<'_> {
+    pub(crate) fn to_record(&self) -> Record<'_> {
         let kind = self.kind.to_ascii_lowercase();
         Record::Finding { kind, name: Name::of(self.name), to: self.to.map(Name::of) }
     }
 
     /// `CHANGED`, `ROTTED`, `MISSING`, `MOVED` or `NEW`.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         self.kind
     }
 }

@@ -18,7 +18,7 @@ use crate::talk::Talk;
 use pai_common::checksum_line::{self, Style};
 
 /// Hashes what the command line names.
-pub fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<()> {
     let inputs = input::gather(args, talk)?;
     let progress = Progress::bytes(talk.console(), "hashing", None);
     let style = match (args.tag, args.binary) {
@@ -38,7 +38,7 @@ pub fn run(args: &Args, talk: &Talk<'_>) -> anyhow::Result<()> {
 }
 
 /// Replaces `target`, unless there is nothing to put there: an empty list would pass every check.
-pub fn write(manifest: &Manifest, target: &Path, plain: bool) -> anyhow::Result<()> {
+pub(crate) fn write(manifest: &Manifest, target: &Path, plain: bool) -> anyhow::Result<()> {
     if manifest.entries.is_empty() {
         bail!("could not write {}: nothing was hashed, so it stays as it is", target.display());
     }

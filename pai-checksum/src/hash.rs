@@ -27,7 +27,7 @@ use crate::stamp::Stamp;
 
 /// What became of an input that could be read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hashed {
+pub(crate) struct Hashed {
     /// Its SHA-256.
     pub digest: Digest,
     /// How many bytes were hashed.
@@ -40,7 +40,7 @@ pub struct Hashed {
 }
 
 /// What takes the outcomes, in the order of the inputs.
-pub trait Sink {
+pub(crate) trait Sink {
     /// The outcome of input number `n`. An error ends the run.
     fn take(&mut self, n: usize, outcome: io::Result<Hashed>) -> anyhow::Result<()>;
 
@@ -51,7 +51,7 @@ pub trait Sink {
 }
 
 /// Hashes `inputs` with at most `jobs` threads, by default one a core.
-pub fn in_order(
+pub(crate) fn in_order(
     inputs: &[Input],
     jobs: Option<NonZeroUsize>,
     progress: &Progress<'_>,
@@ -154,23 +154,32 @@ impl Desk<'_> {
                 outcome
             } else {
                 sink.wait()?;
-                let first = self.hash(input);
-                if first.as_ref().is_err_and(too_many_open) {
-                    // The workers have them all. Once they are done, one will do.
-                    for batch in outcomes {
-                        arrivals.add(batch);
-                    }
-                    self.hash(input)
-                } else {
-                    first
-                }
+                self.hash_here(input, outcomes, &mut arrivals)
             };
             sink.take(n, outcome)?;
         }
         Ok(())
     }
 
-    /// One input, on this thread.
+    /// One input that the workers left, on this thread.
+    fn hash_here(
+        &self,
+        input: &Input,
+        outcomes: &Receiver<Vec<Outcome>>,
+        arrivals: &mut Arrivals,
+    ) -> io::Result<Hashed> {
+        let first = self.hash(input);
+        if !first.as_ref().is_err_and(too_many_open) {
+            return first;
+        }
+        // The workers have them all. Once they are done, one will do.
+        for batch in outcomes {
+            arrivals.add(batch);
+        }
+        self.hash(input)
+    }
+
+    /// Opens one input and reads it to its end.
     fn hash(&self, input: &Input) -> io::Result<Hashed> {
         let file = match &input.path {
             Some(path) => File::open(path)?,

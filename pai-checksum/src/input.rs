@@ -1,8 +1,8 @@
 //! What is to be hashed: names from the command line, from a list, or from below folders.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::Metadata;
-use std::io::{self, Read};
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::talk::Talk;
 
 /// One thing to hash, under the name it is printed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Input {
+pub(crate) struct Input {
     /// The name, as bytes.
     pub name: Vec<u8>,
     /// Where the bytes are; `None` for standard input.
@@ -25,20 +25,20 @@ pub struct Input {
 
 impl Input {
     /// `name` as it was given: `-` is standard input, everything else a path below `base`.
-    pub fn named(name: Vec<u8>, base: &Path) -> Self {
+    pub(crate) fn named(name: Vec<u8>, base: &Path) -> Self {
         let path = (name != b"-").then(|| below(base, &name));
         Self { name, path }
     }
 
     /// A file, even if it is called `-`.
-    pub fn file(name: Vec<u8>, base: &Path) -> Self {
+    pub(crate) fn file(name: Vec<u8>, base: &Path) -> Self {
         let path = Some(below(base, &name));
         Self { name, path }
     }
 }
 
 /// The inputs of a run without `--check`, `--audit` or `--update`.
-pub fn gather(args: &Args, talk: &Talk<'_>) -> anyhow::Result<Vec<Input>> {
+pub(crate) fn gather(args: &Args, talk: &Talk<'_>) -> anyhow::Result<Vec<Input>> {
     let base = args.directory.as_deref().unwrap_or(Path::new(""));
     let own = args.output.as_deref().map(Own::of).transpose()?.unwrap_or_default();
     let names = names(args, talk)?;
@@ -70,7 +70,7 @@ pub fn gather(args: &Args, talk: &Talk<'_>) -> anyhow::Result<Vec<Input>> {
 }
 
 /// The regular files below `root`, in the order of a walk, relative to it; what is `own` is left out.
-pub fn files_below(root: &Path, options: &walk::Options, own: &Own, talk: &Talk<'_>) -> Vec<PathBuf> {
+pub(crate) fn files_below(root: &Path, options: &walk::Options, own: &Own, talk: &Talk<'_>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for item in walk(root, Path::new(""), options) {
         match item {
@@ -88,13 +88,13 @@ pub fn files_below(root: &Path, options: &walk::Options, own: &Own, talk: &Talk<
 }
 
 /// What a checksum line calls a file: to every reader of such lines a bare `-` is standard input.
-pub fn listed_name(path: PathBuf) -> Vec<u8> {
+pub(crate) fn listed_name(path: PathBuf) -> Vec<u8> {
     let name = path.into_os_string().into_vec();
     if name == b"-" { b"./-".to_vec() } else { name }
 }
 
 /// The excludes of the command line.
-pub fn walk_options(args: &Args) -> anyhow::Result<walk::Options> {
+pub(crate) fn walk_options(args: &Args) -> anyhow::Result<walk::Options> {
     let mut options = walk::Options::default();
     for pattern in &args.exclude {
         options.excludes.add(pattern)?;
@@ -104,7 +104,7 @@ pub fn walk_options(args: &Args) -> anyhow::Result<walk::Options> {
 
 /// A file whatever its name: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Id {
+pub(crate) struct Id {
     device: u64,
     inode: u64,
 }
@@ -124,7 +124,7 @@ impl From<&Metadata> for Id {
 
 /// What a run never lists: the list it writes, and what a run that did not end has left of one.
 #[derive(Debug, Default)]
-pub struct Own {
+pub(crate) struct Own {
     /// As they were when the run began.
     ids: Vec<Id>,
     /// Another run may exchange them meanwhile: then their folder and names still tell.
@@ -134,9 +134,10 @@ pub struct Own {
 
 impl Own {
     /// What belongs to the list at `path`.
-    pub fn of(path: &Path) -> anyhow::Result<Self> {
-        let mut own = Self { folder: folder_of(path), ..Self::default() };
-        for path in [path.to_owned(), atomic::temp_path(path)?] {
+    pub(crate) fn of(path: &Path) -> anyhow::Result<Self> {
+        let path = atomic::behind_links(path);
+        let mut own = Self { folder: folder_of(&path), ..Self::default() };
+        for path in [path.clone(), atomic::temp_path(&path)?] {
             match std::fs::metadata(&path) {
                 Ok(metadata) => own.ids.push(Id::from(&metadata)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -200,8 +201,16 @@ fn names_of(list: &Path, talk: &Talk<'_>) -> anyhow::Result<Vec<Vec<u8>>> {
     Ok(names)
 }
 
+/// A file, or standard input for `-`.
+pub(crate) fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    Ok(Box::new(BufReader::new(File::open(path)?)))
+}
+
 /// The bytes of a file, or of standard input for `-`.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     if path != Path::new("-") {
         return std::fs::read(path);
     }

@@ -11,19 +11,19 @@
 //! | `compare.rs` | manifest against folder: what changed, rotted, moved (pure) |
 //! | `audit.rs`, `update.rs` | the two things to do with that comparison |
 
-pub mod audit;
-pub mod check;
+mod audit;
+mod check;
 pub mod cli;
-pub mod compare;
-pub mod generate;
-pub mod hash;
-pub mod input;
+mod compare;
+mod generate;
+mod hash;
+mod input;
 pub mod manifest;
-pub mod quote;
-pub mod record;
-pub mod stamp;
-pub mod talk;
-pub mod update;
+mod quote;
+mod record;
+mod stamp;
+mod talk;
+mod update;
 
 use pai_common::console::Console;
 use pai_common::exit::Exit;

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use crate::stamp::Stamp;
 use pai_common::checksum_line::{self, Entry, Parsed, Parser};
 
-const HEADING: &[u8] = b"# Comment lines: size, mtime, ctime, name, for pai-checksum --audit and --update\n";
+const HEADING: &[u8] = b"# Comment lines: size, mtime, ctime, name, for pai-checksum --audit and --update";
 
 /// The content of a manifest.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Manifest {
                 Parsed::Entry(entry) => manifest.entries.push(Recorded { entry, stamp: None }),
                 Parsed::Nothing => match parse_stamp(line) {
                     Some((name, stamp)) => drop(stamps.insert(name, stamp)),
-                    None if line.first() == Some(&b'#') && !HEADING.starts_with(line) => {
+                    None if line.starts_with(b"#") && line.strip_suffix(b"\r").unwrap_or(line) != HEADING => {
                         manifest.comments.push(line.to_vec());
                     }
                     None => {}
@@ -71,6 +71,7 @@ impl Manifest {
         }
         if !plain {
             out.extend_from_slice(HEADING);
+            out.push(b'\n');
         }
         for Recorded { entry, stamp } in &self.entries {
             if let Some(stamp) = stamp.filter(|_| !plain) {
@@ -120,13 +121,21 @@ mod tests {
     fn stamps_are_found_by_name_in_any_order_and_foreign_comments_are_kept() {
         let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let text = format!(
-            "# of Monday\n{hex}  b\n{hex}  a\n# 3 -1.000000001 2.000000000 a\n# 4 1.5 2.000000000 b\n\n{hex} *c\n"
+            "#\n# of Monday\n{hex}  b\n{hex}  a\n# 3 -1.000000001 2.000000000 a\n# 4 1.5 2.000000000 b\n\n{hex} *c\n"
         );
         let manifest = Manifest::parse(text.as_bytes()).unwrap();
         let stamps: Vec<_> = manifest.entries.iter().map(|recorded| recorded.stamp).collect();
         assert_eq!(stamps, [None, Some(Stamp { size: 3, mtime: (-1, 1), ctime: (2, 0) }), None]);
-        assert_eq!(manifest.comments, [&b"# of Monday"[..], b"# 4 1.5 2.000000000 b"]);
+        assert_eq!(manifest.comments, [&b"#"[..], b"# of Monday", b"# 4 1.5 2.000000000 b"]);
         assert_eq!(manifest.entries[2].entry.style, Style::Binary);
+    }
+
+    #[test]
+    fn the_heading_is_not_kept_as_a_comment() {
+        for end in ["\n", "\r\n"] {
+            let text = [HEADING, end.as_bytes()].concat();
+            assert_eq!(Manifest::parse(&text).unwrap().comments, Vec::<Vec<u8>>::new());
+        }
     }
 
     #[test]

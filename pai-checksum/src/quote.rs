@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Whether the locale says that bytes above 127 are UTF-8; otherwise they are shown in octal.
-pub fn locale_is_utf8() -> bool {
+pub(crate) fn locale_is_utf8() -> bool {
     let of = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     of("LC_ALL").or_else(|| of("LC_CTYPE")).or_else(|| of("LANG")).is_some_and(|locale| {
         let locale = locale.to_ascii_lowercase();
@@ -12,7 +12,7 @@ pub fn locale_is_utf8() -> bool {
 }
 
 /// `name` as a shell would need it typed: bare, `'in quotes'`, `"isn't"`, or `'a'$'\n''b'`.
-pub fn quote(name: &[u8], utf8: bool) -> Cow<'_, str> {
+pub(crate) fn quote(name: &[u8], utf8: bool) -> Cow<'_, str> {
     let pieces = pieces(name, utf8);
     let bare = |piece: &Piece<'_>| matches!(piece, Piece::Plain(text) if text.bytes().all(is_bare));
     let starts_bare = !name.is_empty() && !matches!(name[0], b'#' | b'~') && name != b"{" && name != b"}";

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// A file's name. JSON has no bytes: a name that is not UTF-8 is shown with replacement characters, and in full
 /// as hex digits.
 #[derive(Debug, Serialize)]
-pub struct Name<'a> {
+pub(crate) struct Name<'a> {
     path: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_hex: Option<String>,
@@ -15,7 +15,7 @@ pub struct Name<'a> {
 
 impl<'a> Name<'a> {
     /// The name as JSON shows it.
-    pub fn of(name: &'a [u8]) -> Self {
+    pub(crate) fn of(name: &'a [u8]) -> Self {
         let path = String::from_utf8_lossy(name);
         let path_hex = matches!(path, Cow::Owned(_)).then(|| hex(name));
         Self { path, path_hex }
@@ -32,7 +32,7 @@ fn hex(bytes: &[u8]) -> String {
 /// One object.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
-pub enum Record<'a> {
+pub(crate) enum Record<'a> {
     /// A file and its digest.
     Digest {
         /// The file.

@@ -10,39 +10,39 @@ use crate::quote::{locale_is_utf8, quote};
 
 /// The console, and whether anything failed that ends the run with exit 1.
 #[derive(Debug)]
-pub struct Talk<'a> {
+pub(crate) struct Talk<'a> {
     console: &'a Console,
     utf8: Cell<Option<bool>>,
 }
 
 impl<'a> Talk<'a> {
     /// Speaks through `console`.
-    pub fn new(console: &'a Console) -> Self {
+    pub(crate) fn new(console: &'a Console) -> Self {
         Self { console, utf8: Cell::new(None) }
     }
 
     /// The console itself.
-    pub fn console(&self) -> &'a Console {
+    pub(crate) fn console(&self) -> &'a Console {
         self.console
     }
 
     /// A line that decides nothing.
-    pub fn say(&self, message: impl Display) {
+    pub(crate) fn say(&self, message: impl Display) {
         self.console.warn(message);
     }
 
     /// A failure; the run goes on and ends with exit 1.
-    pub fn complain(&self, message: impl Display) {
+    pub(crate) fn complain(&self, message: impl Display) {
         self.console.complain(message);
     }
 
     /// A file that could not be read.
-    pub fn trouble(&self, name: &[u8], error: &io::Error) {
+    pub(crate) fn trouble(&self, name: &[u8], error: &io::Error) {
         self.complain(format_args!("{}: {}", self.name(name), cause(error)));
     }
 
     /// A name as messages show it.
-    pub fn name(&self, name: &[u8]) -> String {
+    pub(crate) fn name(&self, name: &[u8]) -> String {
         let utf8 = self.utf8.get().unwrap_or_else(locale_is_utf8);
         self.utf8.set(Some(utf8));
         quote(name, utf8).into_owned()
@@ -50,7 +50,7 @@ impl<'a> Talk<'a> {
 }
 
 /// What the system calls the error, without Rust's `(os error N)`.
-pub fn cause(error: &io::Error) -> String {
+pub(crate) fn cause(error: &io::Error) -> String {
     let mut text = error.to_string();
     if let Some(code) = error.raw_os_error() {
         let mut suffix = String::new();

@@ -14,7 +14,7 @@ use pai_common::checksum_line::{Entry, Style};
 
 /// Rewrites the manifest at `path` if anything in it has to change, and prints the differences; false if
 /// something rotted.
-pub fn run(args: &Args, path: &Path, talk: &Talk<'_>) -> anyhow::Result<bool> {
+pub(crate) fn run(args: &Args, path: &Path, talk: &Talk<'_>) -> anyhow::Result<bool> {
     if path == Path::new("-") {
         bail!("could not update standard input: name the file");
     }

@@ -14,7 +14,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::lock::Busy;
@@ -37,9 +37,13 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// Starts a file that will become `target` with permission bits `mode`.
+    /// Starts a file that will become `target` with permission bits `mode`. A device, a pipe or a folder of that name
+    /// is refused, for it would be replaced, not written to.
     pub fn create(target: &Path, mode: u32) -> anyhow::Result<Self> {
         let temp = temp_path(target)?;
+        if std::fs::metadata(target).is_ok_and(|existing| !existing.is_file()) {
+            bail!("could not write {}: not a regular file", target.display());
+        }
         let file = create_temp(&temp).with_context(|| format!("could not create {}", target.display()))?;
         let this = Self {
             file,
@@ -140,11 +144,18 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Writes `bytes` to `target` in one atomic step, keeping an existing file's mode and owner.
+/// Writes `bytes` to `target`, or to the file it is a link to, in one atomic step, keeping an existing file's mode and
+/// owner.
 pub fn write(target: &Path, mode: u32, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut file = AtomicFile::replace(target, mode)?;
+    let mut file = AtomicFile::replace(&behind_links(target), mode)?;
     file.write_all(bytes).with_context(|| format!("could not write {}", target.display()))?;
     file.commit()
+}
+
+/// Where [`write()`] writes: what `target` leads to, if it is a link that leads anywhere.
+pub fn behind_links(target: &Path) -> PathBuf {
+    let real = if target.is_symlink() { target.canonicalize().ok() } else { None };
+    real.unwrap_or_else(|| target.to_owned())
 }
 
 /// Makes a rename or an unlink in the folder of `path` survive a power cut.
@@ -207,7 +218,9 @@ fn create_temp(temp: &Path) -> anyhow::Result<File> {
 }
 
 fn remove_stale(temp: &Path) -> anyhow::Result<()> {
-    let left = match OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(temp) {
+    // Without waiting: it may be a pipe, which nobody will ever write to.
+    let flags = O_NOFOLLOW | O_NONBLOCK;
+    let left = match OpenOptions::new().read(true).custom_flags(flags).open(temp) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         other => other?,
     };
@@ -246,74 +259,8 @@ fn lock_named(file: &File, temp: &Path) -> io::Result<Named> {
     }
 }
 
-const O_NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+const O_NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
+const O_NONBLOCK: i32 = OFlags::NONBLOCK.bits() as i32;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_committed_file_is_whole_and_an_abandoned_one_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("a.txt");
-        let mut file = AtomicFile::create(&target, 0o640).unwrap();
-        file.write_all(b"half").unwrap();
-        drop(file);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-
-        let mut file = AtomicFile::create(&target, 0o640).unwrap();
-        file.write_all(b"whole").unwrap();
-        assert!(!target.exists());
-        file.commit().unwrap();
-        assert_eq!(std::fs::read(&target).unwrap(), b"whole");
-        assert_eq!(std::fs::metadata(&target).unwrap().mode() & 0o7777, 0o640);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_stale_partial_is_removed_and_a_live_one_is_busy() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("a.txt");
-        std::fs::write(temp_path(&target).unwrap(), "left by a crash").unwrap();
-        let live = AtomicFile::create(&target, 0o600).unwrap();
-        let second = AtomicFile::create(&target, 0o600).unwrap_err();
-        assert!(second.chain().any(<dyn std::error::Error>::is::<Busy>), "{second:#}");
-        drop(live);
-    }
-
-    #[test]
-    fn abandoned_files_go_and_live_and_foreign_ones_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        for name in [".a-1.partial", ".b-1.partial", "a-2", ".a-3"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        let live = AtomicFile::create(&folder.path().join("a-4"), 0o600).unwrap();
-        let removed = remove_abandoned(folder.path(), |name| name.starts_with(b"a-")).unwrap();
-        assert_eq!(removed, [folder.path().join(".a-1.partial")]);
-        drop(live);
-    }
-
-    #[test]
-    fn replacing_keeps_the_mode() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("a.txt");
-        std::fs::write(&target, "old").unwrap();
-        std::fs::set_permissions(&target, Permissions::from_mode(0o604)).unwrap();
-        write(&target, 0o600, b"new").unwrap();
-        assert_eq!(std::fs::metadata(&target).unwrap().mode() & 0o7777, 0o604);
-    }
-
-    #[test]
-    fn an_exchange_hands_back_what_had_the_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().join("a.txt");
-        let mut first = AtomicFile::create(&target, 0o600).unwrap();
-        first.write_all(b"old").unwrap();
-        assert_eq!(first.exchange().unwrap(), None);
-        let mut second = AtomicFile::create(&target, 0o600).unwrap();
-        second.write_all(b"new").unwrap();
-        let displaced = second.exchange().unwrap().unwrap();
-        assert_eq!(std::fs::read(&target).unwrap(), b"new");
-        assert_eq!(std::fs::read(displaced).unwrap(), b"old");
-    }
-}
+mod tests;

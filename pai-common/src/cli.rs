@@ -1,6 +1,7 @@
 //! How a tool starts and ends: parse, run, exit code.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use crate::console::Console;
 use crate::exit::Exit;
 use crate::home::Home;
 use crate::lock::Busy;
-use crate::output::Closed;
+use crate::output::{Closed, stdout_result};
 use crate::signal::{self, Interrupted};
 
 /// The switches that mean the same in every tool that takes them.
@@ -89,11 +90,7 @@ pub fn run<A: Parser>(
 ) -> ExitCode {
     let args = match A::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            // clap knows the stream and the code (0 for --help, 2 for bad usage).
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return print_usage(tool, &error),
     };
     let Common { quiet, verbose } = common(&args);
     let console = Console::new(tool, quiet, verbose);
@@ -101,6 +98,17 @@ pub fn run<A: Parser>(
         console.warn(format_args!("could not listen for signals: {error}"));
     }
     conclude(&console, body(&args, &console)).into()
+}
+
+/// What clap has to say: help and version on stdout, with 0; bad usage on stderr, with 2.
+fn print_usage(tool: &'static str, error: &clap::Error) -> ExitCode {
+    let printed = stdout_result(error.print().and_then(|()| io::stdout().flush()));
+    match printed {
+        Err(trouble) if !error.use_stderr() => {
+            conclude(&Console::new(tool, false, false), Err(trouble)).into()
+        }
+        _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+    }
 }
 
 fn conclude(console: &Console, result: anyhow::Result<Exit>) -> Exit {

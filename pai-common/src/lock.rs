@@ -35,7 +35,7 @@ impl DirLock {
     /// Locks `folder`, waiting up to `wait` for another run to end. Fails with [`Busy`] after that.
     pub fn acquire(folder: &Path, wait: Option<Duration>) -> anyhow::Result<Self> {
         let file = File::open(folder).with_context(|| format!("could not open {}", folder.display()))?;
-        // Beyond what the clock can tell is for ever.
+        // None: so far away that it never comes.
         let deadline = Instant::now().checked_add(wait.unwrap_or_default());
         loop {
             match file.try_lock() {
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_longer_than_the_clock_is_no_trouble() {
+    fn a_wait_of_any_length_can_be_asked_for() {
         let folder = tempfile::tempdir().unwrap();
         DirLock::acquire(folder.path(), Some(Duration::MAX)).unwrap();
     }

@@ -24,13 +24,23 @@ impl fmt::Display for Interrupted {
 
 impl std::error::Error for Interrupted {}
 
-/// Starts noticing signals; without this call they end the process at once, as usual.
-pub fn listen() -> std::io::Result<()> {
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+/// Starts noticing signals; without this call they end the process at once, as usual. A hang-up that the process was
+/// started to ignore (nohup) stays ignored.
+pub(crate) fn listen() -> std::io::Result<()> {
+    let hangup = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+    for signal in [SIGINT, SIGTERM].into_iter().chain(hangup) {
         signal_hook::flag::register_conditional_default(signal, Arc::clone(&AT_ONCE))?;
         signal_hook::flag::register_usize(signal, Arc::clone(&RECEIVED), signal as usize)?;
     }
     Ok(())
+}
+
+/// Whether whoever started this process had it ignore `signal`; where `/proc` does not tell, it is taken not to.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    ignored >> (signal - 1) & 1 == 1
 }
 
 /// With `true`, signals end the process at once from now on, even in the middle of a read that blocks: for a run

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{DirEntry, Metadata};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -120,6 +120,9 @@ pub fn walk<'a>(root: &'a Path, start: &Path, options: &'a Options) -> Walk<'a> 
     walk
 }
 
+/// So many of the innermost folders stay open: a tree may be deeper than a process may open files.
+const OPEN: usize = 16;
+
 /// The iterator behind [`walk`]. Memory: the names of the folders between the root and here.
 #[derive(Debug)]
 pub struct Walk<'a> {
@@ -138,7 +141,16 @@ struct Level {
     names: Vec<Name>,
 }
 
-/// A name in a folder. With its entry the kernel need not look up the folder's path again.
+impl Level {
+    /// Closes the folder: what is still to come will be looked up by its path.
+    fn close(&mut self) {
+        if self.names.first().is_some_and(|name| name.entry.is_some()) {
+            self.names.iter_mut().for_each(|name| name.entry = None);
+        }
+    }
+}
+
+/// A name in a folder. With its entry, which keeps the folder open, the kernel need not look up its path again.
 #[derive(Debug)]
 struct Name {
     name: OsString,
@@ -196,6 +208,9 @@ impl Walk<'_> {
             Err(error) => (Vec::new(), Some(error)),
         };
         self.stack.push(Level { folder, failure, names });
+        if let Some(outer) = self.stack.len().checked_sub(OPEN + 1) {
+            self.stack[outer].close();
+        }
     }
 
     fn names(&self, folder: &Path) -> io::Result<Vec<Name>> {
@@ -215,86 +230,11 @@ fn is_cache(folder: &Path) -> bool {
     use std::io::Read;
     const SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
     let mut start = [0; SIGNATURE.len()];
-    std::fs::File::open(folder.join("CACHEDIR.TAG"))
-        .and_then(|mut tag| tag.read_exact(&mut start))
-        .is_ok_and(|()| start == SIGNATURE)
+    // Without waiting: it may be a pipe.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let tag = std::fs::File::options().read(true).custom_flags(flags).open(folder.join("CACHEDIR.TAG"));
+    tag.and_then(|mut tag| tag.read_exact(&mut start)).is_ok_and(|()| start == SIGNATURE)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree() -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for folder in ["a", "a/deep", "cache", "b-folder"] {
-            std::fs::create_dir(root.path().join(folder)).unwrap();
-        }
-        for file in ["a/x.md", "a/deep/y.tmp", "a-z", "b", "cache/big"] {
-            std::fs::write(root.path().join(file), file).unwrap();
-        }
-        std::fs::write(
-            root.path().join("cache/CACHEDIR.TAG"),
-            "Signature: 8a477f597d28d172789f06886806bc55\n",
-        )
-        .unwrap();
-        root
-    }
-
-    fn paths(root: &Path, start: &str, options: &Options) -> Vec<String> {
-        walk(root, Path::new(start), options).map(|item| item.unwrap().path.display().to_string()).collect()
-    }
-
-    fn excluding(patterns: &[&str]) -> Options {
-        let mut options = Options::default();
-        for pattern in patterns {
-            options.excludes.add(pattern).unwrap();
-        }
-        options
-    }
-
-    #[test]
-    fn the_order_is_by_component_and_parents_come_first() {
-        let root = tree();
-        assert_eq!(
-            paths(root.path(), "", &Options::default()),
-            [
-                "a",
-                "a/deep",
-                "a/deep/y.tmp",
-                "a/x.md",
-                "a-z",
-                "b",
-                "b-folder",
-                "cache",
-                "cache/CACHEDIR.TAG",
-                "cache/big"
-            ]
-        );
-        assert_eq!(paths(root.path(), "a", &Options::default()), ["a", "a/deep", "a/deep/y.tmp", "a/x.md"]);
-    }
-
-    #[test]
-    fn excludes_follow_gitignore() {
-        let root = tree();
-        let rest = ["a", "a/deep", "a/x.md", "a-z", "b", "b-folder"];
-        assert_eq!(paths(root.path(), "", &excluding(&["*.tmp", "cache/"])), rest);
-        assert_eq!(paths(root.path(), "", &excluding(&["/cache", "a/**/*.tmp"])), rest);
-        assert_eq!(paths(root.path(), "", &excluding(&["*", "!a", "!x.md"])), ["a", "a/x.md"]);
-    }
-
-    #[test]
-    fn a_tagged_cache_gives_its_tag_alone() {
-        let root = tree();
-        let options = Options { skip_caches: true, ..Options::default() };
-        let found = paths(root.path(), "", &options);
-        assert!(found.contains(&"cache/CACHEDIR.TAG".to_owned()) && !found.contains(&"cache/big".to_owned()));
-    }
-
-    #[test]
-    fn a_missing_start_is_one_failure() {
-        let root = tree();
-        let options = Options::default();
-        let items: Vec<Item> = walk(root.path(), Path::new("nope"), &options).collect();
-        assert!(matches!(&items[..], [Err(failure)] if failure.error.kind() == io::ErrorKind::NotFound));
-    }
-}
+mod tests;

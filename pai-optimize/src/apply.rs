@@ -3,14 +3,14 @@
 //! is killed at, a section is in one place or in both; the next run recognises it in both.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, bail};
-use pai_common::atomic::{self, AtomicFile, Batch, Ownership};
+use pai_common::atomic::{AtomicFile, Batch, Ownership};
 use pai_common::signal;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
@@ -19,20 +19,18 @@ use crate::conserve;
 use crate::date::Date;
 use crate::memory::Document;
 use crate::plan::Plan;
-
-/// How many earlier versions of the memory file are kept.
-const VERSIONS: usize = 3;
+use crate::versions;
 
 /// Everything new, on disk under temporary names.
 #[derive(Debug)]
-pub struct Staged {
+pub(crate) struct Staged {
     batch: Batch,
     memory: AtomicFile,
 }
 
 /// How [`commit`] ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Commit {
+pub(crate) enum Commit {
     /// Old and new memory file have swapped places.
     Done,
     /// Somebody wrote to the memory file meanwhile: it is as they left it, plan again.
@@ -40,7 +38,7 @@ pub enum Commit {
 }
 
 /// The memory file's own path behind any symbolic links, and whether it may be replaced at all.
-pub fn resolve(memory: &Path) -> anyhow::Result<(PathBuf, Ownership)> {
+pub(crate) fn resolve(memory: &Path) -> anyhow::Result<(PathBuf, Ownership)> {
     let context = || format!("could not read {}", memory.display());
     let real = memory.canonicalize().with_context(context)?;
     let found = fs::metadata(&real).with_context(context)?;
@@ -58,7 +56,7 @@ pub fn resolve(memory: &Path) -> anyhow::Result<(PathBuf, Ownership)> {
 
 /// Where a run writes.
 #[derive(Debug, Clone, Copy)]
-pub struct Site<'a> {
+pub(crate) struct Site<'a> {
     /// The memory file behind any symbolic links.
     pub real: &'a Path,
     /// Mode and owner of everything new.
@@ -70,12 +68,12 @@ pub struct Site<'a> {
 }
 
 /// The sections that go, by day.
-pub type Departures<'a> = BTreeMap<Date, Vec<&'a [u8]>>;
+pub(crate) type Departures<'a> = BTreeMap<Date, Vec<&'a [u8]>>;
 
 impl Site<'_> {
     /// The archive files of `departures` under temporary names. One thread: a folder takes one new name at a time, and two
     /// threads wait for each other longer than for the disk.
-    pub fn write_days(&self, departures: &Departures<'_>, batch: &mut Batch) -> anyhow::Result<()> {
+    pub(crate) fn write_days(&self, departures: &Departures<'_>, batch: &mut Batch) -> anyhow::Result<()> {
         self.archive.create(self.like)?;
         for (date, sections) in departures {
             signal::check()?;
@@ -94,7 +92,12 @@ impl Site<'_> {
 
     /// Writes the new memory file too and syncs everything, while a second thread makes sure that nothing is missing
     /// from it. `batch` has the archive files.
-    pub fn stage(&self, document: &Document<'_>, plan: &Plan, mut batch: Batch) -> anyhow::Result<Staged> {
+    pub(crate) fn stage(
+        &self,
+        document: &Document<'_>,
+        plan: &Plan,
+        mut batch: Batch,
+    ) -> anyhow::Result<Staged> {
         thread::scope(|scope| {
             let verdict = scope.spawn(|| {
                 let text = plan.text(document);
@@ -132,7 +135,13 @@ impl Site<'_> {
 }
 
 /// Gives everything its name. `old` is what the plan was made from, `seen` what its file looked like before it was read.
-pub fn commit(staged: Staged, real: &Path, seen: &Seen, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
+pub(crate) fn commit(
+    staged: Staged,
+    real: &Path,
+    seen: &Seen,
+    old: &[u8],
+    before: &Path,
+) -> anyhow::Result<Commit> {
     let Staged { batch, memory } = staged;
     if Seen::of(real)? != *seen {
         return Ok(Commit::Changed);
@@ -145,35 +154,35 @@ pub fn commit(staged: Staged, real: &Path, seen: &Seen, old: &[u8], before: &Pat
 
 /// Swaps `memory` with the file at `real`, which becomes `before`; only then is it read once more, when nobody can
 /// reach it by its name any longer. Whatever was written to it since `old` was read is found and not lost.
-pub fn swap(memory: AtomicFile, real: &Path, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
+pub(crate) fn swap(memory: AtomicFile, real: &Path, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
     signal::check()?;
-    keep_version(real, before, old)?;
+    versions::keep(real, before, old)?;
     let length = memory.file().metadata().context("could not look at a temporary file")?.len();
     let Some(displaced) = memory.exchange()? else { return Ok(Commit::Done) };
     if starts_with(&displaced, old)? {
-        let carried = carry(&displaced, old.len() as u64, real)?;
-        mark_carried(before, old.len() as u64, carried)?;
-        remove(&displaced)?;
+        let carried = versions::carry(&displaced, old.len() as u64, real)?;
+        versions::mark_carried(before, old.len() as u64, carried)?;
+        versions::remove(&displaced)?;
         return Ok(Commit::Done);
     }
     // Not what we read: somebody put another file there in the last moment. Theirs goes back.
     renameat_with(CWD, &displaced, CWD, real, RenameFlags::EXCHANGE)
         .map_err(io::Error::from)
         .with_context(|| format!("could not put {} back", real.display()))?;
-    carry(&displaced, length, real)?;
-    remove(&displaced)?;
-    remove(before)?;
+    versions::carry(&displaced, length, real)?;
+    versions::remove(&displaced)?;
+    versions::remove(before)?;
     Ok(Commit::Changed)
 }
 
 /// What a file's metadata said: any write since shows, unless it fell into the same tick of the file system's clock;
 /// [`swap`] reads the bytes themselves.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Seen([i64; 5]);
+pub(crate) struct Seen([i64; 5]);
 
 impl Seen {
     /// What the file at `path` looks like now.
-    pub fn of(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn of(path: &Path) -> anyhow::Result<Self> {
         let found = fs::metadata(path).with_context(|| format!("could not read {}", path.display()))?;
         Ok(Self([
             found.dev() as i64,
@@ -182,95 +191,6 @@ impl Seen {
             found.mtime(),
             found.mtime_nsec(),
         ]))
-    }
-}
-
-/// Appends to `real` what was written to `from` past `length`: somebody had it open while names changed. Returns the
-/// length carried to.
-pub fn carry(from: &Path, length: u64, real: &Path) -> anyhow::Result<u64> {
-    let mut tail = Vec::new();
-    let mut file = File::open(from).with_context(|| format!("could not read {}", from.display()))?;
-    file.seek(SeekFrom::Start(length))
-        .and_then(|_| file.read_to_end(&mut tail))
-        .with_context(|| format!("could not read {}", from.display()))?;
-    if !tail.is_empty() {
-        OpenOptions::new()
-            .append(true)
-            .open(real)
-            .and_then(|mut file| file.write_all(&tail).and_then(|()| file.sync_all()))
-            .with_context(|| format!("could not append to {}", real.display()))?;
-    }
-    Ok(length + tail.len() as u64)
-}
-
-/// The old file under its second name: a hard link costs nothing; a copy where there can be none.
-fn keep_version(real: &Path, before: &Path, old: &[u8]) -> anyhow::Result<()> {
-    match fs::remove_file(before) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("could not replace {}", before.display()));
-        }
-        _ => {}
-    }
-    match fs::hard_link(real, before) {
-        Ok(()) => Ok(()),
-        Err(_) => atomic::write(before, 0o600, old),
-    }
-}
-
-/// Where the version that `stamp` replaces is kept. Its length is part of the name: a program that goes on writing to
-/// the file it once opened makes it longer, and the next run carries that over.
-pub fn version_path(archive: &Archive, real: &Path, stamp: &str, length: usize) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(real.file_name().unwrap_or_default());
-    name.push(format!(".before-{stamp}.{length}"));
-    archive.folder().join(name)
-}
-
-/// Carries over what was written to the earlier versions since they were replaced.
-pub fn carry_late(listing: &Listing, real: &Path) -> anyhow::Result<bool> {
-    let mut any = false;
-    for version in &listing.before {
-        let length = version.extension().and_then(|length| length.to_str()?.parse::<u64>().ok());
-        let (Some(length), Ok(found)) = (length, fs::metadata(version)) else { continue };
-        // A run killed before the swap has left a second name of the very file.
-        let same = fs::metadata(real).is_ok_and(|memory| memory.ino() == found.ino());
-        if found.len() > length && !same {
-            let carried = carry(version, length, real)?;
-            mark_carried(version, length, carried)?;
-            any = true;
-        }
-    }
-    Ok(any)
-}
-
-/// Puts into an earlier version's name how much of it is in the memory file.
-fn mark_carried(version: &Path, length: u64, carried: u64) -> anyhow::Result<()> {
-    if carried == length {
-        return Ok(());
-    }
-    let renamed = version.with_extension(carried.to_string());
-    fs::rename(version, &renamed).with_context(|| format!("could not rename {}", version.display()))
-}
-
-/// Removes what a killed run left, and all but the last versions. The caller holds the lock.
-pub fn tidy(archive: &Archive, real: &Path) -> anyhow::Result<Listing> {
-    let mut listing = archive.list()?;
-    for stale in listing.stale.drain(..).chain([atomic::temp_path(real)?]) {
-        remove(&stale)?;
-    }
-    let surplus = listing.before.len().saturating_sub(VERSIONS);
-    for version in listing.before.drain(..surplus) {
-        remove(&version)?;
-    }
-    Ok(listing)
-}
-
-fn remove(path: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not remove {}", path.display()))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -295,17 +215,6 @@ fn starts_with(path: &Path, old: &[u8]) -> anyhow::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_written_to_the_old_file_is_carried_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
-        fs::write(&old, "seen, unseen").unwrap();
-        fs::write(&new, "new").unwrap();
-        assert_eq!(carry(&old, 4, &new).unwrap(), 12);
-        assert_eq!(carry(&old, 12, &new).unwrap(), 12);
-        assert_eq!(fs::read(&new).unwrap(), b"new, unseen");
-    }
 
     #[test]
     fn another_file_put_in_its_place_at_the_last_moment_is_put_back() {

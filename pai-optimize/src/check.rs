@@ -17,7 +17,7 @@ use crate::summaries::{self, Block, Period};
 const LOADED: (u64, usize) = (25 << 10, 200);
 
 /// What is checked.
-pub struct Check<'a> {
+pub(crate) struct Check<'a> {
     /// The memory file.
     pub memory: &'a Path,
     /// Its archive.
@@ -30,7 +30,7 @@ pub struct Check<'a> {
 
 impl Check<'_> {
     /// Names everything that is wrong on stdout; exit 1 if anything is.
-    pub fn run(&self, console: &Console) -> anyhow::Result<Exit> {
+    pub(crate) fn run(&self, console: &Console) -> anyhow::Result<Exit> {
         let bytes = read(self.memory)?;
         let document = Document::parse(&bytes, self.titles);
         let listing = self.archive.list()?;

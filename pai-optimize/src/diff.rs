@@ -12,7 +12,7 @@ enum Line<'a> {
 }
 
 /// What `diff -u name name` would say about old and new memory file; empty if nothing changes.
-pub fn unified(name: &str, document: &Document<'_>, plan: &Plan) -> Vec<u8> {
+pub(crate) fn unified(name: &str, document: &Document<'_>, plan: &Plan) -> Vec<u8> {
     let lines = script(document, plan);
     let mut out = Vec::new();
     let mut shown = 0;

@@ -1,5 +1,8 @@
 //! One run: read, plan, summarise, carry out, and say so.
 
+mod remarks;
+
+use std::borrow::Cow;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -22,17 +25,17 @@ use crate::memory::{Document, Kind};
 use crate::plan::{self, Plan, Policy, Request, Surroundings};
 use crate::summaries::{Links, Span};
 use crate::summarizer::{Asked, Summarizer};
-use crate::summary;
+use crate::{summary, versions};
 
 /// The most characters of a summary line.
-pub const LINE: usize = 160;
+pub(crate) const LINE: usize = 160;
 
 /// How often a run plans before it gives way to whoever keeps writing.
 const ATTEMPTS: usize = 3;
 
 /// What a run is about.
 #[derive(Debug)]
-pub struct Job {
+pub(crate) struct Job {
     /// The memory file, by the name it was given.
     pub memory: PathBuf,
     /// Whether that name is the user's own: then it must be there.
@@ -57,7 +60,7 @@ pub struct Job {
 
 /// What a run did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
+pub(crate) struct Report {
     /// How many sections it archived.
     pub archived: usize,
     /// How it ended.
@@ -66,7 +69,7 @@ pub struct Report {
 
 impl Job {
     /// Runs once.
-    pub fn run(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
+    pub(crate) fn run(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
         let result = self.attempt(journal);
         if let Err(error) = &result {
             // The disk may be full: then the log cannot tell either, and the error itself is what counts.
@@ -83,8 +86,8 @@ impl Job {
         }
         let (real, like) = apply::resolve(&self.memory)?;
         let _lock = DirLock::acquire(folder_of(&real), self.wait)?;
-        let listing = apply::tidy(&self.archive, &real)?;
-        if apply::carry_late(&listing, &real)? {
+        let listing = versions::tidy(&self.archive, &real)?;
+        if versions::carry_late(&listing, &real)? {
             journal.warn("Carried over what was written to the previous memory file after the last run")?;
         }
         let mut asked = Asked::default();
@@ -120,7 +123,7 @@ impl Job {
         let bytes = read(real)?;
         let document = Document::parse(&bytes, self.titles);
         if number == 1 {
-            self.remark(&document, journal)?;
+            remarks::tell(&document, self.policy().today, journal)?;
         }
         if !has_dated(&document) {
             return self.undated(&document, journal).map(Some);
@@ -144,25 +147,25 @@ impl Job {
         site.write_days(&further.map(|(date, sections)| (*date, sections.clone())).collect(), &mut batch)?;
         let staged = site.stage(&document, &plan, batch)?;
         let stamp = stamp::compact(self.clock.now(), Zone::Local);
-        let before = apply::version_path(&self.archive, real, &stamp, bytes.len());
+        let before = versions::path(&self.archive, real, &stamp, bytes.len());
         if apply::commit(staged, real, &seen, &bytes, &before)? == Commit::Changed {
             return Ok(None);
         }
         journal.infos(days.keys().map(|date| format!("Archived memory section for {date}")))?;
-        apply::carry_late(&apply::tidy(&self.archive, real)?, real)?;
+        versions::carry_late(&versions::tidy(&self.archive, real)?, real)?;
         let archived = days.values().map(Vec::len).sum();
         self.conclude(&document, &plan, archived, journal).map(Some)
     }
 
     /// The plan and a diff on stdout; nothing is written anywhere.
-    pub fn dry_run(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
+    pub(crate) fn dry_run(&self, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
         if let Some(report) = self.missing(journal)? {
             return Ok(report);
         }
         let (real, _) = apply::resolve(&self.memory)?;
         let bytes = read(&real)?;
         let document = Document::parse(&bytes, self.titles);
-        self.remark(&document, journal)?;
+        remarks::tell(&document, self.policy().today, journal)?;
         let mut out = Output::stdout(false);
         if !has_dated(&document) {
             return self.undated(&document, journal);
@@ -216,23 +219,8 @@ impl Job {
         journal: &mut Journal<'_>,
     ) -> anyhow::Result<String> {
         signal::check()?;
-        let archived: Vec<(Option<Date>, Vec<u8>)> = request
-            .dates
-            .iter()
-            .filter(|date| listing.dates.contains(date))
-            .map(|&date| Ok((Some(date), self.archive.read(date)?)))
-            .collect::<anyhow::Result<_>>()?;
-        let going = request.sections.iter().map(|&section| &document.sections[section]);
-        let date = |kind| match kind {
-            Kind::Dated(date) => Some(date),
-            _ => None,
-        };
-        let going = going.map(|section| (date(section.kind), document.text(section)));
-        let archived = archived.iter().map(|(date, text)| (*date, text.as_slice()));
-        let mut texts: Vec<(Option<Date>, &[u8])> = archived.chain(going).collect();
-        // By day, so that a run which was cut short and the next one come to the same line.
-        texts.sort_by_key(|(date, _)| *date);
-        let texts: Vec<&[u8]> = texts.into_iter().map(|(_, text)| text).collect();
+        let texts = self.originals(document, listing, request)?;
+        let texts: Vec<&[u8]> = texts.iter().map(AsRef::as_ref).collect();
         let title = request.sections.iter().find_map(|&section| document.title(&document.sections[section]));
         let line = match &self.summarizer {
             None => summary::line(&texts, LINE),
@@ -253,41 +241,26 @@ impl Job {
         })
     }
 
-    /// One line for everything that stays though somebody might expect otherwise.
-    fn remark(&self, document: &Document<'_>, journal: &mut Journal<'_>) -> anyhow::Result<()> {
-        let today = Date::today(self.clock);
-        let mut future = Vec::new();
-        for section in &document.sections {
-            let heading = || document.heading(section);
-            let line = || document.line_number(section.range.start);
-            match section.kind {
-                Kind::Undated => {
-                    journal.warn(format_args!("Skipping section with unrecognized date heading: {}", heading()))?;
-                }
-                Kind::Impossible => journal.warn(format_args!(
-                    "Skipping section with unrecognized date heading: {} (line {}: there is no such day)",
-                    heading(),
-                    line()
-                ))?,
-                Kind::Titled(_) => journal.warn(format_args!(
-                    "Skipping section with a title behind its date: {} (line {}; --titles archives these too)",
-                    heading(),
-                    line()
-                ))?,
-                Kind::Dated(date) if date > today => future.push(date.to_string()),
-                _ => {}
-            }
-            if section.in_doubt {
-                journal.warn(format_args!(
-                    "Leaving everything from line {} on as it is: a code fence or comment there is never closed",
-                    line()
-                ))?;
-            }
+    /// The texts a period's line stands for, by day: a run that was cut short and the next one come to the same line.
+    fn originals<'a>(
+        &self,
+        document: &Document<'a>,
+        listing: &Listing,
+        request: &Request,
+    ) -> anyhow::Result<Vec<Cow<'a, [u8]>>> {
+        let mut texts = Vec::with_capacity(request.dates.len());
+        for &date in request.dates.iter().filter(|date| listing.dates.contains(date)) {
+            texts.push((Some(date), Cow::Owned(self.archive.read(date)?)));
         }
-        if future.is_empty() {
-            return Ok(());
+        for section in request.sections.iter().map(|&section| &document.sections[section]) {
+            let date = match section.kind {
+                Kind::Dated(date) => Some(date),
+                _ => None,
+            };
+            texts.push((date, Cow::Borrowed(document.text(section))));
         }
-        journal.warn(format_args!("Keeping sections dated in the future: {}", future.join(", ")))
+        texts.sort_by_key(|(date, _)| *date);
+        Ok(texts.into_iter().map(|(_, text)| text).collect())
     }
 
     fn undated(&self, document: &Document<'_>, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
@@ -322,12 +295,12 @@ impl Job {
 }
 
 /// The whole memory file.
-pub fn read(real: &Path) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn read(real: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(real).with_context(|| format!("could not read {}", real.display()))
 }
 
 /// The folder a file is in.
-pub fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

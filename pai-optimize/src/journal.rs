@@ -10,7 +10,7 @@ use pai_common::joblog::{self, JobLog, Level, Style};
 
 /// Where the story of a run goes.
 #[derive(Debug)]
-pub struct Journal<'a> {
+pub(crate) struct Journal<'a> {
     log: Option<JobLog>,
     console: &'a Console,
     clock: Clock,
@@ -20,7 +20,12 @@ pub struct Journal<'a> {
 
 impl<'a> Journal<'a> {
     /// `logs/optimize_memory.log` of the workspace and stderr; stderr alone without a workspace.
-    pub fn open(home: Option<&Home>, clock: Clock, console: &'a Console, echo: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        home: Option<&Home>,
+        clock: Clock,
+        console: &'a Console,
+        echo: bool,
+    ) -> anyhow::Result<Self> {
         let log = match home {
             Some(home) => Some(Self::log(&home.logs(), clock)?),
             None => None,
@@ -29,7 +34,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Stderr alone.
-    pub fn console(console: &'a Console) -> Self {
+    pub(crate) fn console(console: &'a Console) -> Self {
         Self { log: None, console, clock: Clock::default(), echo: true }
     }
 
@@ -39,7 +44,7 @@ impl<'a> Journal<'a> {
     }
 
     /// An ordinary step.
-    pub fn info(&mut self, message: impl Display) -> anyhow::Result<()> {
+    pub(crate) fn info(&mut self, message: impl Display) -> anyhow::Result<()> {
         if self.echo {
             self.console.note(&message);
         }
@@ -47,7 +52,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Many ordinary steps that were one: a single write.
-    pub fn infos(&mut self, messages: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    pub(crate) fn infos(&mut self, messages: impl Iterator<Item = String>) -> anyhow::Result<()> {
         let lines: Vec<String> = messages
             .map(|message| {
                 if self.echo {
@@ -63,7 +68,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Something to look at.
-    pub fn warn(&mut self, message: impl Display) -> anyhow::Result<()> {
+    pub(crate) fn warn(&mut self, message: impl Display) -> anyhow::Result<()> {
         if self.echo {
             self.console.warn(&message);
         }
@@ -71,7 +76,7 @@ impl<'a> Journal<'a> {
     }
 
     /// A failure; the log alone, for whoever ends the run tells stderr.
-    pub fn error(&mut self, message: impl Display) -> anyhow::Result<()> {
+    pub(crate) fn error(&mut self, message: impl Display) -> anyhow::Result<()> {
         self.write(Level::Error, &message)
     }
 

@@ -2,31 +2,33 @@
 //!
 //! | room | what lives there |
 //! | --- | --- |
-//! | [`markdown`], [`memory`] | bytes to headings, headings to sections (pure) |
-//! | [`summary`], [`summaries`] | one line out of many; the block those lines stand in (pure) |
-//! | [`plan`], [`conserve`], [`diff`] | what would change, whether all of it is accounted for, how it looks (pure) |
-//! | [`archive`], [`apply`], [`summarizer`] | the disk, and the user's own summariser |
-//! | [`job`], [`watch`], [`journal`] | one run, many runs, what they tell |
-//! | [`restore`], [`recall`], [`check`] | one command each |
+//! | `markdown`, `memory` | bytes to headings, headings to sections (pure) |
+//! | `summary`, `summaries` | one line out of many; the block those lines stand in (pure) |
+//! | `plan`, `conserve`, `diff` | what would change, whether all of it is accounted for, how it looks (pure) |
+//! | `archive`, `apply`, `versions` | the disk: archive files, the swap, the memory files before this one |
+//! | `summarizer` | the user's own summariser |
+//! | `job`, `watch`, `journal` | one run, many runs, what they tell |
+//! | `restore`, `recall`, `check` | one command each; where a day goes back is pure |
 
-pub mod apply;
+mod apply;
 pub mod archive;
-pub mod check;
+mod check;
 pub mod cli;
 pub mod conserve;
 pub mod date;
-pub mod diff;
-pub mod job;
-pub mod journal;
+mod diff;
+mod job;
+mod journal;
 pub mod markdown;
 pub mod memory;
 pub mod plan;
-pub mod recall;
+mod recall;
 pub mod restore;
 pub mod summaries;
-pub mod summarizer;
+mod summarizer;
 pub mod summary;
-pub mod watch;
+mod versions;
+mod watch;
 
 use std::io::Read;
 use std::path::PathBuf;

@@ -200,8 +200,14 @@ impl<'a> Scanner<'a> {
                 continue;
             }
             let interrupting = paragraph && inside;
-            if interrupting && self.setext(line, start) {
-                return;
+            let mut first = start;
+            if interrupting
+                && let (Leaf::Paragraph { start: above }, Some(level)) = (self.leaf, line.underline())
+            {
+                if self.setext(level, above..start) {
+                    return;
+                }
+                first = above;
             }
             if let Some(leaf) = self.leaf_start(line, start, paragraph, fresh, matched) {
                 self.begin(leaf, fresh, matched);
@@ -213,9 +219,9 @@ impl<'a> Scanner<'a> {
                 fresh = true;
                 continue;
             }
-            // `setext` ends a paragraph that was nothing but link definitions.
+            // `setext` ends a paragraph that was nothing but link definitions: this line goes on with it.
             if !paragraph || self.leaf == Leaf::None {
-                self.begin(Leaf::Paragraph { start }, fresh, matched);
+                self.begin(Leaf::Paragraph { start: first }, fresh, matched);
             }
             return;
         }
@@ -266,20 +272,17 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Whether this line underlines the open paragraph and so makes it a heading.
-    fn setext(&mut self, line: &Line<'_>, start: usize) -> bool {
-        let (Some(level), Leaf::Paragraph { start: first }) = (line.underline(), self.leaf) else {
-            return false;
-        };
-        let paragraph = &self.text[first..start];
+    /// Whether an underline makes the open paragraph, the lines `above` it, a heading: link definitions are none.
+    fn setext(&mut self, level: u8, above: Range<usize>) -> bool {
+        let paragraph = &self.text[above.clone()];
         let skipped = if self.containers.is_empty() { definitions::skip(paragraph) } else { 0 };
         self.leaf = Leaf::None;
         if skipped == paragraph.len() {
             return false;
         }
         if self.containers.is_empty() {
-            let text = line::trimmed(self.text, first + skipped..start);
-            self.found.headings.push(Heading { level, start: first, text });
+            let text = line::trimmed(self.text, above.start + skipped..above.end);
+            self.found.headings.push(Heading { level, start: above.start, text });
         }
         true
     }

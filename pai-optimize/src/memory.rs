@@ -1,7 +1,10 @@
 //! A memory file as sections: every byte of it belongs to exactly one. Pure.
 
+mod joint;
+
 use std::ops::Range;
 
+pub use self::joint::{completion, is_hashed, joint, line_ending, separator, without_separator};
 use crate::date::{self, Date};
 use crate::markdown;
 
@@ -53,27 +56,6 @@ pub struct Document<'a> {
     pub unclosed: bool,
     /// The file ends in an HTML block that needs a blank line to end.
     pub dangling: bool,
-}
-
-/// Written, with a line ending before and behind it, where a heading could otherwise become part of what a run or a
-/// restore has put above it: an indented one of a list, an underlined one of a paragraph. It shows nothing, belongs
-/// to no section, and never reaches the archive.
-pub const SEPARATOR: &[u8] = b"<!-- pai-optimize -->";
-
-/// The separator as it is written.
-pub fn separator(feed: &[u8]) -> Vec<u8> {
-    [feed, SEPARATOR, feed].concat()
-}
-
-/// `text` without a separator at its end.
-pub fn without_separator(text: &[u8]) -> &[u8] {
-    for feed in [b"\r\n".as_slice(), b"\n"] {
-        let before = text.strip_suffix(feed).and_then(|text| text.strip_suffix(SEPARATOR));
-        if let Some(before) = before.and_then(|text| text.strip_suffix(feed)) {
-            return before;
-        }
-    }
-    text
 }
 
 impl<'a> Document<'a> {
@@ -142,48 +124,6 @@ impl<'a> Document<'a> {
 impl Section {
     fn plain(range: Range<usize>, kind: Kind) -> Self {
         Self { heading: range.start..range.start, range, kind, pinned: false, in_doubt: false }
-    }
-}
-
-/// The line ending of the first line of `text`; LF if there is none.
-pub fn line_ending(text: &[u8]) -> &'static [u8] {
-    match memchr::memchr(b'\n', text) {
-        Some(at) if at > 0 && text[at - 1] == b'\r' => b"\r\n",
-        _ => b"\n",
-    }
-}
-
-/// What must stand between `above` and a section `next` so that its heading stays one. `dangling`: `above` ends in an
-/// HTML block that needs a blank line.
-pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
-    if next.is_empty() || above.is_empty() || above == b"\xef\xbb\xbf" {
-        return Vec::new();
-    }
-    let like = if above.contains(&b'\n') { above } else { next };
-    let mut joint = completion(above, like).to_vec();
-    let safe = is_hashed(next) && !dangling;
-    if !safe && without_separator(above).len() == above.len() {
-        joint.extend(separator(line_ending(like)));
-    }
-    joint
-}
-
-/// Whether `text` starts with a heading of hashes, which no paragraph above can draw in. `#le` is none: it can be the
-/// first line of an underlined one.
-pub fn is_hashed(text: &[u8]) -> bool {
-    let hashes = text.iter().take_while(|&&byte| byte == b'#').count();
-    let rest = &text[hashes..];
-    let returns = rest.iter().take_while(|&&byte| byte == b'\r').count();
-    let ends = matches!(rest.get(returns), None | Some(b'\n'));
-    (1..=6).contains(&hashes) && (ends || matches!(rest[0], b' ' | b'\t'))
-}
-
-/// What `text` lacks to end with a whole line ending, in the style of `like`.
-pub fn completion(text: &[u8], like: &[u8]) -> &'static [u8] {
-    match text.last() {
-        None | Some(b'\n') => b"",
-        Some(b'\r') => b"\n",
-        Some(_) => line_ending(like),
     }
 }
 
@@ -270,25 +210,16 @@ mod tests {
 
     #[test]
     fn link_definitions_stay_with_the_heading_that_would_be_none_without_them() {
-        let section = "[x]: /y\n    code\n===\ntext\n";
-        let kinds = kinds(&format!("## 2025-09-01\n{section}"));
-        assert_eq!(kinds, [(Kind::Dated(date("2025-09-01")), 14), (Kind::Undated, section.len())]);
+        for section in ["[x]: /y\n    code\n===\ntext\n", "[x]: /y\n-\ntext\n---\n"] {
+            let kinds = kinds(&format!("## 2025-09-01\n{section}"));
+            assert_eq!(kinds, [(Kind::Dated(date("2025-09-01")), 14), (Kind::Undated, section.len())]);
+        }
     }
 
     #[test]
     fn a_byte_order_mark_begins_no_section_but_the_first() {
         let text = "## 2025-09-01\n\u{feff}2025-09-03\n---\n";
         assert_eq!(kinds(text), [(Kind::Dated(date("2025-09-01")), text.len())]);
-    }
-
-    #[test]
-    fn a_heading_of_hashes_has_a_blank_behind_them() {
-        for text in ["# a", "##\n", "##\r\n", "##\r\r\n", "##\r", "#", "######\ta"] {
-            assert!(is_hashed(text.as_bytes()), "{text:?}");
-        }
-        for text in ["#le\n---\n", "#\rle\n---\n", "####### a", " # a", "a", ""] {
-            assert!(!is_hashed(text.as_bytes()), "{text:?}");
-        }
     }
 
     #[test]

@@ -155,14 +155,28 @@ pub fn make(
     };
     let cutoff = policy.cutoff();
     let plan = build(cutoff)?;
-    let Some(max) = policy.max_size.filter(|&max| plan.size(document) > max) else { return Ok(plan) };
-    let cutoffs = later_cutoffs(document, cutoff, policy.today);
+    match policy.max_size {
+        Some(max) if plan.size(document) > max => {
+            let cutoffs = later_cutoffs(document, cutoff, policy.today);
+            first_that_fits(plan, &cutoffs, |plan| plan.size(document) <= max, build)
+        }
+        _ => Ok(plan),
+    }
+}
+
+/// The plan of the earliest of `cutoffs` that `fits`; of the last if none does, and `plan` if there is none.
+fn first_that_fits(
+    plan: Plan,
+    cutoffs: &[Date],
+    fits: impl Fn(&Plan) -> bool,
+    mut build: impl FnMut(Date) -> anyhow::Result<Plan>,
+) -> anyhow::Result<Plan> {
     let (mut low, mut high) = (0, cutoffs.len());
     let mut best = None;
     while low < high {
         let middle = usize::midpoint(low, high);
         let plan = build(cutoffs[middle])?;
-        if plan.size(document) <= max {
+        if fits(&plan) {
             high = middle;
             best = Some(plan);
         } else {

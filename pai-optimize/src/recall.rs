@@ -17,7 +17,7 @@ use crate::date::Date;
 use crate::memory::{Document, Kind};
 
 /// What to look for, and where.
-pub struct Recall<'a> {
+pub(crate) struct Recall<'a> {
     /// The memory file.
     pub memory: &'a Path,
     /// Its archive.
@@ -46,7 +46,7 @@ struct Match {
 
 impl Recall<'_> {
     /// Prints `PATH:LINE:TEXT`, the archive by date and then the memory file; like grep, exit 1 means no match.
-    pub fn run(&self, json: bool, console: &Console) -> anyhow::Result<Exit> {
+    pub(crate) fn run(&self, json: bool, console: &Console) -> anyhow::Result<Exit> {
         let dates: Vec<Date> =
             self.archive.list()?.dates.into_iter().filter(|&date| self.wants(Some(date))).collect();
         let mut out = Output::stdout(json);

@@ -1,6 +1,8 @@
 //! Archived sections back into the memory file, byte for byte. The archive keeps them too: the next run recognises
 //! them and does not store them twice.
 
+pub mod weave;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
@@ -15,15 +17,17 @@ use pai_common::lock::{Busy, DirLock};
 use pai_common::output::Output;
 use pai_common::stamp;
 
+use self::weave::{Fate, Woven};
 use crate::apply::{self, Commit};
 use crate::archive::{Archive, Listing};
 use crate::date::Date;
 use crate::job::{folder_of, read};
-use crate::memory::{Document, Kind, joint};
+use crate::memory::Document;
 use crate::summaries::Period;
+use crate::versions;
 
 /// What goes back, in the order of its dates.
-pub struct Restore<'a> {
+pub(crate) struct Restore<'a> {
     /// The memory file.
     pub memory: &'a Path,
     /// Its archive.
@@ -42,7 +46,7 @@ pub struct Restore<'a> {
 
 impl Restore<'_> {
     /// Puts the sections back and names each day on stdout.
-    pub fn run(&self, console: &Console) -> anyhow::Result<Exit> {
+    pub(crate) fn run(&self, console: &Console) -> anyhow::Result<Exit> {
         let mut out = Output::stdout(false);
         for date in self.put_back(console)? {
             out.line(format!("{date}: {}", self.archive.path(date).display()).as_bytes())?;
@@ -52,12 +56,12 @@ impl Restore<'_> {
     }
 
     /// Puts the sections back; returns their days.
-    pub fn put_back(&self, console: &Console) -> anyhow::Result<Vec<Date>> {
+    pub(crate) fn put_back(&self, console: &Console) -> anyhow::Result<Vec<Date>> {
         let (real, like) = apply::resolve(self.memory)?;
         let _lock = DirLock::acquire(folder_of(&real), self.wait)?;
-        let listing = if self.dry_run { self.archive.list()? } else { apply::tidy(self.archive, &real)? };
+        let listing = if self.dry_run { self.archive.list()? } else { versions::tidy(self.archive, &real)? };
         if !self.dry_run {
-            apply::carry_late(&listing, &real)?;
+            versions::carry_late(&listing, &real)?;
         }
         let dates = self.wanted(&listing, console);
         let old = read(&real)?;
@@ -68,13 +72,13 @@ impl Restore<'_> {
         let mut memory = AtomicFile::replace(&real, like.mode)?;
         memory.write_all(&text).with_context(|| format!("could not write {}", real.display()))?;
         let stamp = stamp::compact(self.clock.now(), Zone::Local);
-        let before = apply::version_path(self.archive, &real, &stamp, old.len());
+        let before = versions::path(self.archive, &real, &stamp, old.len());
         if apply::swap(memory, &real, &old, &before)? == Commit::Changed {
             return Err(Busy { folder: folder_of(&real).to_owned() }).with_context(|| {
                 format!("could not rewrite {}: it changed meanwhile", self.memory.display())
             });
         }
-        apply::tidy(self.archive, &real)?;
+        versions::tidy(self.archive, &real)?;
         Ok(restored)
     }
 
@@ -99,76 +103,20 @@ impl Restore<'_> {
         dates: &BTreeSet<Date>,
         console: &Console,
     ) -> anyhow::Result<(Vec<u8>, Vec<Date>)> {
-        let document = Document::parse(old, self.titles);
-        let mut pieces: Vec<Piece> = Vec::new();
+        let days: anyhow::Result<Vec<_>> =
+            dates.iter().map(|&date| Ok((date, self.archive.read(date)?))).collect();
+        let Woven { text, fates } = weave::weave(&Document::parse(old, self.titles), &days?);
         let mut restored = Vec::new();
-        let mut open_end = document.unclosed;
-        for &date in dates {
-            let bytes = self.archive.read(date)?;
-            if memchr::memmem::find(old, &bytes).is_some() {
-                console.note(format_args!("{date} is in {} already", self.memory.display()));
-                continue;
-            }
-            // An open fence would swallow whatever stood behind it, so it can only be the file's last.
-            let Document { unclosed: open, dangling, .. } = Document::parse(&bytes, true);
-            if open && open_end {
-                console.complain(format_args!(
+        for (&date, fate) in dates.iter().zip(fates) {
+            match fate {
+                Fate::Restored => restored.push(date),
+                Fate::There => console.note(format_args!("{date} is in {} already", self.memory.display())),
+                Fate::OpenEnd => console.complain(format_args!(
                     "could not put back {date}: another entry ends in a code fence or comment that is never closed; see {}",
                     self.archive.path(date).display()
-                ));
-                continue;
+                )),
             }
-            open_end |= open;
-            let at = if open { old.len() } else { place(&document, date) };
-            pieces.push(Piece { at, open, dangling, bytes });
-            restored.push(date);
         }
-        // Days for one place stay in the order of their dates, an open end last.
-        pieces.sort_by_key(|piece| (piece.at, piece.open));
-        let mut text =
-            Vec::with_capacity(old.len() + pieces.iter().map(|piece| piece.bytes.len() + 16).sum::<usize>());
-        let mut done = 0;
-        let mut dangling = false;
-        for piece in &pieces {
-            put(&mut text, &old[done..piece.at], dangling);
-            dangling = if piece.at > done { piece.at == old.len() && document.dangling } else { dangling };
-            put(&mut text, &piece.bytes, dangling);
-            (done, dangling) = (piece.at, piece.dangling);
-        }
-        put(&mut text, &old[done..], dangling);
         Ok((text, restored))
     }
-}
-
-/// A day on its way back: its bytes, where they go, and how they end: in a fence or comment that is never
-/// closed, in an HTML block that needs a blank line.
-struct Piece {
-    at: usize,
-    open: bool,
-    dangling: bool,
-    bytes: Vec<u8>,
-}
-
-/// Where a day goes: before the first later one; otherwise behind the last entry, or at the end. Nothing ever goes
-/// behind a fence or comment that is never closed.
-fn place(document: &Document<'_>, date: Date) -> usize {
-    let entries = || document.sections.iter().filter(|section| matches!(section.kind, Kind::Dated(_)));
-    let later = entries().find(|section| matches!(section.kind, Kind::Dated(other) if other > date));
-    if let Some(later) = later {
-        return later.range.start;
-    }
-    let after =
-        entries().next_back().or(document.sections.iter().find(|section| section.kind == Kind::Recent));
-    let end = after.map_or(document.bytes.len(), |section| section.range.end);
-    match document.sections.last() {
-        Some(last) if document.unclosed && end == document.bytes.len() => last.range.start,
-        _ => end,
-    }
-}
-
-/// Appends a piece so that what stands above does not draw its heading in.
-fn put(text: &mut Vec<u8>, piece: &[u8], dangling: bool) {
-    let joint = joint(text, piece, dangling);
-    text.extend(joint);
-    text.extend_from_slice(piece);
 }

@@ -1,99 +1,14 @@
 //! The `## Summaries` block: its lines, which archived days each line stands for, and how it is written. Pure.
 
-use std::cmp::Reverse;
+mod links;
+mod period;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fmt::Write as _;
 use std::ops::Range;
 
-use crate::date::Date;
+pub use self::links::{Links, percent_encode};
+pub use self::period::{Period, Span};
 use crate::markdown;
-
-/// What one summary line stands for. Newer ones sort first; a day before its month.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Period {
-    start: Reverse<Date>,
-    span: Span,
-}
-
-/// How long a [`Period`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Span {
-    /// One day.
-    Day,
-    /// A calendar month, or as much of it as is old enough.
-    Month,
-    /// A calendar year, or as much of it as is old enough.
-    Year,
-}
-
-impl Period {
-    /// One day.
-    pub fn day(date: Date) -> Self {
-        Self { start: Reverse(date), span: Span::Day }
-    }
-
-    /// The period `date`'s line belongs to: a day of its own, a month once it is `roll_up` days old, a year once the
-    /// month is more than a year back.
-    pub fn of(date: Date, today: Date, roll_up: u32) -> Self {
-        if date > today.minus(roll_up) {
-            return Self::day(date);
-        }
-        let (year, month, _) = date.civil();
-        let (this_year, this_month, _) = today.civil();
-        let months = |year: i32, month: u32| i64::from(year) * 12 + i64::from(month);
-        let (first_month, span) = if months(year, month) >= months(this_year, this_month) - 12 {
-            (month, Span::Month)
-        } else {
-            (1, Span::Year)
-        };
-        Self { start: Reverse(Date::new(year, first_month, 1).unwrap_or(date)), span }
-    }
-
-    /// `YYYY-MM-DD`, `YYYY-MM` or `YYYY`.
-    pub fn parse(text: &[u8]) -> Option<Self> {
-        let whole = |rest: &[u8]| Date::parse(&[text, rest].concat());
-        let (date, span) = match text.len() {
-            10 => (Date::parse(text)?, Span::Day),
-            7 => (whole(b"-01")?, Span::Month),
-            4 => (whole(b"-01-01")?, Span::Year),
-            _ => return None,
-        };
-        Some(Self { start: Reverse(date), span })
-    }
-
-    /// How long it is.
-    pub fn span(self) -> Span {
-        self.span
-    }
-
-    /// The day, if it is one.
-    pub fn only_day(self) -> Option<Date> {
-        (self.span == Span::Day).then_some(self.start.0)
-    }
-
-    /// Whether `date` lies in it.
-    pub fn covers(self, date: Date) -> bool {
-        let (year, month, _) = date.civil();
-        let (my_year, my_month, _) = self.start.0.civil();
-        match self.span {
-            Span::Day => date == self.start.0,
-            Span::Month => (year, month) == (my_year, my_month),
-            Span::Year => year == my_year,
-        }
-    }
-}
-
-impl fmt::Display for Period {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.start.0.to_string();
-        f.write_str(match self.span {
-            Span::Day => &whole,
-            Span::Month => &whole[..7],
-            Span::Year => &whole[..4],
-        })
-    }
-}
 
 /// The lines of one or more blocks, as they stand in a memory file.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -174,7 +89,7 @@ fn stamp(body: &[u8], items: &[Range<usize>]) -> usize {
 
 /// Whether a text's first line stands as far in as the text of a list item.
 fn is_indented(text: &[u8]) -> bool {
-    text.starts_with(b"  ") || text.starts_with(b"\t")
+    [b"  ".as_slice(), b"\t", b" \t"].iter().any(|blank| text.starts_with(blank))
 }
 
 /// Whether a line can be made again from the archive: it is a month's or a year's, and nothing was added to it.
@@ -188,7 +103,7 @@ fn period_of(line: &[u8]) -> Option<Period> {
     let rest = line.strip_prefix(b"- ")?;
     let colon = memchr::memmem::find(rest, b": ").or_else(|| rest.strip_suffix(b":").map(<[u8]>::len))?;
     let period = Period::parse(&rest[..colon])?;
-    (period.span == Span::Day || days(line).is_some()).then_some(period)
+    (period.span() == Span::Day || days(line).is_some()).then_some(period)
 }
 
 /// The count of days in a month's or year's line.
@@ -199,66 +114,6 @@ pub fn days(line: &[u8]) -> Option<usize> {
     (rest.starts_with(b" days: ") || rest.starts_with(b" day: "))
         .then(|| std::str::from_utf8(&text[..digits]).ok()?.parse().ok())
         .flatten()
-}
-
-/// Where links from the memory file lead.
-#[derive(Debug, Clone)]
-pub struct Links {
-    /// The archive folder as the memory file's folder sees it, percent-encoded, with its final slash.
-    pub folder: String,
-    /// Archive files are called `STEM-YYYY-MM-DD.md`; percent-encoded.
-    pub stem: String,
-}
-
-impl Links {
-    fn file(&self, date: Date) -> String {
-        format!("{}{}-{date}.md", self.folder, self.stem)
-    }
-
-    /// The line of one period: `text` for `dates`, which are in order.
-    pub fn line(&self, period: Period, dates: &[Date], text: &str) -> Vec<u8> {
-        let count = match dates.len() {
-            1 => "1 day".to_owned(),
-            more => format!("{more} days"),
-        };
-        let named = |date: Date| format!("[{date}]({})", self.file(date));
-        let line = match (period.span, dates) {
-            (Span::Day, _) => format!("- {period}: {text} ([archive]({}))", self.file(period.start.0)),
-            (Span::Year, _) => format!("- {period}: {count}: {text} ([archive]({}))", self.folder),
-            (Span::Month, [first, _, _, .., last]) => {
-                format!("- {period}: {count}: {text} ({} … {})", named(*first), named(*last))
-            }
-            (Span::Month, few) => {
-                let links: Vec<String> = few.iter().map(|&date| named(date)).collect();
-                format!("- {period}: {count}: {text} ({})", links.join(", "))
-            }
-        };
-        line.into_bytes()
-    }
-
-    /// The published script's line with the link it lacks.
-    pub fn adopt(&self, period: Period, line: &[u8]) -> Vec<u8> {
-        let several = line.contains(&b'\n');
-        if several || line.ends_with(b")") && memchr::memmem::find(line, b"](").is_some() {
-            return line.to_vec();
-        }
-        let mut linked = line.to_vec();
-        let link = format!(" ([archive]({}))", self.file(period.start.0));
-        linked.extend_from_slice(link.as_bytes());
-        linked
-    }
-}
-
-/// `text` as a link target: everything Markdown or a URL could take for its own becomes `%XX`.
-pub fn percent_encode(text: &[u8]) -> String {
-    text.iter().fold(String::with_capacity(text.len()), |mut out, &byte| {
-        if byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 /// The block as it is written, its blank last line included.
@@ -292,27 +147,10 @@ pub fn render(lines: &[Vec<u8>], foreign: &[u8], stamp: &str, feed: &[u8]) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::date::Date;
 
     fn date(text: &str) -> Date {
         Date::parse(text.as_bytes()).unwrap()
-    }
-
-    #[test]
-    fn old_days_share_a_month_and_old_months_a_year() {
-        let today = date("2025-09-16");
-        for (day, period) in [
-            ("2025-09-01", "2025-09-01"),
-            ("2025-07-19", "2025-07-19"),
-            ("2025-07-18", "2025-07"),
-            ("2024-09-01", "2024-09"),
-            ("2024-08-31", "2024"),
-            ("1999-12-31", "1999"),
-        ] {
-            let found = Period::of(date(day), today, 60);
-            assert_eq!(found.to_string(), period, "{day}");
-            assert_eq!(Period::parse(period.as_bytes()), Some(found));
-            assert!(found.covers(date(day)));
-        }
     }
 
     #[test]
@@ -364,23 +202,14 @@ mod tests {
     #[test]
     fn an_indented_text_does_not_become_part_of_the_line_above_it() {
         let lines = [b"- 2025-08-01: old".to_vec()];
-        let text = render(&lines, b"  apart", "now", b"\n");
-        let mut block = Block::default();
-        block.read(text.strip_prefix(b"## Summaries\n").unwrap());
-        assert_eq!(block.lines, [(Period::day(date("2025-08-01")), lines[0].clone())]);
-        assert_eq!(block.foreign, b"<!-- -->\n\n  apart");
-        assert_eq!(render(&lines, &block.foreign, "now", b"\n"), text);
-    }
-
-    #[test]
-    fn newer_periods_stand_first() {
-        let mut periods: Vec<Period> = ["2024", "2025-08", "2025-09-02", "2025-09", "2025-09-01"]
-            .iter()
-            .map(|text| Period::parse(text.as_bytes()).unwrap())
-            .collect();
-        periods.sort();
-        let shown: Vec<String> = periods.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["2025-09-02", "2025-09-01", "2025-09", "2025-08", "2024"]);
+        for apart in ["  apart", "\tapart", " \tapart"] {
+            let text = render(&lines, apart.as_bytes(), "now", b"\n");
+            let mut block = Block::default();
+            block.read(text.strip_prefix(b"## Summaries\n").unwrap());
+            assert_eq!(block.lines, [(Period::day(date("2025-08-01")), lines[0].clone())]);
+            assert_eq!(String::from_utf8_lossy(&block.foreign), format!("<!-- -->\n\n{apart}"));
+            assert_eq!(render(&lines, &block.foreign, "now", b"\n"), text);
+        }
     }
 
     #[test]
@@ -419,10 +248,5 @@ mod tests {
             assert_eq!(block.lines.into_iter().map(|(_, line)| line).collect::<Vec<_>>(), lines);
             assert_eq!(block.foreign, b"foreign");
         }
-    }
-
-    #[test]
-    fn link_targets_are_encoded() {
-        assert_eq!(percent_encode(b"my notes (1)/a.md"), "my%20notes%20%281%29/a.md");
     }
 }

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 /// A command that summarises.
 #[derive(Debug, Clone)]
-pub struct Summarizer {
+pub(crate) struct Summarizer {
     /// For `sh -c`.
     pub command: String,
     /// How long one call may take.
@@ -26,7 +26,7 @@ pub struct Summarizer {
 
 /// Why there is no line from the command.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The section is longer than [`Summarizer::max_input`].
     TooLong(u64),
     /// It took too long and was ended.
@@ -53,11 +53,11 @@ impl fmt::Display for Failure {
 
 /// Answers of this run, so that planning again, because somebody wrote meanwhile, does not ask again.
 #[derive(Debug, Default)]
-pub struct Asked(HashMap<u64, String>);
+pub(crate) struct Asked(HashMap<u64, String>);
 
 impl Asked {
     /// [`Summarizer::line`], unless the same text has had its answer.
-    pub fn line(
+    pub(crate) fn line(
         &mut self,
         summarizer: &Summarizer,
         texts: &[&[u8]],
@@ -81,7 +81,7 @@ const MOST: u64 = 64 << 10;
 
 impl Summarizer {
     /// The command's answer to `texts` on one line. A signal to us ends it too (the outer error).
-    pub fn line(&self, texts: &[&[u8]]) -> Result<Result<String, Failure>, signal::Interrupted> {
+    pub(crate) fn line(&self, texts: &[&[u8]]) -> Result<Result<String, Failure>, signal::Interrupted> {
         let length: u64 = texts.iter().map(|text| text.len() as u64).sum();
         if length > self.max_input {
             return Ok(Err(Failure::TooLong(length)));

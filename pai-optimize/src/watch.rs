@@ -12,7 +12,7 @@ use crate::journal::Journal;
 
 /// Runs `job` every `interval`; stderr gets one line a run, the log all of them. A run that fails is told, and the next
 /// one tried. Only a signal ends this.
-pub fn run(
+pub(crate) fn run(
     job: &Job,
     interval: Duration,
     journal: &mut Journal<'_>,

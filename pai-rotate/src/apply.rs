@@ -17,7 +17,12 @@ use crate::remove::{Outcome, Remover};
 use crate::report::{Summary, View};
 
 /// Deletes what the plan lets go and prints each path once it is gone; with `--json` what stays, too.
-pub fn run(args: &Prune, view: &View<'_>, found: &Candidates, console: &Console) -> anyhow::Result<Exit> {
+pub(crate) fn run(
+    args: &Prune,
+    view: &View<'_>,
+    found: &Candidates,
+    console: &Console,
+) -> anyhow::Result<Exit> {
     let (items, to_delete) = view.plan.tally();
     let mut applying = Applying {
         args,

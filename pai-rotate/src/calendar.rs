@@ -6,7 +6,7 @@ use std::fmt::Write;
 use pai_common::clock::{Timestamp, Zone};
 
 /// What the letters mean; printed once below the calendars.
-pub const LEGEND: &str = "K kept   d deleted   + some of each   F from the future, kept";
+pub(crate) const LEGEND: &str = "K kept   d deleted   + some of each   F from the future, kept";
 
 /// One day's items.
 #[derive(Debug, Clone, Copy, Default)]
@@ -29,7 +29,7 @@ impl Day {
 }
 
 /// The calendar of one series: each item's time and whether it stays. Months without items are left out.
-pub fn render(items: &[(Timestamp, bool)], now: Timestamp, zone: Zone) -> String {
+pub(crate) fn render(items: &[(Timestamp, bool)], now: Timestamp, zone: Zone) -> String {
     let mut months: BTreeMap<(i32, u32), [Day; 31]> = BTreeMap::new();
     for &(time, keep) in items {
         let civil = time.civil(zone);

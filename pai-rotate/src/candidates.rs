@@ -4,26 +4,24 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::iter::successors;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread;
 
-use pai_common::clock::{Timestamp, Zone};
+use pai_common::clock::Zone;
 use pai_common::console::Console;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::cli::By;
 use crate::listing::stamped;
+use crate::look::{Identity, look_into};
 use crate::paths::{self, Named};
 use crate::plan::{Entry, SIDECARS, sidecar_of};
 
 /// What was found, and what was left out of the decision.
 #[derive(Debug, Default)]
-pub struct Candidates {
+pub(crate) struct Candidates {
     /// The folders, as they were named.
     pub folders: Vec<PathBuf>,
     /// What may be decided on.
@@ -34,7 +32,7 @@ pub struct Candidates {
 
 /// A file, or with `--dirs` a folder.
 #[derive(Debug, Clone)]
-pub struct Candidate {
+pub(crate) struct Candidate {
     /// Index of its folder in [`Candidates::folders`].
     pub folder: u32,
     /// Its name there.
@@ -45,48 +43,6 @@ pub struct Candidate {
     pub size: u64,
     /// Whether it is not empty.
     pub good: bool,
-}
-
-/// What tells a file from another one that has taken its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// The file system.
-    pub dev: u64,
-    /// The file in it.
-    pub ino: u64,
-    /// When its content last changed.
-    pub mtime: Timestamp,
-    /// What it is.
-    pub kind: FileType,
-}
-
-impl Identity {
-    /// The identity of what `metadata` describes.
-    pub fn of(metadata: &Metadata) -> Self {
-        Self {
-            dev: metadata.dev(),
-            ino: metadata.ino(),
-            mtime: Timestamp::new(metadata.mtime(), metadata.mtime_nsec() as u32),
-            kind: FileType::from_raw_mode(metadata.mode()),
-        }
-    }
-
-    /// The identity of what has `name` in an open folder, and its size; a link is not followed.
-    pub fn at(folder: BorrowedFd<'_>, name: &OsStr) -> rustix::io::Result<(Self, u64)> {
-        let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let identity = Self {
-            dev: stat.st_dev,
-            ino: stat.st_ino,
-            mtime: Timestamp::new(stat.st_mtime, stat.st_mtime_nsec as u32),
-            kind: FileType::from_raw_mode(stat.st_mode),
-        };
-        Ok((identity, stat.st_size as u64))
-    }
-
-    /// Whether it is a folder.
-    pub fn is_folder(&self) -> bool {
-        self.kind == FileType::Directory
-    }
 }
 
 /// What a look at a name tells.
@@ -104,12 +60,12 @@ impl Seen {
 
 impl Candidates {
     /// The path as the user would write it.
-    pub fn path(&self, file: &Candidate) -> PathBuf {
+    pub(crate) fn path(&self, file: &Candidate) -> PathBuf {
         self.folders[file.folder as usize].join(&file.name)
     }
 
     /// What stands before a name, for each folder.
-    pub fn prefixes(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn prefixes(&self) -> Vec<Vec<u8>> {
         self.folders.iter().map(|folder| folder.join("").into_os_string().into_vec()).collect()
     }
 
@@ -129,12 +85,19 @@ impl Candidates {
         });
     }
 
-    /// A sidecar goes with its file: one whose file is there but was not named, or was left out, stays.
+    /// A sidecar goes with its file: one whose file is there but was not named, or was left out, stays, and with it
+    /// what signs it in turn.
     fn set_aside_lone_sidecars(&mut self) {
+        while self.set_aside_sidecars_of_others() {}
+    }
+
+    /// One round; whether any were set aside, which may leave others alone.
+    fn set_aside_sidecars_of_others(&mut self) -> bool {
         let Self { folders, files, skipped } = self;
         if !files.iter().any(|file| sidecar_of(file.name.as_bytes()).is_some()) {
-            return;
+            return false;
         }
+        let count = files.len();
         let names: HashSet<(u32, OsString)> =
             files.iter().map(|file| (file.folder, file.name.clone())).collect();
         files.retain(|file| {
@@ -147,10 +110,11 @@ impl Candidates {
             }
             !is_lone
         });
+        files.len() < count
     }
 
     /// What the plan decides on, in the order of [`Candidates::files`].
-    pub fn entries(&self, by: By, zone: Zone) -> Vec<Entry<'_>> {
+    pub(crate) fn entries(&self, by: By, zone: Zone) -> Vec<Entry<'_>> {
         let entry = |file: &Candidate| {
             let (stamp, time) = stamped(file.name.as_bytes(), zone);
             let time = match by {
@@ -175,7 +139,7 @@ impl Candidates {
 
 /// Looks up `named`; what cannot be looked at is complained about. `dirs` makes stamped folders candidates,
 /// `except` is never one.
-pub fn find(named: &[Named], dirs: bool, except: Option<&Path>, console: &Console) -> Candidates {
+pub(crate) fn find(named: &[Named], dirs: bool, except: Option<&Path>, console: &Console) -> Candidates {
     let except = except.and_then(|path| path.metadata().ok()).map(|metadata| Identity::of(&metadata));
     let (found, ids, unseen) = Default::default();
     let mut finder = Finder { found, ids, unseen, dirs, except, console };
@@ -237,9 +201,8 @@ impl Finder<'_> {
                 // Gone since the folder was read: nothing to decide.
                 Err(Errno::NOENT) => {}
                 Err(error) => {
-                    if let Some(owner) = sidecar_of(name.as_bytes()) {
-                        self.unseen.insert((folder, OsStr::from_bytes(owner).to_owned()));
-                    }
+                    let owners = successors(sidecar_of(name.as_bytes()), |owner| sidecar_of(owner));
+                    self.unseen.extend(owners.map(|owner| (folder, OsStr::from_bytes(owner).to_owned())));
                     let (path, error) = (path.join(name), io::Error::from(error));
                     self.console.complain(format_args!("could not look up {}: {error}", path.display()));
                 }
@@ -280,6 +243,7 @@ impl Finder<'_> {
             name.push(ending);
             let path = self.found.folders[folder as usize].join(&name);
             if let Ok(metadata) = path.symlink_metadata() {
+                self.consider_sidecars(folder, &name);
                 self.consider(folder, Seen::new(name, &metadata));
             }
         }
@@ -297,56 +261,19 @@ impl Finder<'_> {
     }
 }
 
-/// A name in a folder and what a look at it told.
-type Look = (OsString, rustix::io::Result<(Identity, u64)>);
-
-/// Looks at each name in a folder, in several threads if they are many: the kernel's part takes nearly all
-/// the time. One list a thread.
-fn look_into(path: &Path) -> io::Result<Vec<Vec<Look>>> {
-    const WORTH_A_THREAD: usize = 4096;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder = rustix::fs::open(path, flags, Mode::empty())?;
-    let mut names = visible_names(folder.as_fd())?;
-    let look = |name: OsString| {
-        let seen = Identity::at(folder.as_fd(), &name);
-        (name, seen)
-    };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
-    let share = names.len().div_ceil(threads).max(WORTH_A_THREAD);
-    thread::scope(|scope| {
-        let mut others = Vec::new();
-        while names.len() > share {
-            let names = names.split_off(names.len() - share);
-            others.push(scope.spawn(move || names.into_iter().map(look).collect::<Vec<_>>()));
-        }
-        let mut shares = vec![names.into_iter().map(look).collect()];
-        // A thread that panicked passes its panic on.
-        shares.extend(
-            others.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))),
-        );
-        Ok(shares)
-    })
-}
-
-fn visible_names(folder: BorrowedFd<'_>) -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if !name.starts_with(b".") {
-            names.push(OsStr::from_bytes(name).to_owned());
-        }
-    }
-    Ok(names)
-}
-
 fn is_stamped(name: &OsStr) -> bool {
     stamped(name.as_bytes(), Zone::Utc).0.is_some()
 }
 
-/// An empty file, or the 20 bytes that gzip makes of nothing (`pg_dump ... | gzip` when `pg_dump` failed).
+/// What each compressor makes of nothing, at the most: `pg_dump ... | gzip` when `pg_dump` failed. One byte more takes
+/// more of all of them.
+const HOLLOW: [(&str, u64); 6] =
+    [(".gz", 20), (".tgz", 20), (".bz2", 14), (".xz", 32), (".zst", 13), (".lz4", 15)];
+
+/// Whether there is nothing in a file, compressed or not.
 fn is_hollow(name: &OsStr, size: u64) -> bool {
-    size == 0 || (size <= 20 && name.as_bytes().ends_with(b".gz"))
+    let most = HOLLOW.iter().find(|(ending, _)| name.as_bytes().ends_with(ending.as_bytes()));
+    size <= most.map_or(0, |(_, size)| *size)
 }
 
 fn holds_something(folder: &Path) -> bool {
@@ -358,10 +285,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_gzip_makes_of_nothing_is_hollow() {
-        assert!(is_hollow(OsStr::new("a.sql"), 0));
-        assert!(is_hollow(OsStr::new("a.sql.gz"), 20));
-        assert!(!is_hollow(OsStr::new("a.sql.gz"), 21));
-        assert!(!is_hollow(OsStr::new("a.sql"), 20));
+    fn what_a_compressor_makes_of_nothing_is_hollow() {
+        for (name, most) in
+            [("a.sql", 0), ("a.sql.gz", 20), ("a.tgz", 20), ("a.sql.xz", 32), ("a.zst", 13), ("a.gz.age", 0)]
+        {
+            assert!(is_hollow(OsStr::new(name), most), "{name}");
+            assert!(!is_hollow(OsStr::new(name), most + 1), "{name}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::paths::folder_of;
 
 /// A list, as it was when it was read.
 #[derive(Debug)]
-pub struct List {
+pub(crate) struct List {
     path: PathBuf,
     text: Vec<u8>,
     /// What the file holds now.
@@ -19,14 +19,14 @@ pub struct List {
 
 impl List {
     /// Reads the list at `path`.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
         Ok(Self { path: path.to_owned(), written: text.clone(), text })
     }
 
     /// Makes the file hold all lines but those of `deleted`, in one atomic step, and tells how many these are; names
     /// in it are relative to its folder.
-    pub fn forget(&mut self, deleted: &[PathBuf]) -> anyhow::Result<usize> {
+    pub(crate) fn forget(&mut self, deleted: &[PathBuf]) -> anyhow::Result<usize> {
         let folder = real(folder_of(&self.path));
         let deleted: HashSet<PathBuf> = deleted.iter().map(|path| real_name(path)).collect();
         let names_deleted =
@@ -56,6 +56,7 @@ fn real(folder: &Path) -> PathBuf {
 fn name_in(line: &[u8]) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
     let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let (line, is_escaped) = line.strip_prefix(b"\\").map_or((line, false), |rest| (rest, true));
     let figures = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
     let name = if figures >= 32 && matches!(line.get(figures..figures + 2), Some(b"  " | b" *")) {
@@ -79,12 +80,12 @@ mod tests {
         let list = folder.path().join("checksums.txt");
         let hex = "ab".repeat(32);
         let text = format!(
-            "# notes\n{hex}  old.zip\n{hex}  new.zip\n{hex} *./old.zip\n\\{hex}  two\\nlines\nSHA256 (old.zip) = {hex}\n{hex}  old.zip.bak\nold.zip"
+            "# notes\n{hex}  old.zip\n{hex}  new.zip\n{hex} *./old.zip\n\\{hex}  two\\nlines\nSHA256 (old.zip) = {hex}\n{hex}  old.zip\r\n{hex}  old.zip.bak\nold.zip"
         );
         std::fs::write(&list, &text).unwrap();
         let deleted = ["old.zip", "two\nlines"].map(|name| folder.path().join(name));
         let mut known = List::read(&list).unwrap();
-        assert_eq!(known.forget(&deleted).unwrap(), 4);
+        assert_eq!(known.forget(&deleted).unwrap(), 5);
         let left = std::fs::read_to_string(&list).unwrap();
         assert_eq!(left, format!("# notes\n{hex}  new.zip\n{hex}  old.zip.bak\nold.zip"));
         // What could not be deleted after all is listed again.

@@ -1,18 +1,19 @@
 //! Decides what may go, says why, and never takes the last good copy; rotates logs without losing a line.
 
-pub mod apply;
-pub mod calendar;
-pub mod candidates;
-pub mod checksums;
+mod apply;
+mod calendar;
+mod candidates;
+mod checksums;
 pub mod cli;
 pub mod listing;
-pub mod logs;
-pub mod paths;
+mod logs;
+mod look;
+mod paths;
 pub mod plan;
-pub mod policy;
-pub mod prune;
-pub mod remove;
-pub mod report;
+mod policy;
+mod prune;
+mod remove;
+mod report;
 
 use pai_common::console::Console;
 use pai_common::exit::Exit;

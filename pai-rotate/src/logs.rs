@@ -31,7 +31,7 @@ use record::Record;
 use writers::Writer;
 
 /// Runs `pai-rotate logs`.
-pub fn run(args: &Logs, clock: Clock, console: &Console) -> anyhow::Result<Exit> {
+pub(crate) fn run(args: &Logs, clock: Clock, console: &Console) -> anyhow::Result<Exit> {
     let logs = find::logs(&args.paths, args.missing_ok, console);
     find::refuse_clashes(&logs, args.archive_dir.as_deref())?;
     if let Some(folder) = args.archive_dir.as_deref().filter(|_| !args.dry_run) {
@@ -102,8 +102,10 @@ impl Run<'_> {
         self.delete_expired(plans)?;
         let mut waiting: Vec<LogCopy> = Vec::new();
         // A writer that did not hear of an earlier rotation is told again.
-        let mut tell =
-            plans.iter().flat_map(|plan| &plan.uncompressed).any(|c| compress::is_written(&c.path()));
+        let mut tell = plans
+            .iter()
+            .flat_map(|plan| plan.uncompressed.iter().chain(plan.expired.iter().map(|expired| &expired.copy)))
+            .any(|copy| writer_of(copy) == Some(Writer::Seen));
         for plan in plans {
             signal::check()?;
             waiting.extend(plan.uncompressed.iter().cloned());
@@ -136,6 +138,11 @@ impl Run<'_> {
             let LogCopy { folder, name, identity, .. } = &expired.copy;
             let path = expired.copy.path();
             let Some(identity) = identity else { continue };
+            if let Some(writer) = writer_of(&expired.copy) {
+                // Its name is old, its last lines are not.
+                self.console.complain(format_args!("could not delete {}: {writer}", path.display()));
+                continue;
+            }
             match self.remover.remove(folder, name, identity) {
                 Outcome::Deleted if self.args.json => {
                     Record::new("delete", &path).because(&expired.reason).print(&mut self.out)?;
@@ -228,6 +235,12 @@ impl Run<'_> {
         name.push(".gz");
         self.args.archive_dir.as_deref().unwrap_or(&copy.folder).join(name)
     }
+}
+
+/// Who may still write to a copy; nobody does to a compressed one.
+fn writer_of(copy: &LogCopy) -> Option<Writer> {
+    let metadata = copy.path().symlink_metadata().ok().filter(|_| !copy.is_compressed)?;
+    writers::of(&metadata)
 }
 
 /// The stamp of a copy made at `time`.

@@ -10,7 +10,7 @@ use pai_common::console::Console;
 
 /// A path that is there.
 #[derive(Debug)]
-pub struct Named {
+pub(crate) struct Named {
     /// As it was written, or as a pattern made it.
     pub path: PathBuf,
     /// Of the path itself: a link is not followed.
@@ -20,7 +20,7 @@ pub struct Named {
 }
 
 /// Looks up each argument and expands patterns; what is not there is complained about unless `missing_ok`.
-pub fn resolve(arguments: &[PathBuf], missing_ok: bool, console: &Console) -> Vec<Named> {
+pub(crate) fn resolve(arguments: &[PathBuf], missing_ok: bool, console: &Console) -> Vec<Named> {
     let mut named: Vec<Named> = Vec::new();
     for path in arguments {
         match path.symlink_metadata() {
@@ -44,17 +44,17 @@ pub fn resolve(arguments: &[PathBuf], missing_ok: bool, console: &Console) -> Ve
 }
 
 /// `path` without its last component; empty for a bare name.
-pub fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
 /// A folder as the kernel wants it: the empty one is the current one.
-pub fn open_name(folder: &Path) -> &Path {
+pub(crate) fn open_name(folder: &Path) -> &Path {
     if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 /// `backups/` means what is in the folder, even through a link; `backups` the folder itself.
-pub fn ends_with_slash(path: &Path) -> bool {
+pub(crate) fn ends_with_slash(path: &Path) -> bool {
     path.as_os_str().as_bytes().ends_with(b"/")
 }
 

@@ -10,7 +10,7 @@ use pai_common::retention::{Period, Policy, Rule, parse_days};
 use crate::cli::{PolicyArgs, Prune};
 
 /// The policy, or why there is none: an empty one is refused, since it would mean everything or nothing.
-pub fn of(stays: &PolicyArgs, args: &Prune, retention_days: Option<&OsStr>) -> anyhow::Result<Policy> {
+pub(crate) fn of(stays: &PolicyArgs, args: &Prune, retention_days: Option<&OsStr>) -> anyhow::Result<Policy> {
     let mut policy = Policy {
         older_than: stays.days.or(stays.older_than),
         rules: rules(stays),

@@ -15,7 +15,12 @@ use crate::report::{Summary, View, shown};
 use crate::{apply, candidates, listing, paths, policy};
 
 /// Runs `pai-rotate` without a subcommand.
-pub fn run(args: &Prune, stays: &PolicyArgs, now: Timestamp, console: &Console) -> anyhow::Result<Exit> {
+pub(crate) fn run(
+    args: &Prune,
+    stays: &PolicyArgs,
+    now: Timestamp,
+    console: &Console,
+) -> anyhow::Result<Exit> {
     let policy = policy::of(stays, args, std::env::var_os("RETENTION_DAYS").as_deref())?;
     if args.stdin {
         let text = listing::read()?;
@@ -81,10 +86,14 @@ fn report_future(view: &View<'_>, console: &Console) {
 }
 
 fn filter(args: &Prune, view: &View<'_>, now: Timestamp, console: &Console) -> anyhow::Result<Exit> {
-    if args.dry_run || args.calendar || args.json {
+    if args.dry_run || args.calendar {
         return show(args, view, &[], now, console);
     }
+    // Whoever reads the names deletes: of a plan that is refused there must be none.
     guard(view.plan, args.max_delete)?;
+    if args.json {
+        return show(args, view, &[], now, console);
+    }
     report_future(view, console);
     let mut out = Output::stdout(false);
     for i in (0..view.entries.len()).filter(|&i| !view.plan.keeps(i)) {

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
-use crate::candidates::Identity;
+use crate::look::Identity;
 
 /// What became of an item that was to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// It is deleted.
     Deleted,
     /// It was gone already.
@@ -22,13 +22,13 @@ pub enum Outcome {
 
 /// Deletes items relative to their open folder, so that a folder exchanged for a link meanwhile leads nowhere.
 #[derive(Debug, Default)]
-pub struct Remover {
+pub(crate) struct Remover {
     folder: Option<(PathBuf, OwnedFd)>,
 }
 
 impl Remover {
     /// Deletes `name` in `folder` if its identity is still the given one and no process has it locked.
-    pub fn remove(&mut self, folder: &Path, name: &OsStr, identity: &Identity) -> Outcome {
+    pub(crate) fn remove(&mut self, folder: &Path, name: &OsStr, identity: &Identity) -> Outcome {
         match self.hold(folder, name, identity) {
             Ok(held) => self.remove_held(name, &held),
             Err(outcome) => outcome,
@@ -36,7 +36,7 @@ impl Remover {
     }
 
     /// Locks what [`Remover::remove_held`] is to delete, if it may be: its sidecars can go before it.
-    pub fn hold(&mut self, folder: &Path, name: &OsStr, identity: &Identity) -> Result<Held, Outcome> {
+    pub(crate) fn hold(&mut self, folder: &Path, name: &OsStr, identity: &Identity) -> Result<Held, Outcome> {
         match self.open(folder).and_then(|folder| hold(folder, name, identity)) {
             Ok(held) => held,
             Err(error) => Err(outcome_of(error)),
@@ -44,7 +44,7 @@ impl Remover {
     }
 
     /// Deletes what is held; the last folder that was opened is its own.
-    pub fn remove_held(&self, name: &OsStr, held: &Held) -> Outcome {
+    pub(crate) fn remove_held(&self, name: &OsStr, held: &Held) -> Outcome {
         let Some((_, folder)) = &self.folder else { return Outcome::Gone };
         remove_held(folder.as_fd(), name, held).unwrap_or_else(outcome_of)
     }
@@ -61,7 +61,7 @@ impl Remover {
 
 /// A file or folder that is to go, locked.
 #[derive(Debug)]
-pub struct Held {
+pub(crate) struct Held {
     file: OwnedFd,
     identity: Identity,
 }

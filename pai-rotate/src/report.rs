@@ -15,7 +15,7 @@ use crate::plan::{Entry, Plan, Verdict};
 
 /// The items of a plan, as they are shown.
 #[derive(Debug)]
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     /// What was decided on.
     pub entries: &'a [Entry<'a>],
     /// The verdicts.
@@ -62,7 +62,7 @@ struct Record<'a> {
 
 /// The last line of `--json`.
 #[derive(Debug, Default, Serialize)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Always `summary`.
     pub r#type: &'static str,
     /// Items the policy decided on; sidecars do not count.
@@ -81,7 +81,7 @@ pub struct Summary {
 
 impl<'a> View<'a> {
     /// A view of `plan` over `entries`, as JSON lines if `json`.
-    pub fn new(
+    pub(crate) fn new(
         entries: &'a [Entry<'a>],
         plan: &'a Plan,
         prefixes: Vec<Vec<u8>>,
@@ -92,7 +92,7 @@ impl<'a> View<'a> {
     }
 
     /// The path of an entry.
-    pub fn path(&self, entry: usize) -> Cow<'_, [u8]> {
+    pub(crate) fn path(&self, entry: usize) -> Cow<'_, [u8]> {
         self.located(self.entries[entry].folder, Cow::Borrowed(self.entries[entry].name))
     }
 
@@ -104,7 +104,7 @@ impl<'a> View<'a> {
     }
 
     /// One item and its verdict; `result` is what became of it and `error` why it is still there.
-    pub fn item(
+    pub(crate) fn item(
         &self,
         out: &mut Output,
         entry: usize,
@@ -135,7 +135,7 @@ impl<'a> View<'a> {
     }
 
     /// A path that the policy did not decide on.
-    pub fn skipped(out: &mut Output, path: &Path, why: &str) -> anyhow::Result<()> {
+    pub(crate) fn skipped(out: &mut Output, path: &Path, why: &str) -> anyhow::Result<()> {
         use std::os::unix::ffi::OsStrExt;
         let bytes = path.as_os_str().as_bytes();
         let record = Record {
@@ -153,7 +153,7 @@ impl<'a> View<'a> {
     }
 
     /// The calendars of all series.
-    pub fn calendar(&self, out: &mut Output, now: Timestamp) -> anyhow::Result<()> {
+    pub(crate) fn calendar(&self, out: &mut Output, now: Timestamp) -> anyhow::Result<()> {
         for members in &self.plan.series {
             let items: Vec<(Timestamp, bool)> =
                 members.iter().filter_map(|&i| Some((self.entries[i].time?, self.plan.keeps(i)))).collect();
@@ -175,13 +175,13 @@ impl<'a> View<'a> {
 
 impl Summary {
     /// The record, with `--json` only: a person has seen the lines.
-    pub fn print(&self, out: &mut Output) -> anyhow::Result<()> {
+    pub(crate) fn print(&self, out: &mut Output) -> anyhow::Result<()> {
         out.record(self, |_| io::Result::Ok(()))
     }
 }
 
 /// A path on one line, whatever is in it.
-pub fn shown(path: &[u8]) -> Cow<'_, str> {
+pub(crate) fn shown(path: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(path) {
         Ok(text) if !path.contains(&b'\n') => escape_control(text),
         _ => Cow::Owned(escape_control(&String::from_utf8_lossy(path)).replace('\n', "\\n")),

@@ -159,17 +159,10 @@ a_million() {
 }
 
 main() {
-  case "${1-}" in
-    -h | --help)
-      usage
-      return 0
-      ;;
-  esac
-  scratch=$(mktemp -d "${TMPDIR:-/tmp}/pai-bench.XXXXXX")
-  trap 'rm -rf "$scratch"' EXIT
-  cd "$scratch"
-  export RESTIC_REPOSITORY=$scratch/restic RESTIC_PASSWORD=bench RESTIC_CACHE_DIR=$scratch/caches/restic
-  export BORG_REPO=$scratch/borg BORG_BASE_DIR=$scratch/caches/borg
+  begin backup "$@"
+  cd "$work"
+  export RESTIC_REPOSITORY=$work/restic RESTIC_PASSWORD=bench RESTIC_CACHE_DIR=$work/caches/restic
+  export BORG_REPO=$work/borg BORG_BASE_DIR=$work/caches/borg
   make_tree
   first_archive
   later_archives

@@ -61,15 +61,7 @@ rows() {
 }
 
 main() {
-  case "${1-}" in
-    -h | --help)
-      usage
-      return 0
-      ;;
-  esac
-  work=$(mktemp -d)
-  # shellcheck disable=SC2064 # the name is meant as it is now
-  trap "rm -rf '$work'" EXIT
+  begin checksum "$@"
   fill "$work/large" 32 $((16 << 20))
   fill "$work/small" 20000 4096
   many "$work/large"

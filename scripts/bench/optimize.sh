@@ -39,15 +39,7 @@ job() {
 }
 
 main() {
-  case "${1-}" in
-    -h | --help)
-      usage
-      return 0
-      ;;
-  esac
-  work=$(mktemp -d "${TMPDIR:-/tmp}/pai-bench-optimize.XXXXXX")
-  # shellcheck disable=SC2064 # the name is meant as it is now
-  trap "rm -rf '$work'" EXIT
+  begin optimize "$@"
   cat >"$work/each" <<'SH'
 #!/bin/sh
 for home in "${0%/*}"/home/*; do "$@" "$home"; done

@@ -62,15 +62,7 @@ logs() {
 }
 
 main() {
-  case "${1-}" in
-    -h | --help)
-      usage
-      return 0
-      ;;
-  esac
-  work=$(mktemp -d)
-  # shellcheck disable=SC2064 # the name is meant as it is now
-  trap "rm -rf '$work'" EXIT
+  begin rotate "$@"
   names 1000000 >"$work/names"
   mkdir "$work/aged" "$work/few"
   aged "$work/aged" 200000

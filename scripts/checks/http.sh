@@ -46,14 +46,13 @@ check_answer() {
 }
 
 main() {
-  local url=${2-} scratch status=0 answer
+  local url=${2-} status=0 answer
   [ -n "$url" ] || bad_usage 'http NAME URL [OPTION=VALUE...]'
   shift 2
   check_options status=200 body= json= within=2s -- "$@"
   need curl
   scratch=$(mktemp -d)
-  # shellcheck disable=SC2064 # the name is meant as it is now
-  trap "rm -rf '$scratch'" EXIT
+  trap 'rm -rf "$scratch"' EXIT
   # -q: a ~/.curlrc must not change what is checked. The body is cut at 1 MiB.
   answer=$(curl -q --silent --show-error --max-time "${CHECK_TIMEOUT:-10}" --max-filesize 1048576 \
     --noproxy localhost,127.0.0.1,::1 --output "$scratch/body" \

@@ -6,6 +6,8 @@
 artefacts=0
 paused=()
 left_out_parts=()
+# The volumes whose name is not the project's name and their own.
+own_names=()
 
 say_part() { [ "$quiet" = yes ] || note "$1"; }
 
@@ -17,6 +19,10 @@ keep() {
   if [ "$dry_run" = yes ]; then
     quoted "${command[@]}"
     echo "would run: $quoted"
+    return 0
+  fi
+  if [ -e "$work/$into/${title}_$stamp$ext" ]; then
+    complain "not backed up: a second part named $into/$title"
     return 0
   fi
   made=$("${command[@]}") || status=$?
@@ -58,27 +64,32 @@ backup_databases() {
   done
 }
 
-# stack_volumes: the engine's names of the volumes to back up, in the array volumes.
+# stack_volumes: the engine's names of the volumes to back up, in the array volumes; $volumes_trouble says why they are
+# not known. An engine that does not answer must not pass for one without volumes.
 stack_volumes() {
-  local volume word
+  local volume word found users
   setting BACKUP_VOLUMES ''
-  volumes=()
+  volumes=() volumes_trouble=
   for word in $BACKUP_VOLUMES; do
     [ "$word" = none ] || volumes+=("${COMPOSE_PROJECT_NAME}_${word}")
   done
   [ -z "$BACKUP_VOLUMES" ] || return 0
-  while read -r volume; do
+  found=$(docker volume ls --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME") ||
+    volumes_trouble='the engine does not tell its volumes'
+  for volume in $found; do
+    users=$(docker ps -aq --filter "volume=$volume" --filter "label=com.docker.compose.service=${DATABASE_SERVICE:-supabase-db}") ||
+      volumes_trouble='the engine does not tell who uses them'
     # The files of a running server make no backup; its dumps do.
-    if [ -n "$(docker ps -aq --filter "volume=$volume" --filter "label=com.docker.compose.service=${DATABASE_SERVICE:-supabase-db}")" ]; then
+    if [ -n "$users" ]; then
       left_out_parts+=("volume $volume (the database's own: its dumps are in databases/)")
     else
       volumes+=("$volume")
     fi
-  done < <(docker volume ls --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")
+  done
 }
 
 backup_volumes() {
-  local volume
+  local volume title
   setting DATABASE_SERVICE supabase-db
   setting BACKUP_PAUSE yes
   if [ "${BACKUP_VOLUMES-}" = none ] || [ "${settings[BACKUP_VOLUMES]-}" = none ]; then
@@ -91,19 +102,38 @@ backup_volumes() {
     return 0
   fi
   stack_volumes
+  if [ -n "$volumes_trouble" ]; then
+    complain "could not back up the volumes: $volumes_trouble"
+    return 0
+  fi
   for volume in "${volumes[@]}"; do
+    title=${volume#"${COMPOSE_PROJECT_NAME}_"}
+    [ "$title" != "$volume" ] || own_names+=("$volume")
     helper ro "$volume" tar -cf - -C /volume .
     pause "$volume"
-    keep volumes "${volume#"${COMPOSE_PROJECT_NAME}_"}" .tar.gz -- "${helper_command[@]}"
+    if [ -z "$pause_trouble" ]; then
+      keep volumes "$title" .tar.gz -- "${helper_command[@]}"
+    else
+      complain "could not back up volume $volume: $pause_trouble"
+    fi
     unpause
   done
 }
 
-# pause VOLUME: stops the containers that write there for as long as it is read.
+# pause VOLUME: stops the containers that write there for as long as it is read; $pause_trouble says why that failed.
+# One that its owner paused writes nothing, and stays paused.
 pause() {
+  local id running
+  pause_trouble=
   [ "$BACKUP_PAUSE" = yes ] && [ "$dry_run" = no ] || return 0
-  mapfile -t paused < <(docker ps --quiet --filter "volume=$1")
-  [ "${#paused[@]}" -eq 0 ] || docker pause "${paused[@]}" >/dev/null
+  running=$(docker ps --quiet --filter "volume=$1" --filter status=running) || pause_trouble='could not list its containers'
+  for id in $running; do
+    if docker pause "$id" >/dev/null; then
+      paused+=("$id")
+    else
+      pause_trouble="could not pause container $id"
+    fi
+  done
 }
 
 unpause() {
@@ -127,7 +157,8 @@ keep_files() {
   if [[ $path == /* ]]; then
     base=${2%/*} path=${2##*/}
   fi
-  keep configs "$1" .tar.gz -- tar -C "$base" --exclude="${LOG_DIR#"$base"/}" --exclude="${BACKUP_DIR#"$base"/}" -cf - -- "$path"
+  # As they stand: a folder of that name elsewhere is not meant.
+  keep configs "$1" .tar.gz -- tar -C "$base" --anchored --no-wildcards --exclude="${LOG_DIR#"$base"/}" --exclude="${BACKUP_DIR#"$base"/}" -cf - -- "$path"
 }
 
 backup_exports() {
@@ -149,6 +180,7 @@ write_manifest() {
 - Parts: $parts
 TEXT
   for file in "${left_out_parts[@]}"; do echo "- Left out: $file"; done
+  for file in "${own_names[@]}"; do echo "- Volume with a name of its own: $file"; done
   printf '\n## Backup Contents\n\n'
   list_artefacts "$work" | while read -r file; do
     printf -- '- %s %s bytes\n' "$file" "$(stat -c %s "$work/$file")"

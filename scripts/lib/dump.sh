@@ -23,13 +23,19 @@ check_footer() {
   [[ $end == *"$dump_footer"* ]] || die "$1 is cut off: the footer of pg_dump is missing"
 }
 
-# rows_of FILE: `TABLE ROWS` for each COPY of the dump, sorted; a COPY without its end has `cut` for a number.
+# rows_of FILE: `ROWS TABLE` for each COPY of the dump, sorted; a COPY without its end has `cut` for a number. A table's
+# name is as SQL has it: in quotes there may be blanks in it, and doubled quotes.
 rows_of() {
   plain "$1" | awk '
-    table == "" && /^COPY .* FROM stdin;$/ { table = $2; rows = 0; next }
-    table != "" && /^\\\.$/ { print table, rows; table = ""; next }
+    table == "" && /^COPY .* FROM stdin;$/ {
+      match($0, /^COPY (("([^"]|"")*"|[^ ".]+)\.)?("([^"]|"")*"|[^ ".]+) /)
+      table = substr($0, 6, RLENGTH - 6)
+      rows = 0
+      next
+    }
+    table != "" && /^\\\.$/ { print rows, table; table = ""; next }
     table != "" { rows++ }
-    END { if (table != "") print table, "cut" }' | LC_ALL=C sort
+    END { if (table != "") print "cut", table }' | LC_ALL=C sort
 }
 
 # objects DATABASE: its relations and constraints, one a line, sorted.
@@ -67,8 +73,9 @@ restore_test() {
     objects "$copy" >"$scratch/restored-objects"
     same objects "$scratch/objects" "$scratch/restored-objects"
     rows_of "$1" >"$scratch/rows"
-    while read -r table _; do
-      printf '%s %s\n' "$table" "$(client psql -XqAt -d "$copy" -c "SELECT count(*) FROM $table" </dev/null)"
+    # ONLY: the rows of a table's heirs are in their own COPY.
+    while read -r _ table; do
+      printf '%s %s\n' "$(client psql -XqAt -d "$copy" -c "SELECT count(*) FROM ONLY $table" </dev/null)" "$table"
     done <"$scratch/rows" >"$scratch/restored-rows"
     same 'row counts' "$scratch/rows" "$scratch/restored-rows"
   )
@@ -76,5 +83,5 @@ restore_test() {
   set -e
   client dropdb --if-exists "$copy" </dev/null || warn "could not drop the scratch database $copy"
   [ "$status" -eq 0 ] || die "the restore test of ${1##*/} failed (exit $status)"
-  note "restored into a scratch database: $(wc -l <"$scratch/objects") objects, $(awk '{ n += $2 } END { print n + 0 }' "$scratch/rows") rows, all there"
+  note "restored into a scratch database: $(wc -l <"$scratch/objects") objects, $(awk '{ n += $1 } END { print n + 0 }' "$scratch/rows") rows, all there"
 }

@@ -60,7 +60,7 @@ load_scratch() {
   load_trouble='' loaded_rows=0
   scratch_database=pa_scratch_$(date +%s)_$RANDOM
   expected=$(rows_of "$1")
-  [[ $expected != *' cut'* ]] || load_trouble='the dump ends within a table'
+  [[ $'\n'$expected != *$'\n''cut '* ]] || load_trouble='the dump ends within a table'
   tail -c 4096 "$1" | grep -q "^-- $dump_footer" || load_trouble='the end of the dump is missing'
   [ -z "$load_trouble" ] || return 0
   pg createdb --template template0 "$scratch_database" </dev/null || load_trouble='could not make a scratch database'
@@ -70,7 +70,7 @@ load_scratch() {
     load_trouble="psql ended with $status"
     return 0
   fi
-  while read -r table rows; do
+  while read -r rows table; do
     [ -n "$table" ] || continue
     there=$(pg_sql "$scratch_database" "SELECT count(*) FROM ONLY $table") || there=none
     [ "$there" = "$rows" ] || load_trouble="$table has $there rows instead of $rows"

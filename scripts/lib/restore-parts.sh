@@ -4,7 +4,7 @@
 
 # plan: what would be restored, one line each, in order; a missing file is complained of.
 plan_restore() {
-  local file name
+  local file name volume
   artefacts=()
   while read -r name; do
     case "$name" in
@@ -18,9 +18,12 @@ plan_restore() {
     [ -f "$file" ] || complain "missing: $file"
     case "$name" in
       configs/*) list_config "$file" ;;
-      databases/globals_*) echo 'roles that are missing' ;;
+      databases/globals_"$stamp".sql) echo 'roles that are missing' ;;
       databases/*) echo "database $(artefact_of "$name") from $name" ;;
-      volumes/*) echo "volume ${COMPOSE_PROJECT_NAME}_$(artefact_of "$name") from $name" ;;
+      volumes/*)
+        volume_of "$name"
+        echo "volume $volume from $name"
+        ;;
     esac
   done < <(sed -n 's/^- \(.*\) [0-9]* bytes$/\1/p' "$backup/BACKUP_MANIFEST.md")
 }
@@ -34,6 +37,13 @@ wanted() {
 artefact_of() {
   local name=${1##*/}
   printf '%s' "${name%_"$stamp".*}"
+}
+
+# volume_of FOLDER/NAME_STAMP.EXT: what the engine calls it, in $volume.
+volume_of() {
+  volume=$(artefact_of "$1")
+  grep -qxF -- "- Volume with a name of its own: $volume" "$backup/BACKUP_MANIFEST.md" ||
+    volume=${COMPOSE_PROJECT_NAME}_$volume
 }
 
 # list_config ARCHIVE: its files, each new, the same or different from the one on disk.
@@ -55,13 +65,12 @@ restore_configs() {
 
 # stop_services: every container of the stack but the database's.
 stop_services() {
-  local database
-  stopped=()
+  local database running
   database=$(docker ps --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" \
     --filter "label=com.docker.compose.service=$DATABASE_SERVICE")
-  mapfile -t stopped < <(docker ps --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" |
-    grep -v -x -F -e "${database:-none}")
-  [ "${#stopped[@]}" -eq 0 ] || docker stop "${stopped[@]}" >/dev/null
+  running=$(docker ps --quiet --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME")
+  mapfile -t stopped < <(grep -v -x -F -e "${database:-none}" <<<"$running" | grep .)
+  [ "${#stopped[@]}" -eq 0 ] || docker stop "${stopped[@]}" >/dev/null || die 'could not stop the services'
 }
 
 # prepare_services: networks, volumes and containers exist, the database answers, the rest is down.
@@ -73,80 +82,6 @@ prepare_services() {
   stop_services
   [[ " ${artefacts[*]}" == *' databases/'* ]] || return 0
   [ "$DATABASE_SERVICE" = local ] || start_database
-}
-
-start_database() {
-  local until=$((SECONDS + 120)) good=0
-  find_container "$DATABASE_SERVICE"
-  if [ -z "$container" ] && [ "${#compose[@]}" -gt 0 ]; then
-    "${compose[@]}" up -d "$DATABASE_SERVICE" >&2
-  fi
-  # Twice: a new data folder is first initialised by a server that goes away again.
-  while [ "$good" -lt 2 ]; do
-    [ "$SECONDS" -lt "$until" ] || die "$DATABASE_SERVICE did not answer within 120 s"
-    find_postgres
-    if [ -z "$postgres_trouble" ] && "${pg_command[@]}" psql -X -q -d postgres -c 'SELECT 1' </dev/null >/dev/null 2>&1; then
-      good=$((good + 1))
-    else
-      good=0
-    fi
-    sleep 1
-  done
-}
-
-restore_databases() {
-  local name
-  [[ " ${artefacts[*]}" == *' databases/'* ]] || return 0
-  need_postgres
-  for name in "${artefacts[@]}"; do
-    case "$name" in
-      databases/globals_*) restore_roles "$backup/$name" ;;
-      databases/*) restore_database "$(artefact_of "$name")" "$backup/$name" ;;
-    esac
-  done
-}
-
-# restore_roles FILE: only roles that do not exist; the others keep their passwords.
-restore_roles() {
-  local there status=0
-  there=$(pg_sql postgres 'SELECT quote_ident(rolname) FROM pg_roles')
-  awk 'NR == FNR { there[$0]; next }
-    /^(CREATE|ALTER) ROLE / { role = $3; sub(/;$/, "", role); if (!(role in there)) print }' \
-    <(printf '%s\n' "$there") "$1" | pg psql -X -q -v ON_ERROR_STOP=1 -d postgres || status=$?
-  [ "$status" -eq 0 ] || complain "could not restore the roles (exit $status)"
-}
-
-# restore_database NAME DUMP: loaded and counted beside the live one, then renamed into its place.
-restore_database() {
-  local name=$1 owner before
-  load_scratch "$2"
-  if [ -n "$load_trouble" ]; then
-    complain "database $name: $load_trouble; the live one is untouched"
-    drop_scratch
-    return 0
-  fi
-  pg_sql "$scratch_database" ANALYZE
-  owner=$(pg_sql template1 "SELECT quote_ident(pg_get_userbyid(datdba)) FROM pg_database WHERE datname = '$name'")
-  before=${name:0:40}_before_$(date +%Y%m%d%H%M%S)
-  pg_sql template1 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('$name', '$scratch_database') AND pid <> pg_backend_pid()" >/dev/null
-  # One transaction: either both names change or none.
-  local swap="ALTER DATABASE \"$scratch_database\" RENAME TO \"$name\";"
-  if [ -n "$owner" ]; then
-    swap="ALTER DATABASE \"$name\" RENAME TO \"$before\"; $swap ALTER DATABASE \"$name\" OWNER TO $owner;"
-  fi
-  if ! pg_sql template1 "BEGIN; $swap COMMIT;"; then
-    complain "database $name: could not be renamed into place; the live one is untouched"
-    drop_scratch
-    return 0
-  fi
-  scratch_database=
-  note "database $name: $loaded_rows rows restored"
-  [ -n "$owner" ] || return 0
-  if [ -n "$safety_copy" ]; then
-    pg dropdb "$before" </dev/null || complain "could not drop $before"
-  else
-    note "the database that was there is kept as $before"
-  fi
 }
 
 # The new content is extracted beside the old one, in the volume; only then the old one goes.
@@ -166,7 +101,7 @@ restore_volumes() {
   local name volume status
   for name in "${artefacts[@]}"; do
     [[ $name == volumes/* ]] || continue
-    volume=${COMPOSE_PROJECT_NAME}_$(artefact_of "$name")
+    volume_of "$name"
     helper rw "$volume" sh -c "$volume_script"
     status=0
     # pipefail: a broken archive must not pass for an empty one.

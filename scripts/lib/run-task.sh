@@ -24,6 +24,10 @@ close_log() {
   warn "no room for the run's log; what it ended with: $(tail -n 1 "$log")"
 }
 
+# to_log: stdin to the run's log and to stdout. That may be full (cron's >> on a full disk) or gone (| head): tasks
+# run all the same.
+to_log() { tee -a -p -- "$log" || true; }
+
 # run_task NAME: runs it unless plan left it out, and records what became of it.
 run_task() {
   local name=$1 status=0 start=$EPOCHREALTIME offset
@@ -48,7 +52,8 @@ run_task() {
 judge() {
   local name=$1 status=$2 took last state
   took=$(awk -v a="$3" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.3f", b - a }')
-  [ "$verbose" = no ] || tail -c "+$(($4 + 1))" "$log"
+  # As with to_log, stdout decides nothing.
+  [ "$verbose" = no ] || tail -c "+$(($4 + 1))" "$log" || true
   last=$(tail -c "+$(($4 + 1))" "$log" | telling_line)
   case "$status" in
     0)
@@ -60,7 +65,7 @@ judge() {
     *) state=FAILED last="error: exit $status: ${last#*: error: }" ;;
   esac
   if [ "$state" = FAILED ]; then
-    if [ "$verbose" = no ]; then tail -c "+$(($4 + 1))" "$log" | tail -n 20 | sed "s/^/$name| /"; fi
+    if [ "$verbose" = no ]; then tail -c "+$(($4 + 1))" "$log" | tail -n 20 | sed "s/^/$name| /" || true; fi
     [ "$status" -eq 1 ] || worst=2
     [ "$worst" -eq 2 ] || worst=1
   fi
@@ -101,6 +106,6 @@ ended_by() {
     wait "$child" || true
     record "$running" FAILED "$1" 0 "error: ended by SIG$2"
   fi
-  summary | tee -a "$log"
+  summary | to_log
   kill "-$2" "$$"
 }

@@ -67,11 +67,15 @@ stack_open() {
   export STACK_HOME LOG_DIR BACKUP_DIR STATE_DIR ENV_FILE COMPOSE_FILE COMPOSE_PROJECT_NAME
 }
 
-# The name under which compose labels the containers: COMPOSE_PROJECT_NAME, else .env's, else the folder's.
+# The name under which compose labels the containers: COMPOSE_PROJECT_NAME, else .env's, else the one that the compose
+# file gives (without a variable in it), else the folder's.
 stack_project() {
   local -A env=()
   [ ! -e "$ENV_FILE" ] || dotenv_read "$ENV_FILE" env
   setting COMPOSE_PROJECT_NAME "${env[COMPOSE_PROJECT_NAME]-}"
+  if [ -z "$COMPOSE_PROJECT_NAME" ] && [ -r "$COMPOSE_FILE" ]; then
+    COMPOSE_PROJECT_NAME=$(sed -n -E "s/^name:[[:space:]]*[\"']?([a-z0-9][a-z0-9_-]*)[\"']?[[:space:]]*(#.*)?\$/\1/p" "$COMPOSE_FILE")
+  fi
   [ -z "$COMPOSE_PROJECT_NAME" ] || return 0
   local name=${STACK_HOME##*/}
   name=${name,,}

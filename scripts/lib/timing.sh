@@ -5,6 +5,18 @@ runs=${BENCH_RUNS:-5}
 # A shell line that runs, untimed, before each run: what puts back what a run used up.
 prepare=
 
+# begin NAME [--help]: the section's help, or a folder for its files, $work, removed at the end.
+begin() {
+  case "${2-}" in
+    -h | --help)
+      usage
+      exit 0
+      ;;
+  esac
+  work=$(mktemp -d "${TMPDIR:-/tmp}/pai-bench-$1.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+}
+
 # seconds COMMAND...: runs $prepare, then prints wall, CPU (user + system) seconds and peak KiB of one run, on one line.
 # What the command prints is thrown away; a failing command ends the section.
 seconds() {

@@ -26,7 +26,7 @@ TEXT
 
 old_logs() {
   local file old=()
-  while IFS= read -r -d '' file; do old+=("$file"); done < <(find "$LOG_DIR" -maxdepth 1 -type f -name '*.log-*.gz' -print0)
+  while IFS= read -r -d '' file; do old+=("$file"); done < <(find -H "$LOG_DIR" -maxdepth 1 -type f -name '*.log-*.gz' -print0)
   leave_protected "${old[@]}"
   [ "${#allowed[@]}" -eq 0 ] || look pai-rotate "${dry[@]}" --days "$LOG_DAYS" "${allowed[@]}"
 }
@@ -36,8 +36,9 @@ old_backups() {
   local folder last='' old=()
   [ ! -r "$STATE_DIR/backup-verified" ] || read -r _ _ last <"$STATE_DIR/backup-verified"
   while IFS= read -r -d '' folder; do
-    [ "$folder" = "$last" ] || old+=("$folder")
-  done < <(find "$BACKUP_DIR" -maxdepth 1 -type d -name '*-backup-[0-9]*_[0-9]*' -print0 2>/dev/null)
+    # By what it is: it may have been verified under another name.
+    [ "$folder" -ef "$last" ] || old+=("$folder")
+  done < <(find -H "$BACKUP_DIR" -maxdepth 1 -type d -name '*-backup-[0-9]*_[0-9]*' -print0 2>/dev/null)
   leave_protected "${old[@]}"
   if [ "${#allowed[@]}" -gt 0 ]; then
     look pai-rotate "${dry[@]}" --dirs --days "$BACKUP_DAYS" --min-keep "$BACKUP_KEEP" "${allowed[@]}"

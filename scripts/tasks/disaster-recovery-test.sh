@@ -65,7 +65,7 @@ main() {
   if compgen -G "$backup/databases/*.sql" >/dev/null; then
     need_postgres
     for file in "$backup"/databases/*.sql; do
-      [[ ${file##*/} == globals_* ]] || try_dump "$file"
+      [[ ${file##*/} =~ ^globals_[0-9]{8}_[0-9]{6}\.sql$ ]] || try_dump "$file"
     done
   fi
   for file in "$backup"/volumes/*.tar.gz "$backup"/configs/*.tar.gz; do

@@ -41,7 +41,7 @@ drop_old() {
     record_action emergency "$file" delete ok "before_bytes=$size" after_bytes=0
     find_free
     [ "$free" -lt "$wanted" ] || return 0
-  done < <(find "$LOG_DIR" -maxdepth 1 -type f \( -name '*.log-*.gz' -o -name '*.jsonl-*.gz' -o \
+  done < <(find -H "$LOG_DIR" -maxdepth 1 -type f \( -name '*.log-*.gz' -o -name '*.jsonl-*.gz' -o \
     -name 'maintenance-[0-9]*_[0-9]*.log' -mmin +1 \) \
     -printf '%T@ %p\0' | sort -zn)
 }

@@ -22,10 +22,16 @@ end='# END pa-ecosystem maintenance'
 
 # One line a job, no %: cron knows no continuation and turns % into a line end.
 schedule() {
-  local maintenance=$scripts_folder/maintenance.sh health=$scripts_folder/health-check.sh
+  local maintenance health backup
+  quoted "$scripts_folder/maintenance.sh"
+  maintenance=$quoted
+  quoted "$scripts_folder/health-check.sh"
+  health=$quoted
+  quoted "$scripts_folder/backup.sh"
+  backup=$quoted
   cat <<TEXT
 $begin
-0 1 * * * STACK_HOME=$home $scripts_folder/backup.sh --quiet >> $logs/backup.log 2>&1
+0 1 * * * STACK_HOME=$home $backup --quiet >> $logs/backup.log 2>&1
 0 2 * * * STACK_HOME=$home $maintenance --daily >> $logs/maintenance.log 2>&1
 0 3 * * 0 STACK_HOME=$home $maintenance --weekly --wait 50m >> $logs/maintenance.log 2>&1
 0 4 1 * * STACK_HOME=$home $maintenance --monthly --wait 50m >> $logs/maintenance.log 2>&1
@@ -60,6 +66,9 @@ main() {
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   read_crontab
+  # Without its end, everything below the block would be taken for ours.
+  [ "$(grep -c '^# BEGIN pa-ecosystem maintenance' <<<"$before")" -eq "$(grep -cxF -- "$end" <<<"$before")" ] ||
+    die "the crontab has a block of ours without '$end': mend it with crontab -e"
   after=$(sed "/^# BEGIN pa-ecosystem maintenance/,/^$end\$/d" <<<"$before")
   [ "$remove" = yes ] || after+=${after:+$'\n'}$(schedule)
   printf '%s\n' "$after" >"$scratch/crontab"

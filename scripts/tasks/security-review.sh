@@ -38,7 +38,7 @@ readable_backups() {
   [ -d "$BACKUP_DIR" ] || return 0
   while IFS= read -r -d '' file; do
     complain "others can read $file (chmod go=)"
-  done < <(find "$BACKUP_DIR" -type f -perm /044 -print0)
+  done < <(find -H "$BACKUP_DIR" -type f -perm /044 -print0)
 }
 
 open_ports() {

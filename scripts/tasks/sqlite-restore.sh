@@ -66,9 +66,10 @@ take_words() {
 # try_copy FILE: unpacked beside the database, so that the last step is a rename; whether it is good, in $verdict.
 try_copy() {
   rm -f "$scratch"/*
+  # shellcheck disable=SC2310 # what goes wrong is in the file trouble
   case "$1" in
     *.gz) gzip -dc -- "$1" >"$scratch/copy" 2>"$scratch/trouble" || true ;;
-    *) copy_with_log "$1" 2>"$scratch/trouble" ;;
+    *) copy_with_log "$1" 2>"$scratch/trouble" || true ;;
   esac
   if [ -s "$scratch/trouble" ]; then
     verdict=unknown trouble=$(head -n 1 "$scratch/trouble")

@@ -177,3 +177,32 @@ fn an_update_of_a_folder_that_lost_everything_keeps_the_list() {
     assert!(outcome.stderr.contains("nothing was hashed"), "{}", outcome.stderr);
     assert_eq!(std::fs::read_to_string(&sums).unwrap(), text);
 }
+
+#[test]
+fn what_cannot_be_read_is_counted() {
+    let folder = scratch();
+    write(folder.path(), &[("a", "1"), ("b", "2")]);
+    run(&mut checksum(folder.path(), &["-r", "-o", "sums", "."])).expect(0);
+    std::fs::remove_file(folder.path().join("a")).unwrap();
+    std::fs::create_dir(folder.path().join("a")).unwrap();
+    let outcome = run(&mut checksum(folder.path(), &["--audit", "sums"])).expect(1);
+    let counts = "1 as listed, 0 changed, 0 rotted, 0 new, 0 missing, 0 moved, 1 unreadable";
+    assert_eq!(outcome.stderr, format!("pai-checksum: a: Is a directory\npai-checksum: {counts}\n"));
+}
+
+#[test]
+fn full_names_are_those_of_the_folder_they_lead_into() {
+    let folder = scratch();
+    write(folder.path(), &[("d/a", "1"), ("d/deep/b", "2")]);
+    std::os::unix::fs::symlink("d", folder.path().join("link")).unwrap();
+    let full = folder.path().join("d");
+    run(&mut checksum(folder.path(), &["-r", "-o", "d/sums", full.to_str().unwrap()])).expect(0);
+    let same = "pai-checksum: 2 as listed, 0 changed, 0 rotted, 0 new, 0 missing, 0 moved\n";
+    for audit in [&["--audit", "d/sums"][..], &["--audit", "link/sums"], &["--update", "d/sums", "./link"]] {
+        let outcome = run(&mut checksum(folder.path(), audit)).expect(0);
+        assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", same), "{audit:?}");
+    }
+    std::fs::rename(full.join("a"), full.join("c")).unwrap();
+    let outcome = run(&mut checksum(folder.path(), &["--audit", "d/sums"])).expect(1);
+    assert_eq!(outcome.stdout, format!("MOVED {} -> c\n", full.join("a").display()));
+}

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use pai_tests::{run, run_with_input, scratch, sh};
 
-use crate::{A, EMPTY, checksum, write};
+use crate::{A, EMPTY, checksum, sha256sum, write};
 
 #[test]
 fn arguments_keep_their_order_whatever_is_done_first() {
@@ -81,6 +81,18 @@ fn files_whose_size_is_not_known_are_read_to_their_end() {
     assert_eq!(digests.len(), 3, "{}", outcome.stderr);
     assert_eq!(digests[0], digests[2]);
     assert_ne!(digests[1], EMPTY);
+}
+
+#[test]
+fn an_empty_name_is_named_and_the_others_are_hashed() {
+    let folder = scratch();
+    write(folder.path(), &[("f", "a\n")]);
+    let [ours, theirs] =
+        [checksum, sha256sum].map(|tool| run(&mut tool(folder.path(), &["", "f"])).expect(1));
+    assert_eq!(
+        (ours.stdout, ours.stderr),
+        (theirs.stdout, theirs.stderr.replace("sha256sum", "pai-checksum"))
+    );
 }
 
 #[test]

@@ -32,10 +32,21 @@ fn descriptors_that_the_caller_holds_are_not_counted_on() {
 }
 
 #[test]
+fn what_is_no_list_takes_no_memory_however_large_it_is() {
+    let folder = scratch();
+    let line = "yes 'no checksum' | head -c 300000000 | (ulimit -v 200000; pai-checksum -c --jobs 1)";
+    let outcome = sh(line, folder.path()).expect(1);
+    assert_eq!(
+        outcome.stderr,
+        "pai-checksum: 'standard input': no properly formatted checksum lines found\n"
+    );
+}
+
+#[test]
 fn a_full_disk_is_trouble() {
     let folder = scratch();
     write(folder.path(), &[("f", "a\n"), ("list", &format!("{A}  f\n"))]);
-    for line in ["pai-checksum f", "pai-checksum -c list", "pai-checksum --json f f"] {
+    for line in ["pai-checksum f", "pai-checksum -c list", "pai-checksum --json f f", "pai-checksum --help"] {
         let outcome = sh(&format!("{line} >/dev/full"), folder.path()).expect(2);
         assert_eq!(
             outcome.stderr,
@@ -88,4 +99,14 @@ fn an_interrupt_ends_a_read_that_blocks() {
     let folder = scratch();
     let outcome = sh("mkfifo p; exec 3<>p; timeout -s TERM 1 pai-checksum p 3<&-; echo $?", folder.path());
     assert_eq!(outcome.stdout, "124\n");
+}
+
+#[test]
+fn a_hang_up_does_not_end_a_run_under_nohup() {
+    let folder = scratch();
+    let line = "mkfifo p; exec 3<>p; (trap '' HUP; exec pai-checksum p 3<&-) & sleep 0.5; kill -HUP $!
+        sleep 0.1; echo a >&3; exec 3>&-; wait $!";
+    assert_eq!(sh(line, folder.path()).expect(0).stdout, format!("{A}  p\n"));
+    let line = line.replace("trap '' HUP; ", "");
+    assert_eq!(sh(&line, folder.path()).stdout, "");
 }

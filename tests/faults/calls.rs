@@ -2,7 +2,7 @@
 
 use pai_tests::scratch;
 
-use crate::scenes::{ALL, Scene};
+use crate::scenes::{ALL, Scene, for_each_scene};
 use crate::shim::{Fault, Report, Shim};
 use crate::tally::Tally;
 
@@ -63,7 +63,7 @@ const WEIGHTY: [&str; 9] = [
     "renameat2 ",
 ];
 /// Little work: each of its calls gets a run of its own.
-const SIZE: usize = 4;
+pub(crate) const SIZE: usize = 4;
 
 fn with(name: &str, test: impl FnOnce(&dyn Scene, &std::path::Path)) {
     let (_, set_up) = ALL.iter().find(|(scene, _)| *scene == name).unwrap();
@@ -146,36 +146,8 @@ fn every_read_and_write_is_short(name: &str) {
     });
 }
 
-macro_rules! each {
-    ($($scene:ident: $name:literal,)*) => {
-        $(mod $scene {
-            #[test]
-            fn survives_the_failure_of_any_call() {
-                super::every_call_fails($name);
-            }
-
-            #[test]
-            fn survives_a_kill_at_any_call() {
-                super::every_call_is_the_last($name);
-            }
-
-            #[test]
-            fn does_not_notice_short_reads_and_writes() {
-                super::every_read_and_write_is_short($name);
-            }
-        })*
-    };
-}
-
-each! {
-    create: "create",
-    capture: "capture",
-    restore_into_a_new_folder: "restore into a new folder",
-    restore_over_a_workspace: "restore over a workspace",
-    rotate: "rotate",
-    logs: "rotate logs",
-    logs_copied: "rotate logs --copytruncate",
-    optimize: "optimize",
-    checksum_output: "checksum -o",
-    checksum_update: "checksum --update",
+for_each_scene! {
+    survives_the_failure_of_any_call => every_call_fails,
+    survives_a_kill_at_any_call => every_call_is_the_last,
+    does_not_notice_short_reads_and_writes => every_read_and_write_is_short,
 }

@@ -27,6 +27,32 @@ pub(crate) trait Scene {
     fn check_new(&self) -> Result<(), String>;
 }
 
+/// Tests of every scene: for each of [`ALL`] a module with the named tests, each of which calls its check with the
+/// scene's name.
+macro_rules! for_each_scene {
+    (@scene $scene:ident $name:literal $($test:ident => $check:ident,)*) => {
+        mod $scene {
+            $(#[test]
+            fn $test() {
+                super::$check($name);
+            })*
+        }
+    };
+    ($($test:ident => $check:ident,)*) => {
+        crate::scenes::for_each_scene! { @scene create "create" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene capture "capture" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene restore_into_a_new_folder "restore into a new folder" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene restore_over_a_workspace "restore over a workspace" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene rotate "rotate" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene logs "rotate logs" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene logs_copied "rotate logs --copytruncate" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene optimize "optimize" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene checksum_output "checksum -o" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene checksum_update "checksum --update" $($test => $check,)* }
+    };
+}
+pub(crate) use for_each_scene;
+
 /// A scene's name and how to set it up in a folder; the number says how much work there is.
 pub(crate) type Setup = (&'static str, fn(&Path, usize) -> Box<dyn Scene>);
 

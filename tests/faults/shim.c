@@ -4,9 +4,10 @@
 //
 // Counts the command's calls named in CALLS (comma-separated) that concern a path below ROOT. The NTH of them (0: each) meets
 // FAULT: a number is the errno it fails with, `kill` is a SIGKILL before it happens, `short` moves half the bytes
-// that were asked for, `hold` makes it wait, with a file REPORT.held that is there until somebody removes it.
-// REPORT gets a line `SEEN HIT`, then one `CALL PATH` for each call that was hit. The exit status is the command's;
-// 128 + N for a signal N; 125 if this could not be done here.
+// that were asked for, `hold` makes it wait, with a file REPORT.held that is there until somebody removes it. `cut`
+// is a `kill`, and takes from every file what was written to its end and not synced, however the command ended.
+// REPORT gets a line `SEEN HIT`, then one `CALL PATH` for each call that was hit and one `lost PATH` for each file that
+// a `cut` took from. The exit status is the command's; 128 + N for a signal N; 125 if this could not be done here.
 //
 // A seccomp filter hands the calls to this process (seccomp_unotify(2)). An LD_PRELOAD shim would miss some:
 // rustix makes its system calls without libc.
@@ -26,6 +27,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -191,6 +193,53 @@ static int64_t half(int leader, const struct seccomp_notif *call) {
   return count > 0 ? count : 0;
 }
 
+// A file that was written to: a name for it that outlives the command, and how much of it is on the disk for certain.
+struct written {
+  struct stat found;
+  int file;
+};
+static struct written *written;
+static size_t written_count;
+
+static struct written *written_as(const struct stat *found) {
+  for (size_t i = 0; i < written_count; i++)
+    if (written[i].found.st_ino == found->st_ino && written[i].found.st_dev == found->st_dev) return &written[i];
+  return NULL;
+}
+
+// Keeps account of a call that is about to happen. What a file held before the run counts as synced.
+static void account(int pid, int descriptor, const char *name) {
+  char link[64];
+  struct stat found;
+  snprintf(link, sizeof link, "/proc/%d/fd/%d", pid, descriptor);
+  if (stat(link, &found)) return;
+  struct written *known = written_as(&found);
+  if (!strcmp(name, "syncfs")) {
+    for (size_t i = 0; i < written_count; i++) fstat(written[i].file, &written[i].found);
+  } else if (!strcmp(name, "fsync") || !strcmp(name, "fdatasync")) {
+    if (known) known->found = found;
+  } else if (!known && S_ISREG(found.st_mode)) {
+    written = realloc(written, (written_count + 1) * sizeof *written);
+    int file = open(link, O_PATH | O_CLOEXEC);
+    if (!written || file < 0) give_up("keeping account");
+    written[written_count++] = (struct written){found, file};
+  }
+}
+
+// The names of files are a journal's business, which keeps their order; their bytes are on the disk once they are synced.
+static void cut_power(FILE *log) {
+  for (size_t i = 0; i < written_count; i++) {
+    char link[64], path[PATH_MAX];
+    struct stat now;
+    off_t synced = written[i].found.st_size;
+    if (fstat(written[i].file, &now) || now.st_size <= synced) continue;
+    link_of(getpid(), "fd", written[i].file, path);
+    snprintf(link, sizeof link, "/proc/self/fd/%d", written[i].file);
+    if (truncate(link, synced)) give_up(path);
+    fprintf(log, "lost %s\n", path);
+  }
+}
+
 struct fault {
   const char *root, *kind, *report;
   long nth, seen, hit;
@@ -213,8 +262,9 @@ static void answer(int listener, int child, struct fault *fault) {
   const struct call *what = call_of(call.data.nr);
   char path[PATH_MAX];
   int counts = what && is_own(child, call.pid) && concerns(&call, what, fault->root, path);
+  int is_cut = !strcmp(fault->kind, "cut");
   if (counts && (++fault->seen == fault->nth || !fault->nth)) {
-    int is_short = !strcmp(fault->kind, "short"), is_kill = !strcmp(fault->kind, "kill");
+    int is_short = !strcmp(fault->kind, "short"), is_kill = is_cut || !strcmp(fault->kind, "kill");
     int64_t count = is_short ? half(child, &call) : 0;
     if (count || !is_short) {
       fault->hit++;
@@ -229,6 +279,7 @@ static void answer(int listener, int child, struct fault *fault) {
     else if (count) reply = (struct seccomp_notif_resp){.id = call.id, .val = count};
     else if (!is_short) reply = (struct seccomp_notif_resp){.id = call.id, .error = -atoi(fault->kind)};
   }
+  if (counts && is_cut && what->file != NONE) account(call.pid, (int)call.data.args[what->file], what->name);
   // Fails only if the caller is gone.
   ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply);
 }
@@ -254,6 +305,7 @@ int main(int argc, char **argv) {
   struct pollfd poll_listener = {.fd = listener, .events = POLLIN};
   while (poll(&poll_listener, 1, -1) > 0 && poll_listener.revents & POLLIN) answer(listener, child, &fault);
   if (waitpid(child, &status, 0) < 0) give_up("waitpid");
+  if (!strcmp(fault.kind, "cut")) cut_power(fault.log);
   FILE *report = fopen(fault.report, "w");
   if (!report) give_up(fault.report);
   fprintf(report, "%ld %ld\n", fault.seen, fault.hit);

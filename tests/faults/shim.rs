@@ -15,6 +15,8 @@ pub(crate) enum Fault {
     Broken,
     /// The process is killed before it.
     Kill,
+    /// So it is, and of what was written only what was synced is left; that too if no call is the one.
+    PowerCut,
     /// It moves half the bytes asked for.
     Short,
     /// It waits until it is let go.
@@ -26,6 +28,7 @@ impl Fault {
         match self {
             Self::Broken => "5",
             Self::Kill => "kill",
+            Self::PowerCut => "cut",
             Self::Short => "short",
             Self::Hold => "hold",
         }
@@ -39,6 +42,8 @@ pub(crate) struct Report {
     pub(crate) seen: usize,
     /// `CALL PATH` of each that was hit.
     pub(crate) hit: Vec<String>,
+    /// Files that a power cut took something from.
+    pub(crate) lost: Vec<PathBuf>,
 }
 
 /// Lets calls that concern paths below a folder go wrong.
@@ -91,7 +96,12 @@ impl Shim {
         std::fs::remove_file(&self.report).unwrap();
         let (counts, hit) = text.split_once('\n').unwrap();
         let seen = counts.split_once(' ').unwrap().0.parse().unwrap();
-        Report { seen, hit: hit.lines().map(str::to_owned).collect() }
+        let (lost, hit): (Vec<&str>, Vec<&str>) = hit.lines().partition(|line| line.starts_with("lost "));
+        Report {
+            seen,
+            hit: hit.into_iter().map(str::to_owned).collect(),
+            lost: lost.into_iter().map(|line| PathBuf::from(&line[5..])).collect(),
+        }
     }
 
     /// Starts `command` and returns once its `nth` call waits; its status if it ended without that call.
@@ -187,4 +197,34 @@ fn the_shim_hits_the_call_it_was_told_to_and_no_other() {
     let (status, call) = held.release();
     assert_eq!((status, call), (Some(0), format!("read {}", text.display())));
     assert_eq!(shim.hold(100, &head).err(), Some(Some(0)));
+}
+
+#[test]
+fn a_power_cut_leaves_what_was_synced_and_every_name() {
+    let folder = scratch();
+    let Some(shim) = Shim::new(folder.path(), &crate::calls::CHANGING) else { return };
+    let [draft, text] = ["draft", "text"].map(|name| shim.root.join(name));
+    let opened = "import os; file = os.open('draft', os.O_WRONLY | os.O_APPEND); os.write(file, b'new'); ";
+    for (then, left) in [
+        ("os.rename('draft', 'text')", "old"),
+        ("os.fsync(file); os.rename('draft', 'text')", "oldnew"),
+        ("os.fdatasync(file); os.write(file, b'er'); os.rename('draft', 'text')", "oldnew"),
+        (
+            "os.ftruncate(file, 0); os.write(file, b'newer'); os.fsync(file); os.rename('draft', 'text')",
+            "newer",
+        ),
+    ] {
+        std::fs::write(&draft, "old").unwrap();
+        let mut python = command("python3");
+        python.current_dir(&shim.root).args(["-c", &[opened, then].concat()]);
+        shim.run(Fault::PowerCut, 1000, &python).0.expect(0);
+        assert_eq!(std::fs::read_to_string(&text).unwrap(), left, "{then}");
+    }
+    // A file that is new has nothing but its name.
+    let mut python = command("python3");
+    python.current_dir(&shim.root).args(["-c", "open('fresh', 'w').write('text')"]);
+    let (outcome, report) = shim.run(Fault::PowerCut, 1000, &python);
+    outcome.expect(0);
+    assert_eq!(report.lost, [shim.root.join("fresh")]);
+    assert_eq!(std::fs::read(shim.root.join("fresh")).unwrap(), b"");
 }

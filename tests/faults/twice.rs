@@ -5,7 +5,7 @@ use std::process::Stdio;
 use pai_tests::{run, scratch};
 
 use crate::calls::CHANGING;
-use crate::scenes::{ALL, Scene};
+use crate::scenes::{ALL, Scene, for_each_scene};
 use crate::shim::Shim;
 use crate::tally::Tally;
 
@@ -70,31 +70,7 @@ fn started_together(name: &str) {
     tally.conclude();
 }
 
-macro_rules! each {
-    ($($scene:ident: $name:literal,)*) => {
-        $(mod $scene {
-            #[test]
-            fn one_that_waits_in_any_call_and_another_do_not_harm_each_other() {
-                super::at_every_call($name);
-            }
-
-            #[test]
-            fn two_that_start_together_do_not_harm_each_other() {
-                super::started_together($name);
-            }
-        })*
-    };
-}
-
-each! {
-    create: "create",
-    capture: "capture",
-    restore_into_a_new_folder: "restore into a new folder",
-    restore_over_a_workspace: "restore over a workspace",
-    rotate: "rotate",
-    logs: "rotate logs",
-    logs_copied: "rotate logs --copytruncate",
-    optimize: "optimize",
-    checksum_output: "checksum -o",
-    checksum_update: "checksum --update",
+for_each_scene! {
+    one_that_waits_in_any_call_and_another_do_not_harm_each_other => at_every_call,
+    two_that_start_together_do_not_harm_each_other => started_together,
 }

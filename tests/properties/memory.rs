@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pai_optimize::date::Date;
 use pai_optimize::memory::{Document, Kind, without_separator};
 use pai_optimize::plan::{self, Plan, Policy, Surroundings};
+use pai_optimize::restore::weave::{Fate, Woven, weave};
 use pai_optimize::summaries::Links;
 use pai_optimize::{archive, conserve, summary};
 
@@ -43,9 +44,35 @@ pub(crate) fn holds(bytes: &[u8]) {
     }
     assert_eq!(found, counted(&document), "{}", String::from_utf8_lossy(bytes));
 
-    let archived: BTreeSet<Date> = days.into_keys().collect();
+    let archived: BTreeSet<Date> = days.keys().copied().collect();
     let again = made(&after, &archived, policy);
     assert!(!again.changes, "{}", String::from_utf8_lossy(&again.text(&after)));
+    comes_back(&after, &days);
+}
+
+/// Put back, every section of the archive is in the file once more, beside everything that was there.
+fn comes_back(after: &Document<'_>, days: &BTreeMap<Date, Vec<&[u8]>>) {
+    let files: Vec<(Date, Vec<u8>)> =
+        days.iter().map(|(&date, sections)| (date, archive::append(b"", sections).concat())).collect();
+    let Woven { text, fates } = weave(after, &files);
+    let mut expected = counted(after);
+    for (sections, _) in days.values().zip(fates).filter(|(_, fate)| *fate == Fate::Restored) {
+        for section in sections {
+            *expected.entry(section.to_vec()).or_default() += 1;
+        }
+    }
+    let woven = counted(&Document::parse(&text, after.titles));
+    assert_eq!(ended(woven), ended(expected), "{}", String::from_utf8_lossy(&text));
+}
+
+/// A section's last line gets its ending when something comes to stand below it.
+fn ended(counts: BTreeMap<Vec<u8>, usize>) -> BTreeMap<Vec<u8>, usize> {
+    let mut ended = BTreeMap::new();
+    for (section, count) in counts {
+        let bare = section.strip_suffix(b"\n").unwrap_or(&section);
+        *ended.entry(bare.strip_suffix(b"\r").unwrap_or(bare).to_vec()).or_default() += count;
+    }
+    ended
 }
 
 fn made(document: &Document<'_>, archived: &BTreeSet<Date>, policy: Policy) -> Plan {

@@ -87,6 +87,18 @@ fn json_tells_the_same_as_the_filter() {
 }
 
 #[test]
+fn a_plan_that_is_refused_names_nothing_that_may_go() {
+    for args in [&[][..], &["--json"]] {
+        let args = [&["--keep-last", "1", "--max-delete", "0"][..], args].concat();
+        let outcome = filter(&args, DUMPS).expect(2);
+        assert_eq!(outcome.stdout, "", "{args:?}");
+        assert!(outcome.stderr.contains("--max-delete allows 0; nothing was touched"), "{}", outcome.stderr);
+    }
+    let dry = filter(&["--keep-last", "1", "--max-delete", "0", "-n"], DUMPS).expect(2);
+    assert!(dry.stdout.contains("\ndelete  "), "a dry run shows it all the same: {}", dry.stdout);
+}
+
+#[test]
 fn the_calendar_shows_which_days_survive() {
     let outcome = filter(&["--keep-last", "2", "--calendar", "-q"], DUMPS).expect(0);
     assert_eq!(

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
-use pai_tests::{run, scratch, skip, tool};
+use pai_tests::{has, run, scratch, sh, skip, tool};
 
 use crate::{DAY, names, rotate, rotate_in, write, write_aged};
 
@@ -141,6 +141,41 @@ fn one_name_of_a_hard_linked_file_goes_and_the_other_stays() {
 }
 
 #[test]
+fn what_any_compressor_makes_of_a_failed_dump_is_not_the_last_good_copy() {
+    for (compressor, ending) in
+        [("gzip", "gz"), ("gzip", "tgz"), ("bzip2", "bz2"), ("xz", "xz"), ("zstd", "zst"), ("lz4", "lz4")]
+    {
+        if !has(compressor) {
+            skip(&format!("{compressor} is not installed"));
+            continue;
+        }
+        let folder = scratch();
+        write(folder.path(), "good");
+        let [good, hollow] = [14, 15].map(|day| format!("db-202509{day}.sql.{ending}"));
+        let line = format!("{compressor} -c <good >{good}; {compressor} -c </dev/null >{hollow}; rm good");
+        sh(&line, folder.path()).expect(0);
+        rotate_in(folder.path(), &["--keep-last", "1", "."]).expect(0);
+        assert_eq!(names(folder.path()), [good, hollow], "{compressor}");
+    }
+}
+
+#[test]
+fn what_signs_a_sidecar_goes_with_the_file_and_never_without_it() {
+    let folder = scratch();
+    let endings = ["tar", "tar.sha256", "tar.sha256.asc"];
+    for day in ["20250901", "20250902"] {
+        for ending in endings {
+            write(folder.path(), &format!("db-{day}.{ending}"));
+        }
+    }
+    rotate_in(folder.path(), &["--keep-last", "1", "*.sha256*"]).expect(0);
+    assert_eq!(names(folder.path()).len(), 6);
+    let outcome = rotate_in(folder.path(), &["--keep-last", "1", "*.tar"]).expect(0);
+    assert_eq!(outcome.stdout.lines().count(), 3);
+    assert_eq!(names(folder.path()), endings.map(|ending| format!("db-20250902.{ending}")));
+}
+
+#[test]
 fn a_locked_file_and_its_sidecar_stay_and_the_rest_goes() {
     let folder = scratch();
     for name in ["a-20250913.gz", "a-20250914.gz", "a-20250914.gz.sha256", "a-20250915.gz"] {
@@ -155,7 +190,8 @@ fn a_locked_file_and_its_sidecar_stay_and_the_rest_goes() {
         "pai-rotate: could not delete ./a-20250914.gz: another process has it locked\n\
          pai-rotate: could not delete ./a-20250914.gz.sha256: the file it belongs to is still there\n"
     );
-    drop(writer);
+    // Not by closing it: a child of another test may hold a copy of the descriptor until it runs its program.
+    writer.unlock().unwrap();
     rotate_in(folder.path(), &["--keep-last", "1", "."]).expect(0);
     assert_eq!(names(folder.path()), ["a-20250915.gz"]);
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-use pai_tests::{run, scratch, sh, skip, tool};
+use pai_tests::{as_nobody, run, scratch, sh, skip, tool};
 
 use crate::{DAY, names, rotate, rotate_in, write, write_aged};
 
@@ -50,6 +50,42 @@ fn row_1_10_rotation_shrinks_the_folder() {
     rotate_in(logs.path(), &["logs", "."]).expect(0);
     assert!(used() * 10 < before, "{} KiB of {before}", used());
     sh("gzip -t *.gz", logs.path()).expect(0);
+}
+
+#[test]
+fn an_expired_copy_that_is_still_written_to_stays_and_its_writer_is_told() {
+    let logs = scratch();
+    write(logs.path(), "app.log");
+    let copy = "app.log-20200101-000000";
+    let mut writer = OpenOptions::new().create(true).append(true).open(logs.path().join(copy)).unwrap();
+    writer.write_all(b"of today\n").unwrap();
+    let outcome = rotate_in(logs.path(), &["logs", "--postrotate", "echo told >&2", "."]).expect(1);
+    assert_eq!(
+        outcome.stderr,
+        format!("pai-rotate: could not delete ./{copy}: a process has it open for writing\ntold\n")
+    );
+    assert_eq!(names(logs.path()), ["app.log", copy]);
+    drop(writer);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_replaced_by_a_compressed_copy() {
+    let logs = scratch();
+    let copy = "app.log-20250915-000000";
+    for name in ["app.log", copy, "app.log-20250915-000000.gz"] {
+        write_aged(logs.path(), name, DAY);
+    }
+    fs::set_permissions(logs.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let foreign = logs.path().join(format!("{copy}.gz"));
+    fs::set_permissions(&foreign, fs::Permissions::from_mode(0o000)).unwrap();
+    let before = foreign.metadata().unwrap();
+    let Some(mut nobody) = as_nobody(rotate(&["logs", "."]).current_dir(logs.path())) else { return };
+    let outcome = run(&mut nobody).expect(1);
+    let why =
+        format!("could not compress ./{copy}: could not read ./{copy}.gz: Permission denied (os error 13)");
+    assert_eq!(outcome.stderr, format!("pai-rotate: {why}\n"));
+    assert_eq!(foreign.metadata().unwrap().ino(), before.ino());
+    assert!(logs.path().join(copy).exists());
 }
 
 #[test]

@@ -274,3 +274,18 @@ fn row_0_21a_units_of_both_scopes_are_verified_installed_once_and_removed() {
         assert_eq!(names(&machine.path(folder)), before);
     }
 }
+
+#[test]
+fn a_list_that_leads_out_of_the_prefix_removes_nothing_there() {
+    let folder = scratch();
+    let (prefix, mine) = (folder.path().join("prefix"), folder.path().join("mine"));
+    fs::write(&mine, "my own\n").expect("written");
+    install(&prefix, &[]).expect(0);
+    let list = prefix.join("libexec/pai-tools/installed-files");
+    fs::write(&list, format!("../mine\n{}", fs::read_to_string(&list).expect("a list"))).expect("written");
+    for arguments in [&[][..], &["--uninstall"]] {
+        let outcome = install(&prefix, arguments).expect(2);
+        assert!(outcome.stderr.contains("leads out of it: ../mine"), "{}", outcome.stderr);
+        assert!(mine.exists() && list.exists());
+    }
+}

@@ -1,5 +1,6 @@
-//! `maintenance.sh`: which tasks run when, in which order, and what becomes of a failure.
+//! `maintenance.sh`: what it runs, what becomes of a failure, the lock, signals, logs and records.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -8,13 +9,13 @@ use std::time::{Duration, Instant};
 use pai_tests::rigs::http::{Answer, Http};
 use pai_tests::rigs::machine::Machine;
 use pai_tests::rigs::mail::Mail;
-use pai_tests::{has, repository, run, skip};
+use pai_tests::{repository, run, through};
 
 use crate::stack::Stack;
 use crate::support::names;
 
 /// A stack with tasks of the test's own: (name, period line, shell text).
-fn with_tasks(tasks: &[(&str, &str, &str)]) -> Stack {
+pub(crate) fn with_tasks(tasks: &[(&str, &str, &str)]) -> Stack {
     let stack = Stack::new();
     for (name, period, text) in tasks {
         let run = if period.is_empty() { String::new() } else { format!("# run: {period}\n") };
@@ -25,14 +26,15 @@ fn with_tasks(tasks: &[(&str, &str, &str)]) -> Stack {
     stack
 }
 
-fn maintenance(stack: &Stack, options: &[&str]) -> Command {
+/// A run of those tasks.
+pub(crate) fn maintenance(stack: &Stack, options: &[&str]) -> Command {
     let mut maintenance = stack.script("maintenance.sh");
     maintenance.arg("--folder").arg(stack.path("tasks")).args(options);
     maintenance
 }
 
 /// The summary's lines as `status task`.
-fn summary(stdout: &str) -> Vec<String> {
+pub(crate) fn summary(stdout: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for line in stdout.lines() {
         let mut words = line.split_whitespace();
@@ -75,64 +77,6 @@ fn row_1_1_a_failed_task_stops_no_other_and_the_worst_decides_the_exit_status() 
 }
 
 #[test]
-fn row_1_1_the_daily_tasks_are_the_documented_ones_in_their_order() {
-    assert_eq!(dry_run_order("--daily"), DAILY);
-}
-
-const DAILY: [&str; 6] = [
-    "health-check",
-    "log-rotation",
-    "docker-cleanup",
-    "database-maintenance",
-    "defragment",
-    "performance-check",
-];
-const WEEKLY: [&str; 5] = [
-    "backup-verification",
-    "configuration-audit",
-    "performance-analysis",
-    "system-update",
-    "security-review",
-];
-const MONTHLY: [&str; 4] =
-    ["security-update", "performance-optimization", "comprehensive-cleanup", "capacity-planning"];
-const YEARLY: [&str; 3] = ["image-update", "monitoring-setup", "disaster-recovery-test"];
-
-/// The names of the real tasks, in the order in which a dry run takes them; stubs for what it would call.
-fn dry_run_order(period: &str) -> Vec<String> {
-    let stack = Stack::new();
-    let stubs = stack.programs(&[("apt-get", "exit 0"), ("crontab", "exit 0"), ("journalctl", "exit 0")]);
-    run(stack.script_with("maintenance.sh", &[&stubs]).args([period, "--dry-run", "--timeout", "60s"]));
-    stack.outcomes().into_iter().map(|(task, _)| task).collect()
-}
-
-#[test]
-fn row_1_2_weekly_is_daily_and_its_own_tasks() {
-    assert_eq!(dry_run_order("--weekly"), [&DAILY[..], &WEEKLY].concat());
-}
-
-#[test]
-fn row_1_3_monthly_adds_its_own_tasks() {
-    assert_eq!(dry_run_order("--monthly"), [&DAILY[..], &WEEKLY, &MONTHLY].concat());
-}
-
-#[test]
-fn row_1_4_yearly_adds_its_own_and_takes_no_task_twice() {
-    assert_eq!(dry_run_order("--yearly"), [&DAILY[..], &WEEKLY, &MONTHLY, &YEARLY].concat());
-}
-
-#[test]
-fn row_1_4_a_task_of_two_periods_learns_which_one_it_runs_for() {
-    let stack = with_tasks(&[("verify", "weekly 10\n# run: yearly 10", "echo period=$MAINTENANCE_PERIOD")]);
-    let weekly = run(&mut maintenance(&stack, &["--weekly", "--verbose"])).expect(0);
-    assert!(weekly.stdout.contains("period=weekly"), "{}", weekly.stdout);
-    let yearly = run(&mut maintenance(&stack, &["--yearly", "--verbose"])).expect(0);
-    assert!(yearly.stdout.contains("period=yearly"), "{}", yearly.stdout);
-    let again = run(&mut maintenance(&stack, &["--monthly", "--verbose"])).expect(0);
-    assert_eq!(summary(&again.stdout), ["skipped verify"], "the yearly run counts for the week");
-}
-
-#[test]
 fn row_1_5_verbose_alone_runs_the_daily_tasks_and_shows_their_output_unknown_words_run_nothing() {
     let stack = with_tasks(&[("one", "daily 10", "echo from-the-task"), ("two", "weekly 10", "echo two")]);
     let quiet = run(&mut maintenance(&stack, &[])).expect(0);
@@ -158,24 +102,6 @@ fn row_1_5_cleanup_of_the_published_crontab_is_log_rotation_and_docker_cleanup()
     ]);
     let outcome = run(&mut maintenance(&stack, &["--cleanup"])).expect(0);
     assert_eq!(summary(&outcome.stdout), ["ok log-rotation", "ok docker-cleanup"]);
-}
-
-#[test]
-fn row_1_6_each_documented_word_is_a_task_and_an_unknown_one_is_answered_with_the_list() {
-    let stack = Stack::new();
-    let list = run(stack.script("maintenance.sh").arg("--list")).expect(0).stdout;
-    for task in [&DAILY[..], &WEEKLY, &MONTHLY, &YEARLY].concat() {
-        assert!(list.lines().any(|line| line.starts_with(&format!("{task} "))), "{task} in\n{list}");
-        let alone = run(stack.script(&format!("tasks/{task}.sh")).arg("--help")).expect(0);
-        assert!(
-            alone.stdout.contains("Usage:") && alone.stdout.contains("--dry-run"),
-            "{task}: {}",
-            alone.stdout
-        );
-    }
-    let unknown = run(stack.script("maintenance.sh").arg("helth-check")).expect(2);
-    assert!(unknown.stderr.contains("no such task: helth-check") && unknown.stderr.contains("log-rotation"));
-    run(stack.script("maintenance.sh").args(["--daily", "--skip", "system-udate"])).expect(2);
 }
 
 #[test]
@@ -211,84 +137,6 @@ fn only_and_skip_choose_among_a_periods_tasks() {
     assert_eq!(summary(&only.stdout), ["ok b", "ok c"]);
     let skip = run(&mut maintenance(&stack, &["--daily", "--skip", "b"])).expect(0);
     assert_eq!(summary(&skip.stdout), ["ok a", "skipped b", "ok c"]);
-}
-
-/// The clock moved by faketime; the scripts use date(1) and nothing else for the time.
-fn at(stack: &Stack, instant: &str, options: &[&str]) -> Vec<String> {
-    let script = maintenance(stack, options);
-    let mut faked = Command::new("faketime");
-    faked.arg(instant).arg(script.get_program()).args(script.get_args());
-    for (key, value) in script.get_envs() {
-        match value {
-            Some(value) => faked.env(key, value),
-            None => faked.env_remove(key),
-        };
-    }
-    faked.stdin(Stdio::null());
-    summary(&run(&mut faked).stdout)
-}
-
-#[test]
-fn row_1_31b_the_sunday_run_does_not_repeat_what_the_daily_one_did_an_hour_before() {
-    if !has("faketime") {
-        return skip("no faketime");
-    }
-    let stack = with_tasks(&[
-        ("day", "daily 1", "true"),
-        ("sick", "daily 2", "exit 1"),
-        ("week", "weekly 1", "true"),
-    ]);
-    assert_eq!(at(&stack, "2026-11-22 02:00:00", &["--daily"]), ["ok day", "FAILED sick"]);
-    assert_eq!(
-        at(&stack, "2026-11-22 03:00:00", &["--weekly"]),
-        ["skipped day", "FAILED sick", "ok week"],
-        "what failed is tried again"
-    );
-    assert_eq!(at(&stack, "2026-11-23 03:00:00", &["--weekly"])[0], "ok day", "another day");
-}
-
-#[test]
-fn row_1_31c_on_a_first_that_is_a_sunday_all_three_fire_and_nothing_is_done_twice() {
-    if !has("faketime") {
-        return skip("no faketime");
-    }
-    let stack = with_tasks(&[
-        ("day", "daily 1", "true"),
-        ("week", "weekly 1", "true"),
-        ("month", "monthly 1", "true"),
-    ]);
-    assert_eq!(at(&stack, "2026-11-01 02:00:00", &["--daily"]), ["ok day"]);
-    assert_eq!(at(&stack, "2026-11-01 03:00:00", &["--weekly"]), ["skipped day", "ok week"]);
-    assert_eq!(
-        at(&stack, "2026-11-01 04:00:00", &["--monthly"]),
-        ["skipped day", "skipped week", "ok month"]
-    );
-}
-
-#[test]
-fn a_period_that_was_missed_is_made_up_for_by_the_next_smaller_run() {
-    if !has("faketime") {
-        return skip("no faketime");
-    }
-    let stack = with_tasks(&[("day", "daily 1", "true"), ("week", "weekly 1", "true")]);
-    // Met for the first time: noted, not run.
-    assert_eq!(at(&stack, "2026-11-01 02:00:00", &["--daily"]), ["ok day"]);
-    assert_eq!(at(&stack, "2026-11-08 02:00:00", &["--daily"]), ["ok day"], "not yet late");
-    assert_eq!(at(&stack, "2026-11-10 02:00:00", &["--daily"]), ["ok day", "ok week"], "late");
-    assert_eq!(at(&stack, "2026-11-11 02:00:00", &["--daily"]), ["ok day"]);
-    assert_eq!(at(&stack, "2026-11-17 02:00:00", &["--daily", "--dry-run"]), ["ok day"]);
-}
-
-#[test]
-fn due_runs_what_this_day_and_week_have_not_seen() {
-    if !has("faketime") {
-        return skip("no faketime");
-    }
-    let stack = with_tasks(&[("day", "daily 1", "true"), ("week", "weekly 1", "true")]);
-    assert_eq!(at(&stack, "2026-11-18 10:00:00", &["--due"]), ["ok day", "ok week"]);
-    assert_eq!(at(&stack, "2026-11-18 11:00:00", &["--due"]), ["skipped day", "skipped week"]);
-    assert_eq!(at(&stack, "2026-11-19 10:00:00", &["--due"]), ["ok day", "skipped week"]);
-    assert_eq!(at(&stack, "2026-11-23 10:00:00", &["--due"]), ["ok day", "ok week"], "a Monday");
 }
 
 #[test]
@@ -425,4 +273,34 @@ fn row_1_31a_to_d_the_installed_lines_are_taken_by_real_cron_and_append_to_the_d
     let health =
         fs::read_to_string(machine.path("/opt/shop/deployment/logs/health-check.log")).unwrap_or_default();
     assert!(health.contains("healthy: 1 checks"), "{}\n{health}", log.text());
+}
+
+#[test]
+fn a_stdout_that_is_full_or_gone_stops_no_task_and_a_stdin_that_stays_open_holds_up_nothing() {
+    for stdout in ["--verbose >/dev/full", "--verbose | true", ">/dev/full", "| true"] {
+        let stack = with_tasks(&[("a", "daily 1", "echo fine"), ("b", "daily 2", "echo odd; exit 1")]);
+        let words = ["bash", "-c", "\"$0\" \"$@\" --daily"].map(OsStr::new);
+        let line = format!("{} {stdout}; exit ${{PIPESTATUS[0]}}", words[2].to_str().unwrap());
+        let bash = [words[0], words[1], OsStr::new(&line)];
+        run(&mut through(&bash, &maintenance(&stack, &[]))).expect(1);
+        let outcomes: Vec<_> = stack.outcomes().into_iter().map(|(_, status)| status).collect();
+        assert_eq!(outcomes, ["ok", "failed"], "{stdout}");
+    }
+    let stack = with_tasks(&[("a", "daily 1", "true")]);
+    let mut open = maintenance(&stack, &["--daily"]);
+    let mut running =
+        open.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stdin = running.stdin.take();
+    let told = std::io::read_to_string(running.stderr.take().unwrap()).unwrap();
+    drop(stdin);
+    assert!(running.wait().unwrap().success() && !told.contains("notify.sh"), "{told}");
+}
+
+#[test]
+fn a_task_that_does_not_apply_here_is_neither_done_nor_failed() {
+    let stack = with_tasks(&[("none", "daily 1", "echo 'none: skipped: no such thing here' >&2; exit 75")]);
+    let outcome = run(&mut maintenance(&stack, &[])).expect(0);
+    assert_eq!(summary(&outcome.stdout), ["skipped none"]);
+    assert!(outcome.stdout.contains("because no such thing here"), "{}", outcome.stdout);
+    assert!(!stack.path("deployment/logs/state/none.daily").exists(), "it is still to be done");
 }

@@ -132,3 +132,15 @@ fn row_4_18_without_a_good_copy_nothing_changes_and_a_failed_migration_is_a_fail
     stack.settings("SQLITE_STOP='exit 4'\n");
     restore(&stack, &["latest", "--yes"]).expect(2);
 }
+
+#[test]
+fn row_4_18_a_newer_copy_that_is_no_database_and_has_a_log_is_named_and_passed_over() {
+    let Some(stack) = memo() else { return };
+    let good = copy_of_day(&stack, 1);
+    let bad = copy_of_day(&stack, 2);
+    fs::write(&bad, "no database").unwrap();
+    fs::write(bad.with_extension("db-wal"), "no log").unwrap();
+    let outcome = restore(&stack, &["latest", "--dry-run"]).expect(0);
+    assert!(outcome.stderr.contains(&format!("not used: {}", bad.display())), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains(&format!("from {}", good.display())), "{}", outcome.stdout);
+}

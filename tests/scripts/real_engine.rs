@@ -2,7 +2,7 @@
 //! services that is backed up, destroyed, restored and healthy again.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -116,6 +116,37 @@ struct Compose {
     stack: Stack,
 }
 
+/// The compose file: one volume has a name of its own.
+fn compose_file(programs: &Path) -> String {
+    let mounts = r#""/usr:/usr:ro", "/bin:/bin:ro", "/lib:/lib:ro", "/lib64:/lib64:ro", "/etc:/etc:ro""#;
+    let service = |name: &str, volume: &str, command: &str, healthy: &str| {
+        format!(
+            "  {name}:\n    image: {IMAGE}\n    network_mode: none\n    stop_grace_period: 1s\n    tmpfs: [/tmp, /var/run/postgresql]\n    \
+                 volumes: [{mounts}, \"{volume}:/data\"]\n    command: [sh, -c, '{command}']\n    \
+                 healthcheck: {{test: [CMD, sh, -c, '{healthy}'], interval: 1s, retries: 60}}\n"
+        )
+    };
+    let postgres = format!(
+        "chown 65534:65534 /data /var/run/postgresql && export PATH={}:/usr/bin:/bin LC_ALL=C && cd /tmp && \
+             if [ ! -e /data/db/PG_VERSION ]; then setpriv --reuid=65534 --regid=65534 --clear-groups initdb --no-sync -U codex -A trust -D /data/db; fi && \
+             exec setpriv --reuid=65534 --regid=65534 --clear-groups postgres -D /data/db -k /var/run/postgresql -c listen_addresses= -c fsync=off -c shared_buffers=16MB",
+        programs.display()
+    );
+    let waiting = r#"trap "exit 0" TERM; sleep 1000 & wait"#;
+    format!(
+        "version: \"2.4\"\nservices:\n{}{}{}volumes:\n  pg_data:\n  n8n_data:\n  letta_data: {{name: {}}}\n",
+        service("supabase-db", "pg_data", &postgres, "pg_isready -q -h /var/run/postgresql"),
+        service("n8n", "n8n_data", waiting, "test -s /data/workflows.txt"),
+        service("letta", "letta_data", waiting, "test -s /data/agents.txt"),
+        own_name(),
+    )
+}
+
+/// The volume whose name does not begin with the project's.
+fn own_name() -> String {
+    format!("agents-of-{}", std::process::id())
+}
+
 impl Compose {
     fn up() -> Option<Self> {
         let Some(programs) = programs().filter(|_| is_root()) else {
@@ -127,37 +158,7 @@ impl Compose {
             return None;
         }
         let stack = Stack::new();
-        let mounts = r#""/usr:/usr:ro", "/bin:/bin:ro", "/lib:/lib:ro", "/lib64:/lib64:ro", "/etc:/etc:ro""#;
-        let service = |name: &str, volume: &str, command: &str, healthy: &str| {
-            format!(
-                "  {name}:\n    image: {IMAGE}\n    network_mode: none\n    stop_grace_period: 1s\n    tmpfs: [/tmp, /var/run/postgresql]\n    \
-                 volumes: [{mounts}, \"{volume}:/data\"]\n    command: [sh, -c, '{command}']\n    \
-                 healthcheck: {{test: [CMD, sh, -c, '{healthy}'], interval: 1s, retries: 60}}\n"
-            )
-        };
-        let postgres = format!(
-            "chown 65534:65534 /data /var/run/postgresql && export PATH={}:/usr/bin:/bin LC_ALL=C && cd /tmp && \
-             if [ ! -e /data/db/PG_VERSION ]; then setpriv --reuid=65534 --regid=65534 --clear-groups initdb --no-sync -U codex -A trust -D /data/db; fi && \
-             exec setpriv --reuid=65534 --regid=65534 --clear-groups postgres -D /data/db -k /var/run/postgresql -c listen_addresses= -c fsync=off -c shared_buffers=16MB",
-            programs.display()
-        );
-        let text = format!(
-            "version: \"2.4\"\nservices:\n{}{}{}volumes:\n  pg_data:\n  n8n_data:\n  letta_data:\n",
-            service("supabase-db", "pg_data", &postgres, "pg_isready -q -h /var/run/postgresql"),
-            service(
-                "n8n",
-                "n8n_data",
-                "trap \"exit 0\" TERM; sleep 1000 & wait",
-                "test -s /data/workflows.txt"
-            ),
-            service(
-                "letta",
-                "letta_data",
-                "trap \"exit 0\" TERM; sleep 1000 & wait",
-                "test -s /data/agents.txt"
-            ),
-        );
-        stack.write("docker-compose.yml", &text);
+        stack.write("docker-compose.yml", &compose_file(&programs));
         stack.write(
             ".env",
             &format!(
@@ -228,8 +229,9 @@ fn row_1_28_a_stack_of_three_services_is_backed_up_destroyed_restored_and_health
     let made = run(&mut compose.script("backup.sh", &[])).expect(0);
     let backup = PathBuf::from(made.stdout.trim());
     let manifest = fs::read_to_string(backup.join("BACKUP_MANIFEST.md")).unwrap();
+    let own_artefact = format!("volumes/{}_", own_name());
     for artefact in
-        ["databases/letta_", "databases/globals_", "volumes/n8n_data_", "volumes/letta_data_", "configs/env_"]
+        ["databases/letta_", "databases/globals_", "volumes/n8n_data_", &own_artefact, "configs/env_"]
     {
         assert!(manifest.contains(artefact), "{artefact} in {manifest}");
     }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use pai_tests::{Outcome, has, run, scratch, skip};
+use pai_tests::{Outcome, as_nobody, has, run, scratch, skip};
 
-use crate::support::{mode, names, script};
+use crate::support::{mode, names, path_with, script};
 
 fn codex_home(folder: &Path) {
     for (path, text) in [
@@ -93,6 +93,12 @@ fn row_2_5a_unchanged_input_is_said_and_a_dry_run_writes_nothing() {
     let stamped = folder.path().join("storage/replays/codex_replay_20250101000000.zip");
     fs::rename(first.trim_end(), stamped).expect("renamed");
     let again = run(&mut capsule(folder.path())).expect(0);
+    // Never over another one.
+    let clock = scratch();
+    fs::write(clock.path().join("date"), "#!/bin/sh\necho 20250101000000\n").expect("written");
+    run(Command::new("chmod").arg("755").arg(clock.path().join("date"))).expect(0);
+    let twice = run(capsule(folder.path()).env("PATH", path_with(&[clock.path()]))).expect(2);
+    assert!(twice.stderr.contains("is there already"), "{}", twice.stderr);
     assert!(
         again.stderr.contains("nothing has changed since codex_replay_20250101000000.zip"),
         "{}",
@@ -133,10 +139,10 @@ fn row_2_7_the_list_has_relative_names_and_passes_after_the_folder_moved() {
 #[test]
 fn row_2_6_a_folder_without_capsules_leaves_the_list_as_it_was() {
     let folder = scratch();
-    fs::write(folder.path().join("checksums.txt"), "precious\n").expect("written");
+    fs::write(folder.path().join("checksums.txt"), "# precious\n").expect("written");
     let outcome = checksums(folder.path(), &[]).expect(2);
     assert!(outcome.stderr.contains("the list stays as it was"), "{}", outcome.stderr);
-    assert_eq!(fs::read_to_string(folder.path().join("checksums.txt")).expect("kept"), "precious\n");
+    assert_eq!(fs::read_to_string(folder.path().join("checksums.txt")).expect("kept"), "# precious\n");
 }
 
 #[test]
@@ -201,4 +207,41 @@ fn row_2_6_a_list_made_the_documented_way_is_taken_over() {
     let list = fs::read_to_string(folder.path().join("checksums.txt")).expect("a list");
     assert!(list.lines().all(|line| line[66..].starts_with("codex_replay_")), "{list}");
     sha256sum(folder.path()).expect(0);
+}
+
+#[test]
+fn row_2_6_sums_in_capital_letters_count_and_a_line_that_says_nothing_stops_it_before_anything_is_signed_anew()
+ {
+    let folder = scratch();
+    replays(folder.path());
+    checksums(folder.path(), &[]).expect(0);
+    let list = folder.path().join("checksums.txt");
+    let lines = fs::read_to_string(&list).expect("a list");
+    let (name, capitals) = (&lines[66..lines.find('\n').expect("a line")], lines[..64].to_uppercase());
+    fs::write(&list, lines.replacen(&lines[..64], &capitals, 1)).expect("written");
+    checksums(folder.path(), &[]).expect(0);
+    fs::write(folder.path().join(name), "damaged").expect("written");
+    assert!(checksums(folder.path(), &[]).expect(1).stdout.contains(&format!("{name}: FAILED")));
+
+    let torn = lines.replacen(&lines[..64], &lines[..40], 1);
+    fs::write(&list, &torn).expect("written");
+    let outcome = checksums(folder.path(), &[]).expect(2);
+    assert!(outcome.stderr.contains("checksums.txt:1: not a line of sha256sum"), "{}", outcome.stderr);
+    assert_eq!(fs::read_to_string(&list).expect("still there"), torn);
+}
+
+#[test]
+fn row_2_5c_what_cannot_be_read_makes_no_capsule_and_that_is_not_called_done() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = scratch();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("opened");
+    codex_home(folder.path());
+    let storage = folder.path().join("storage");
+    fs::set_permissions(&storage, fs::Permissions::from_mode(0o777)).expect("opened");
+    let secret = storage.join("ledger/2026/seal.json");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("closed");
+    let Some(mut as_nobody) = as_nobody(&capsule(folder.path())) else { return };
+    let outcome = run(&mut as_nobody).expect(2);
+    assert!(outcome.stderr.contains("could not copy"), "{}", outcome.stderr);
+    assert!(!storage.join("replays").exists() || names(&storage.join("replays")).is_empty());
 }

@@ -11,6 +11,9 @@ use pai_tests::{bin_folder, scratch};
 
 use crate::support::{names, path_with, script};
 
+/// What a stub starts with that logs its name and its words to `$CALLS`.
+pub(crate) const LOG: &str = "echo \"${0##*/} $*\" >>$CALLS\n";
+
 /// Its project is `shop`; removed when dropped.
 pub(crate) struct Stack {
     folder: tempfile::TempDir,

@@ -1,12 +1,13 @@
 //! `cache-rebuild`: the most accessed documents, in a file that is swapped in whole or not at all.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use pai_tests::{Outcome, command, has, run, skip};
 
 use crate::stack::Stack;
-use crate::support::names;
+use crate::support::{mode, names};
 use crate::vector_store::sqlite;
 
 /// A stack with a store of 500 documents.
@@ -65,7 +66,9 @@ fn row_3_2_the_cache_has_the_most_accessed_documents_of_all_logs() {
     let size = fs::metadata(cache(&stack)).unwrap().len();
     let old = fs::File::open(cache(&stack)).unwrap();
     stack.write("access.jsonl", &"{\"document_id\":400}\n".repeat(9));
+    fs::set_permissions(cache(&stack), fs::Permissions::from_mode(0o640)).unwrap();
     rebuild(&stack, &[]).expect(0);
+    assert_eq!(mode(&cache(&stack)), 0o640, "who could read the old one can read this");
     assert_eq!(sqlite(&cache(&stack), "SELECT group_concat(document) FROM cache_ranking"), "400,7");
     assert_eq!(old.metadata().unwrap().len(), size);
     assert_eq!(names(&stack.path("cache")), ["hot.db"]);

@@ -132,10 +132,11 @@ fn entry_type(kind: Kind) -> EntryType {
     }
 }
 
-/// Old readers that know no sparse format extract the raw data under a name of its own.
+/// Old readers that know no sparse format extract the raw data under a name of its own. A path like `..` has no last
+/// part; without one the name would end with a slash, and be a folder's.
 fn sparse_name(path: &Path) -> PathBuf {
     let folder = path.parent().unwrap_or(Path::new(""));
-    folder.join("GNUSparseFile.0").join(path.file_name().unwrap_or_default())
+    folder.join("GNUSparseFile.0").join(path.file_name().unwrap_or(".".as_ref()))
 }
 
 fn pax_records(entry: &Entry, name: &[u8], xattrs: &[Xattr], sparse: bool) -> Vec<u8> {

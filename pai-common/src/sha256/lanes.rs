@@ -51,19 +51,7 @@ pub(super) fn run<T, S: BufRead, E>(
             }
         }
         let busy = lanes.len();
-        let mut n = 0;
-        while let Some(lane) = lanes.get_mut(n) {
-            let result = match lane.prepare() {
-                Ok(true) => {
-                    n += 1;
-                    continue;
-                }
-                Ok(false) => Ok(to_digest(&lane.state)),
-                Err(error) => Err(error),
-            };
-            let lane = lanes.swap_remove(n);
-            done(lane.token, lane.stream, result)?;
-        }
+        give_back_ended(&mut lanes, &mut done)?;
         if lanes.is_empty() && !more {
             return Ok(());
         }
@@ -75,6 +63,27 @@ pub(super) fn run<T, S: BufRead, E>(
             _ => lanes.iter_mut().for_each(|lane| lane.step_alone(engine)),
         }
     }
+}
+
+/// Gives back the streams that have ended or failed; every lane that is left has a block at hand.
+fn give_back_ended<T, S: BufRead, E>(
+    lanes: &mut Vec<Lane<T, S>>,
+    done: &mut impl FnMut(T, S, io::Result<Digest>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut n = 0;
+    while let Some(lane) = lanes.get_mut(n) {
+        let result = match lane.prepare() {
+            Ok(true) => {
+                n += 1;
+                continue;
+            }
+            Ok(false) => Ok(to_digest(&lane.state)),
+            Err(error) => Err(error),
+        };
+        let lane = lanes.swap_remove(n);
+        done(lane.token, lane.stream, result)?;
+    }
+    Ok(())
 }
 
 /// All lanes take as many blocks as the one with the fewest has.

@@ -41,14 +41,10 @@ pub(super) fn compress(source: &Path, target: &Path) -> anyhow::Result<Compresse
         remove(source)?;
         return Ok(Compressed::Empty);
     }
-    if let Ok(existing) = File::open(target) {
+    if let Some(existing) = existing(target).with_context(|| could_not(source))? {
         let size = existing.metadata()?.len();
         if !holds_same(existing, &mut file).unwrap_or(false) {
-            bail!(
-                "could not compress {}: {} exists and holds something else",
-                source.display(),
-                target.display()
-            );
+            bail!("{}: {} exists and holds something else", could_not(source), target.display());
         }
         remove(source)?;
         return Ok(Compressed::Whole((before.len(), size)));
@@ -94,13 +90,18 @@ pub(super) fn copy_and_truncate(log: &Path, target: &Path) -> anyhow::Result<(u6
     Ok((bytes, copy.metadata()?.len()))
 }
 
-/// Whether a process may still write to the file.
-pub(super) fn is_written(path: &Path) -> bool {
-    path.symlink_metadata().is_ok_and(|metadata| writers::of(&metadata) == Some(Writer::Seen))
-}
-
 fn could_not(source: &Path) -> String {
     format!("could not compress {}", source.display())
+}
+
+/// What has the name already; a link that leads nowhere does not count. One that cannot be read may hold anything.
+fn existing(target: &Path) -> anyhow::Result<Option<File>> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    match OpenOptions::new().read(true).custom_flags(flags).open(target) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("could not read {}", target.display())),
+    }
 }
 
 fn open(path: &Path, write: bool) -> anyhow::Result<(File, Metadata)> {

@@ -26,33 +26,40 @@ pub(super) fn exchange(log: &Log, copy: &OsStr) -> anyhow::Result<()> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || stat.st_nlink != 1 {
         bail!("could not rotate {}: it is no longer a regular file with one name", path.display());
     }
-    let empty = create_like(folder, copy, &stat).with_context(what)?;
-    drop(empty);
-    let swapped = match fs::renameat_with(folder, &log.name, folder, copy, RenameFlags::EXCHANGE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rename_and_create(folder, log, copy, &stat),
-        other => other,
-    };
-    if let Err(error) = swapped {
+    drop(create_like(folder, copy, &stat).with_context(what)?);
+    let swapped = fs::renameat_with(folder, &log.name, folder, copy, RenameFlags::EXCHANGE);
+    let can_swap = !matches!(swapped, Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP));
+    let moved = if can_swap { swapped } else { fs::renameat(folder, &log.name, folder, copy) };
+    if let Err(error) = moved {
         // Only our own empty file has that name.
         let _ = fs::unlinkat(folder, copy, AtFlags::empty());
         return Err(error).with_context(what);
     }
+    // From here on the copy has the lines.
+    if !can_swap {
+        follow_up(folder, log, copy, create_like(folder, &log.name, &stat).map(drop)).with_context(what)?;
+    }
     fs::fsync(folder).with_context(|| format!("could not sync folder {}", open_name(&log.folder).display()))
 }
 
-/// For file systems that cannot exchange two names: the log is missing for a moment.
-fn rename_and_create(
+/// For file systems that cannot exchange two names the log was renamed, and is missing until it is `made` anew. If
+/// that fails, it gets its old name back.
+fn follow_up(
     folder: BorrowedFd<'_>,
     log: &Log,
     copy: &OsStr,
-    stat: &fs::Stat,
-) -> rustix::io::Result<()> {
-    fs::renameat(folder, &log.name, folder, copy)?;
-    match create_like(folder, &log.name, stat) {
-        // The writer was faster.
-        Ok(_) | Err(Errno::EXIST) => Ok(()),
-        Err(error) => Err(error),
-    }
+    made: rustix::io::Result<()>,
+) -> anyhow::Result<()> {
+    let error = match made {
+        // Or the writer was faster.
+        Ok(()) | Err(Errno::EXIST) => return Ok(()),
+        Err(error) => error,
+    };
+    // linkat(2) replaces nothing; where there are no hard links the copy keeps the lines.
+    fs::linkat(folder, copy, folder, &log.name, AtFlags::empty())
+        .and_then(|()| fs::unlinkat(folder, copy, AtFlags::empty()))
+        .with_context(|| format!("{error}; its lines are in {}", copy.display()))?;
+    Err(error.into())
 }
 
 /// A new file with the mode and owner of another one; nobody can read it before it has them.
@@ -109,15 +116,37 @@ mod tests {
         assert_eq!(std::fs::read_to_string(folder.path().join("app.log")).unwrap(), "lines");
     }
 
+    fn renamed(folder: &Path, made: impl FnOnce(BorrowedFd<'_>) -> rustix::io::Result<()>) -> bool {
+        std::fs::rename(folder.join("app.log"), folder.join("copy")).unwrap();
+        let open = fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
+        follow_up(open.as_fd(), &log(folder), OsStr::new("copy"), made(open.as_fd())).is_ok()
+    }
+
     #[test]
     fn without_an_exchange_the_log_is_renamed_and_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let [path, copy] = ["app.log", "copy"].map(|name| folder.path().join(name));
         std::fs::write(&path, "lines").unwrap();
-        let open = fs::open(folder.path(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
-        let stat = fs::statat(&open, "app.log", AtFlags::empty()).unwrap();
-        rename_and_create(open.as_fd(), &log(folder.path()), OsStr::new("copy"), &stat).unwrap();
+        let stat = fs::stat(&path).unwrap();
+        assert!(renamed(folder.path(), |folder| create_like(folder, OsStr::new("app.log"), &stat).map(drop)));
         assert_eq!(std::fs::read_to_string(&copy).unwrap(), "lines");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_made_anew_gets_its_name_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, copy] = ["app.log", "copy"].map(|name| folder.path().join(name));
+        std::fs::write(&path, "lines").unwrap();
+        assert!(!renamed(folder.path(), |_| Err(Errno::NOSPC)));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "lines");
+        assert!(!copy.exists());
+        // Unless its writer has made it: then both stay.
+        assert!(!renamed(folder.path(), |_| {
+            std::fs::write(&path, "more").unwrap();
+            Err(Errno::NOSPC)
+        }));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "more");
+        assert_eq!(std::fs::read_to_string(&copy).unwrap(), "lines");
     }
 }

@@ -14,7 +14,7 @@ use pai_common::console::Console;
 use pai_common::stamp;
 
 use super::plan::LogCopy;
-use crate::candidates::Identity;
+use crate::look::Identity;
 use crate::paths::{self, open_name};
 
 /// Endings of files that are no log to rotate.

@@ -11,8 +11,8 @@ use pai_common::units::human_size;
 
 use super::find::Log;
 use super::stamp_of;
-use crate::candidates::Identity;
 use crate::cli::Logs;
+use crate::look::Identity;
 
 /// Rotated at this size if neither a size nor an age was given.
 const DEFAULT_SIZE: u64 = 10 << 20;

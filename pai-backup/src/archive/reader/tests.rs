@@ -70,6 +70,13 @@ fn a_sparse_map_is_read_back() {
 }
 
 #[test]
+fn a_sparse_file_is_none_the_less_a_file_for_having_no_name() {
+    let entry = file("..", 1000);
+    let bytes = archive(&[&encode(&entry, &[], Some(&SparseMap::default()))]);
+    assert_eq!(read_all(&bytes).unwrap()[0].entry, entry);
+}
+
+#[test]
 fn ambiguous_and_broken_streams_are_refused() {
     let entry = file("a", 3);
     let good = encode(&entry, &[], None);
