@@ -105,13 +105,12 @@ check_listed() {
 }
 
 write_list() {
-  local new
   [ "${#line_of[@]}" -eq 0 ] || printf '%s\n' "${line_of[@]}" >"$scratch/list"
   [ "${#fresh[@]}" -eq 0 ] || pai-checksum -- "${fresh[@]}" >>"$scratch/list"
   LC_ALL=C sort -k 2 -o "$scratch/list" "$scratch/list"
   ! cmp -s "$scratch/list" checksums.txt || return 0
   new=$(mktemp .checksums.XXXXXX)
-  cat "$scratch/list" >"$new"
+  cat "$scratch/list" >"$new" || die "could not write checksums.txt in $PWD: it stays as it was"
   [ ! -e checksums.txt ] || chmod --reference=checksums.txt "$new"
   sync "$new"
   mv -f "$new" checksums.txt
@@ -147,8 +146,8 @@ main() {
   local files=() fresh=() dry=() complain=yes
   [ "$dry_run" = no ] || dry=(--dry-run)
   [ "$forget" = no ] || complain=no
-  scratch=$(mktemp -d)
-  trap 'rm -rf "$scratch"' EXIT
+  new='' scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch" ${new:+"$new"}' EXIT
   read_list
   look
   drop_missing "$complain"

@@ -167,8 +167,8 @@ main() {
   stack_open "$here"
   find_config
   [ -r "$config" ] || die "could not read $config"
-  scratch=$(mktemp -d)
-  trap 'rm -rf "$scratch"' EXIT
+  beside='' scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch" ${beside:+"$beside"}' EXIT
   types=() names=() at=() status=() took=() detail=()
   start_checks "$config"
   wait

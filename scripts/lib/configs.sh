@@ -58,7 +58,10 @@ keep_copy() {
   local incoming end=yaml try
   [ -d "$CONFIG_BACKUP_DIR" ] || install -d -m 0700 -- "$CONFIG_BACKUP_DIR"
   incoming=$(mktemp "$CONFIG_BACKUP_DIR/.incoming.XXXXXX")
-  cp --preserve=mode,ownership -- "$2" "$incoming"
+  if ! cp --preserve=mode,ownership -- "$2" "$incoming"; then
+    rm -f -- "$incoming"
+    die "could not copy $2 to $CONFIG_BACKUP_DIR"
+  fi
   judge_config "$1" "$incoming"
   [ -z "$trouble" ] || end=invalid.yaml
   sync "$incoming"

@@ -35,7 +35,7 @@ print_json() {
 
 # Prometheus's text format, written beside and renamed: the collector must never read half a file.
 write_prometheus() {
-  local i value label target=$1 beside
+  local i value label target=$1
   beside=$(mktemp "$target.XXXXXX") || die "could not write $target"
   {
     printf '# HELP stack_health_check Result of a check: 1 ok, 0.5 warning, 0 error.\n# TYPE stack_health_check gauge\n'

@@ -146,6 +146,22 @@ fn row_2_6_a_folder_without_capsules_leaves_the_list_as_it_was() {
 }
 
 #[test]
+fn row_2_7_on_a_full_disk_the_list_stays_and_nothing_is_left_beside_it() {
+    let folder = scratch();
+    let whole = "mount -t tmpfs -o size=16k none \"$PWD\" || exit 99; cd \"$PWD\"; echo one >1.zip; \"$0\" . || exit 98
+        cp checksums.txt /dev/shm/$$; echo two >2.zip; yes >filler 2>&-
+        \"$0\" .; echo \"status $?\"; cmp checksums.txt /dev/shm/$$ && rm /dev/shm/$$; ls -A";
+    let mut bash = Command::new("unshare");
+    bash.args(["--mount", "bash", "-c", whole]).arg(script("checksum-replays.sh").get_program());
+    let outcome = run(bash.current_dir(folder.path()).env("PATH", path_with(&[])));
+    if outcome.status == Some(99) || outcome.stderr.contains("unshare failed") {
+        return skip("no file system of one's own here (needs root)");
+    }
+    assert!(outcome.stdout.ends_with("status 2\n1.zip\n2.zip\nchecksums.txt\nfiller\n"), "{outcome:?}");
+    assert!(outcome.stderr.contains("could not write checksums.txt"), "{}", outcome.stderr);
+}
+
+#[test]
 fn row_2_7_a_changed_capsule_is_an_error_every_night_until_it_is_accepted() {
     let folder = scratch();
     replays(folder.path());
