@@ -75,7 +75,7 @@ pub enum Command {
 /// `create`
 #[derive(Debug, Clone, Default, PartialEq, Group)]
 pub struct Create {
-    /// Only these, relative to the workspace [default: all but archive/ and logs/]
+    /// Only these, relative to the workspace [default: all but our own archives and logs]
     #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
 

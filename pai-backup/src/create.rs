@@ -99,7 +99,7 @@ impl<'a> Plan<'a> {
         let named = if args.paths.is_empty() { &[] } else { &names[..] };
         let paths = named.iter().map(|path| path.to_string_lossy().into_owned()).collect();
         let mut patterns = settings::patterns(args, &root)?;
-        let own = settings::own_patterns(args, &shelf, &root, &names);
+        let own = settings::own_patterns(args, &shelf, &root, &names)?;
         let excludes = settings::excludes(&own)?;
         names.retain(|name| !excludes.excludes(name, false));
         patterns.extend(own);

@@ -2,7 +2,7 @@
 //!
 //! | to learn | open |
 //! | --- | --- |
-//! | how a backup is made | `create`, then `source`, `chunk`, `pack`, `reuse` |
+//! | how a backup is made | `create`, then `members`, `source`, `chunk`, `pack`, `reuse` |
 //! | what an archive is | `archive` |
 //! | where archives are | `shelf` |
 //! | how a command's output or a zip is made | `capture`, `zip` |
@@ -19,6 +19,7 @@ mod create;
 mod diff;
 pub mod entry;
 mod list;
+mod members;
 mod pack;
 mod pipeline;
 pub mod restore;

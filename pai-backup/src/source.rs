@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
@@ -17,24 +16,7 @@ use rustix::fs::{OFlags, SeekFrom};
 
 use crate::archive::header::SparseMap;
 use crate::entry::{Entry, Identity, Kind};
-
-/// The top-level names the runbook lists, in its order; they come before all others.
-const DOCUMENTED: [&str; 11] = [
-    "context.md",
-    "memory.md",
-    "projects",
-    "tools",
-    "config.json",
-    "pai.sh",
-    "server.py",
-    "scheduler.py",
-    "voice.py",
-    "optimize_memory.py",
-    "backup.sh",
-];
-
-/// Left out unless named: the archives themselves, and the logs this very run writes to.
-const LEFT_OUT: [&str; 2] = ["archive", "logs"];
+use crate::members;
 
 /// Most pieces of a sparse file that is stored as one. A map takes 40 bytes a piece at most, and 8 MiB is what a
 /// member may hold.
@@ -62,28 +44,14 @@ impl Source {
     }
 }
 
-/// The top-level names of an archive of `root`, in order: `named` as given, or all but what is left out.
+/// The top-level names of an archive of `root`, in order: `named` as given, or all but our own archives and logs.
 pub(crate) fn top_level(root: &Path, named: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     if !named.is_empty() {
         let named: Vec<PathBuf> =
             named.iter().map(|path| inside(root, path)).collect::<anyhow::Result<_>>()?;
         return Ok(without_covered(&named));
     }
-    let entries = std::fs::read_dir(root).with_context(|| format!("could not read {}", root.display()))?;
-    let mut names = Vec::new();
-    for entry in entries {
-        let name = entry.with_context(|| format!("could not read {}", root.display()))?.file_name();
-        if !LEFT_OUT.iter().any(|&left_out| left_out == name) {
-            names.push(PathBuf::from(name));
-        }
-    }
-    let rank = |name: &Path| {
-        DOCUMENTED.iter().position(|&known| Path::new(known) == name).unwrap_or(DOCUMENTED.len())
-    };
-    names.sort_by(|a, b| {
-        rank(a).cmp(&rank(b)).then_with(|| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()))
-    });
-    Ok(names)
+    members::default_members(root)
 }
 
 /// The paths that no other one covers: what is archived twice under one name cannot be restored.

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod archive_format;
+mod both_jobs;
 mod helps;
 mod manuals;
 mod readmes;

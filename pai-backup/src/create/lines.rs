@@ -9,16 +9,7 @@ use crate::shell;
 /// The tar command that makes an archive with the same members.
 pub(super) fn tar(target: &Path, root: &Path, excludes: &[String], names: &[PathBuf]) -> Vec<u8> {
     let mut words: Vec<&OsStr> = vec!["tar".as_ref(), "-czf".as_ref(), target.as_os_str()];
-    let excludes: Vec<String> = excludes
-        .iter()
-        .flat_map(|pattern| match pattern.strip_prefix('/') {
-            // tar's member names begin with no slash.
-            Some(path) => {
-                vec!["--anchored".to_owned(), format!("--exclude={path}"), "--no-anchored".to_owned()]
-            }
-            None => vec![format!("--exclude={pattern}")],
-        })
-        .collect();
+    let excludes: Vec<String> = excludes.iter().flat_map(|pattern| tar_excludes(pattern)).collect();
     words.extend(excludes.iter().map(OsStr::new));
     words.extend([OsStr::new("-C"), root.as_os_str()]);
     if names.iter().any(|name| name.as_os_str().as_encoded_bytes().starts_with(b"-")) {
@@ -26,6 +17,23 @@ pub(super) fn tar(target: &Path, root: &Path, excludes: &[String], names: &[Path
     }
     words.extend(names.iter().map(|name| name.as_os_str()));
     shell::line(words)
+}
+
+/// A pattern of ours in tar's words. Member names of tar begin with no slash, and a pattern that ends in one never
+/// matches; ours has the whole path if it has a slash, and then its `*` stays within a name.
+fn tar_excludes(pattern: &str) -> Vec<String> {
+    let body = pattern.strip_suffix('/').unwrap_or(pattern);
+    if !body.contains('/') {
+        return vec![format!("--exclude={body}")];
+    }
+    let path = body.strip_prefix('/').unwrap_or(body);
+    let (on, off) = if path.contains("**") {
+        (&["--anchored"][..], &["--no-anchored"][..])
+    } else {
+        (&["--anchored", "--no-wildcards-match-slash"][..], &["--no-anchored", "--wildcards-match-slash"][..])
+    };
+    let words = on.iter().map(|&word| word.to_owned());
+    words.chain([format!("--exclude={path}")]).chain(off.iter().map(|&word| word.to_owned())).collect()
 }
 
 /// The find command that removes what a retention of `days` lets go.

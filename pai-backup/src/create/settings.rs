@@ -7,6 +7,7 @@ use glob::Pattern;
 use pai_common::walk::{self, Excludes};
 
 use crate::cli::Create;
+use crate::members;
 use crate::shelf::{self, Shelf};
 
 const DEFAULT_RETENTION_DAYS: u32 = 30;
@@ -49,22 +50,25 @@ pub(super) fn excludes(patterns: &[String]) -> anyhow::Result<Excludes> {
 
 /// Patterns for what this run and those before it write below `root`, unless it is named: an archive that held the
 /// archives before it would double every night.
-pub(super) fn own_patterns(args: &Create, shelf: &Shelf, root: &Path, names: &[PathBuf]) -> Vec<String> {
-    let written = args.output.iter().flat_map(|output| [output.clone(), shelf::sidecar(output)]);
+pub(super) fn own_patterns(
+    args: &Create,
+    shelf: &Shelf,
+    root: &Path,
+    names: &[PathBuf],
+) -> anyhow::Result<Vec<String>> {
+    let below = |path: &Path| Some(resolved(path)?.strip_prefix(root).ok()?.to_owned());
     let is_met = |path: &Path| {
         let is_named = !args.paths.is_empty() && names.iter().any(|name| name.starts_with(path));
-        !is_named && names.iter().any(|name| path.starts_with(name))
+        !is_named && (path.as_os_str().is_empty() || names.iter().any(|name| path.starts_with(name)))
     };
-    [shelf.folder().to_owned()]
-        .into_iter()
-        .chain(written)
-        .filter_map(|path| Some(resolved(&path)?.strip_prefix(root).ok()?.to_owned()))
-        .filter_map(|path| match path.as_os_str().is_empty() {
-            true if args.paths.is_empty() => Some(format!("/{}*", shelf.pattern())),
-            true => None,
-            false => is_met(&path).then(|| format!("/{}", Pattern::escape(&path.to_string_lossy()))),
-        })
-        .collect()
+    let mut patterns = match below(shelf.folder()).filter(|folder| is_met(folder)) {
+        Some(folder) => members::own_in(root, &folder)?,
+        None => Vec::new(),
+    };
+    let written = args.output.iter().flat_map(|output| [output.clone(), shelf::sidecar(output)]);
+    let written = written.filter_map(|path| below(&path)).filter(|path| is_met(path));
+    patterns.extend(written.map(|path| format!("/{}", Pattern::escape(&path.to_string_lossy()))));
+    Ok(patterns)
 }
 
 /// Where a path leads, even if its last part is not there yet.
