@@ -77,8 +77,8 @@ const fn high_bits(count: u32) -> u64 {
     !(u64::MAX >> count)
 }
 
-/// FNV-1a, then `MurmurHash3`'s finaliser: FNV alone leaves the high bits of short names alike.
-fn hash(path: &[u8]) -> u64 {
+/// What borders hang on: FNV-1a, then `MurmurHash3`'s finaliser: FNV alone leaves the high bits of short names alike.
+pub(crate) fn hash(path: &[u8]) -> u64 {
     let fnv = path.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -23,6 +23,7 @@ use pai_common::units::human_size;
 use pai_common::walk;
 
 use crate::Context as Run;
+use crate::archive;
 use crate::archive::index::{About, Selection, Totals};
 use crate::archive::writer::{ArchiveWriter, Written};
 use crate::cli::{Create, Format};
@@ -228,7 +229,7 @@ impl<'a> Plan<'a> {
             known: Known::new(parent.as_ref(), reader),
             reread: self.args.reread.unwrap_or(0.0),
         };
-        let mut writer = ArchiveWriter::new(out, &about, self.args.sha256)?;
+        let mut writer = ArchiveWriter::new(out, &about, self.args.sha256);
         let tally = pack::pack(&job, &mut writer, run.console)?;
         let written = writer.finish().context("could not write the archive")?;
         report(run.console, &written.totals, written.size, tally);
@@ -257,7 +258,7 @@ impl<'a> Plan<'a> {
         // A fixed clock must not make files look settled that were written after the walk began.
         let walk = now.min(Timestamp::now());
         About {
-            format: 1,
+            format: archive::member::VERSION,
             by: concat!("pai-backup ", env!("CARGO_PKG_VERSION")).to_owned(),
             made: now.rfc3339(Zone::Local),
             root: self.root.to_string_lossy().into_owned(),
@@ -266,6 +267,7 @@ impl<'a> Plan<'a> {
             encoder: "libdeflate".to_owned(),
             xattrs: !self.args.no_xattrs,
             walk: (walk.secs(), walk.nanos()),
+            ..About::default()
         }
     }
 

@@ -104,6 +104,9 @@ fn write_sealed<W: Write>(
             *(if reused { &mut tally.reused } else { &mut tally.fresh }) += bytes.len() as u64;
             Ok(())
         }
-        Sealed::GroupEnd(records) => writer.group(&Group { members: std::mem::take(open_group), records }),
+        Sealed::GroupEnd(records) => {
+            writer.group(&Group { members: std::mem::take(open_group), records });
+            Ok(())
+        }
     }
 }

@@ -146,10 +146,11 @@ impl Parent {
     }
 }
 
-/// Whether chunks of an archive like `parent` would come out the same in one like `child`.
+/// Whether a chunk of an archive like `parent` would come out the same in one like `child`. Versions of the format differ
+/// in where chunks end, not in what one is.
 fn fits(parent: &About, child: &About) -> bool {
-    (parent.format, &parent.root, parent.level, &parent.encoder, parent.xattrs)
-        == (child.format, &child.root, child.level, &child.encoder, child.xattrs)
+    (&parent.root, parent.level, &parent.encoder, parent.xattrs)
+        == (&child.root, child.level, &child.encoder, child.xattrs)
 }
 
 /// Whether what was recorded is what is there now, as far as metadata can tell.

@@ -117,6 +117,7 @@ pub(crate) fn about() -> About {
         encoder: "libdeflate".to_owned(),
         xattrs: true,
         walk: (1_767_225_600, 0),
+        ..About::default()
     }
 }
 
@@ -140,9 +141,9 @@ pub(crate) fn write_ours(
     }
     let (member, mut info) = Sealer::new(6).seal(&payload, sha256::digest(&payload));
     change(&mut info, &mut records);
-    let mut writer = ArchiveWriter::new(File::create(target).unwrap(), &about(), false).unwrap();
+    let mut writer = ArchiveWriter::new(File::create(target).unwrap(), &about(), false);
     writer.member(&member).unwrap();
-    writer.group(&Group { members: vec![info], records }).unwrap();
+    writer.group(&Group { members: vec![info], records });
     writer.finish().unwrap();
 }
 

@@ -245,7 +245,8 @@ fn a_footer_that_disagrees_with_the_archive_is_found() {
     };
     with(|_| ());
     assert_good(&path);
-    let lies: [FooterLie; 5] = [
+    let lies: [FooterLie; 6] = [
+        ("version", |footer| footer.version = 1),
         ("index offset", |footer| footer.index_offset += 1),
         ("number of members", |footer| footer.members += 1),
         ("deflated size", |footer| footer.index_deflated -= 1),

@@ -110,9 +110,9 @@ fn sealed(tar: &[u8], cut: usize, lie: u8) -> Option<(Vec<u8>, bool)> {
     let (bytes, infos): (Vec<Vec<u8>>, Vec<MemberInfo>) = members.unzip();
     let mut group = Group { members: infos, records };
     let honest = !tell(lie, &mut group);
-    let mut writer = ArchiveWriter::new(Vec::new(), &super::index::about(), false).ok()?;
+    let mut writer = ArchiveWriter::new(Vec::new(), &super::index::about(), false);
     bytes.iter().try_for_each(|member| writer.member(member)).ok()?;
-    writer.group(&group).ok()?;
+    writer.group(&group);
     Some((writer.finish().ok()?.out, honest))
 }
 

@@ -18,27 +18,29 @@
 //! A group is what one chunk holds: small entries share one member; a large file has a member for its
 //! header and one for each piece of its content. Paths share nothing across groups.
 
+//!
+//! It is deflated in pieces, cut where a group begins, so that a stretch of the workspace that did not change gives the
+//! same piece, byte for byte, in the next archive. The header is a piece of its own, and so are the totals.
+
 mod encoding;
+mod pieces;
 mod table;
+mod write;
 
-use std::io::{self, Write};
-use std::os::unix::ffi::OsStrExt;
-
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
 use pai_common::sha256::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::archive::index::encoding::{encode_record, varint};
 use crate::archive::member::MemberInfo;
 use crate::entry::{Entry, Identity, Kind};
 
+pub use self::pieces::Deflated;
 pub use self::table::{GroupPlace, Index};
+pub use self::write::{FinishedIndex, IndexWriter};
 
 const MAGIC: &[u8; 4] = b"PAIX";
 
 /// What an archive says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// Version of the index format.
     pub format: u16,
@@ -59,6 +61,20 @@ pub struct About {
     /// When the walk began: seconds and nanoseconds since 1970. A file not older than this may have changed
     /// after it was read.
     pub walk: (i64, u32),
+    /// Sums over the archive; version 1 has them at the end of the index only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
+    /// Files that could not be archived whole: left out, cut or padded.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub incomplete: u64,
+    /// Whether it was said that this archive may be much smaller than those before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shrink_allowed: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde passes")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Which part of the root an archive holds: what a comparison with the disk must leave out too.
@@ -99,7 +115,7 @@ pub struct Group {
 }
 
 /// Sums over the archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Totals {
     /// Entries of every kind.
     pub entries: u64,
@@ -129,93 +145,6 @@ impl std::fmt::Display for BadIndex {
 }
 
 impl std::error::Error for BadIndex {}
-
-/// Writes an index, deflating as it goes.
-#[derive(Debug)]
-pub struct IndexWriter {
-    deflate: DeflateEncoder<Vec<u8>>,
-    inflated: u64,
-    members: u64,
-    totals: Totals,
-    scratch: Vec<u8>,
-}
-
-/// A finished index.
-#[derive(Debug)]
-pub struct FinishedIndex {
-    /// The deflated bytes.
-    pub deflated: Vec<u8>,
-    /// Their length once inflated.
-    pub inflated: u64,
-    /// Number of data members it lists.
-    pub members: u64,
-    /// Sums over the archive.
-    pub totals: Totals,
-}
-
-impl IndexWriter {
-    /// Starts an index. Errors of a writer into memory do not happen, but are passed on.
-    pub fn new(about: &About) -> io::Result<Self> {
-        let header = serde_json::to_vec(about)?;
-        let mut this = Self {
-            deflate: DeflateEncoder::new(Vec::new(), Compression::new(5)),
-            inflated: 0,
-            members: 0,
-            totals: Totals::default(),
-            scratch: Vec::new(),
-        };
-        this.put(MAGIC)?;
-        this.put(&(header.len() as u32).to_le_bytes())?;
-        this.put(&header)?;
-        Ok(this)
-    }
-
-    /// Adds the next group; one without members is nothing.
-    pub fn group(&mut self, group: &Group) -> io::Result<()> {
-        if group.members.is_empty() {
-            return Ok(());
-        }
-        let mut entries = std::mem::take(&mut self.scratch);
-        entries.clear();
-        let mut last: &[u8] = b"";
-        for record in &group.records {
-            encode_record(&mut entries, record, last);
-            last = record.entry.path.as_os_str().as_bytes();
-            self.totals.count(&record.entry);
-        }
-        let mut head = Vec::with_capacity(16 + 48 * group.members.len());
-        varint(&mut head, group.members.len() as u64);
-        varint(&mut head, group.records.len() as u64);
-        varint(&mut head, entries.len() as u64);
-        for member in &group.members {
-            varint(&mut head, u64::from(member.size));
-            varint(&mut head, u64::from(member.payload));
-            head.extend_from_slice(&member.digest);
-            head.extend_from_slice(&member.crc.to_le_bytes());
-        }
-        self.members += group.members.len() as u64;
-        self.put(&head)?;
-        self.put(&entries)?;
-        self.scratch = entries;
-        Ok(())
-    }
-
-    /// Ends the index.
-    pub fn finish(mut self) -> io::Result<FinishedIndex> {
-        let mut tail = vec![0];
-        for number in [self.totals.entries, self.totals.files, self.totals.bytes] {
-            varint(&mut tail, number);
-        }
-        self.put(&tail)?;
-        let deflated = self.deflate.finish()?;
-        Ok(FinishedIndex { deflated, inflated: self.inflated, members: self.members, totals: self.totals })
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.inflated += bytes.len() as u64;
-        self.deflate.write_all(bytes)
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Gzip members (RFC 1952) with our extra fields: data, index pieces, the footer.
+//! Gzip members (RFC 1952) with our extra fields: data, parts of the index, the footer.
 
 mod codec;
 
@@ -13,8 +13,10 @@ pub use self::codec::{Opener, Sealer};
 const PAYLOAD_LIMIT: usize = 8 << 20;
 /// Largest data member: deflate grows incompressible data by a few bytes in 64 KiB at most.
 pub(crate) const LARGEST_MEMBER: usize = DATA_START + TRAILER + PAYLOAD_LIMIT + PAYLOAD_LIMIT / 1024;
-/// Bytes of index that one index member carries. busybox fails on extra fields from 16,384 bytes.
-pub(crate) const INDEX_PIECE: usize = 15_900;
+/// Most bytes of the index that one index member carries. busybox fails on extra fields from 16,384 bytes.
+pub(crate) const INDEX_PART: usize = 15_900;
+/// Bytes of an index member around what it carries.
+pub(crate) const INDEX_OVERHEAD: usize = FIXED + 4 + EMPTY.len();
 /// Length of the footer member.
 pub(crate) const FOOTER_LENGTH: usize = FIXED + 4 + FOOTER_FIELD + EMPTY.len();
 
@@ -30,7 +32,8 @@ const FOOTER_FIELD: usize = 66;
 const DATA_START: usize = FIXED + 4 + DATA_FIELD;
 /// CRC-32 and length behind it.
 const TRAILER: usize = 8;
-const VERSION: u16 = 1;
+/// Version of the format that is written; every earlier one is read.
+pub const VERSION: u16 = 2;
 
 /// What the archive's index says of a data member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,11 +51,13 @@ pub struct MemberInfo {
 /// Where the index is and what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Footer {
+    /// Version of the format.
+    pub version: u16,
     /// Offset of the first index member.
     pub index_offset: u64,
     /// Number of data members.
     pub members: u64,
-    /// Bytes of the deflated index.
+    /// Bytes of the deflated index, all pieces.
     pub index_deflated: u64,
     /// Bytes of the index once inflated.
     pub index_inflated: u64,
@@ -72,10 +77,19 @@ pub enum Announced {
         /// Bytes of its payload.
         payload: u32,
     },
-    /// The next piece of the deflated index.
-    Index(Vec<u8>),
+    /// A part of the deflated index.
+    Index(IndexPart),
     /// The footer.
     Footer(Footer),
+}
+
+/// What one index member carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexPart {
+    /// Bytes of the deflated index.
+    pub bytes: Vec<u8>,
+    /// Whether a piece of the index ends with them. Archives of version 1 have but one piece, and mark every part so.
+    pub ends_piece: bool,
 }
 
 /// Why bytes are not the member they should be.
@@ -110,15 +124,21 @@ impl fmt::Display for MemberError {
 
 impl std::error::Error for MemberError {}
 
-/// The empty member that carries one piece of the deflated index.
-pub(crate) fn index_member(piece: &[u8]) -> Vec<u8> {
-    empty_member(*b"PX", piece)
+/// The empty members that carry one piece of the index, deflated.
+pub(crate) fn index_members(piece: &[u8]) -> Vec<u8> {
+    let parts = piece.len().div_ceil(INDEX_PART).max(1);
+    let mut members = Vec::with_capacity(piece.len() + parts * INDEX_OVERHEAD);
+    for (number, part) in piece.chunks(INDEX_PART).enumerate() {
+        let id = if number + 1 == parts { b"PX" } else { b"PY" };
+        members.extend_from_slice(&empty_member(*id, part));
+    }
+    members
 }
 
 /// The footer member.
 pub fn footer_member(footer: &Footer) -> Vec<u8> {
     let mut field = Vec::with_capacity(FOOTER_FIELD);
-    field.extend_from_slice(&VERSION.to_le_bytes());
+    field.extend_from_slice(&footer.version.to_le_bytes());
     for number in [footer.index_offset, footer.members, footer.index_deflated, footer.index_inflated] {
         field.extend_from_slice(&number.to_le_bytes());
     }
@@ -137,6 +157,7 @@ pub fn announced(bytes: &[u8]) -> Result<Announced, MemberError> {
     }
     let field = bytes.get(FIXED + 4..FIXED + extra).ok_or(MemberError::NotOurs)?;
     let number = |at: usize| u32::from_le_bytes([field[at], field[at + 1], field[at + 2], field[at + 3]]);
+    let version = || u16::from_le_bytes([field[0], field[1]]);
     let is_empty = || bytes[FIXED + extra..] == EMPTY;
     match &header[12..14] {
         b"PI" if length == DATA_FIELD => {
@@ -149,12 +170,15 @@ pub fn announced(bytes: &[u8]) -> Result<Announced, MemberError> {
             }
             Ok(Announced::Data { digest, size, payload })
         }
-        b"PX" if length <= INDEX_PIECE && is_empty() => Ok(Announced::Index(field.to_vec())),
-        b"PF" if length == FOOTER_FIELD && field[..2] == VERSION.to_le_bytes() && is_empty() => {
+        b"PX" | b"PY" if length <= INDEX_PART && is_empty() => {
+            Ok(Announced::Index(IndexPart { bytes: field.to_vec(), ends_piece: header[13] == b'X' }))
+        }
+        b"PF" if length == FOOTER_FIELD && (1..=VERSION).contains(&version()) && is_empty() => {
             let long = |at: usize| u64::from(number(at)) | u64::from(number(at + 4)) << 32;
             let mut index_digest = [0; 32];
             index_digest.copy_from_slice(&field[34..]);
             Ok(Announced::Footer(Footer {
+                version: version(),
                 index_offset: long(2),
                 members: long(10),
                 index_deflated: long(18),
@@ -175,7 +199,7 @@ pub fn read_member(input: &mut impl Read) -> io::Result<Option<NextMember>> {
         return Ok(None);
     }
     bytes.truncate(got);
-    if got < FIXED + 4 || bytes[..10] != START || !matches!(&bytes[12..14], b"PI" | b"PX" | b"PF") {
+    if got < FIXED + 4 || bytes[..10] != START || !matches!(&bytes[12..14], b"PI" | b"PX" | b"PY" | b"PF") {
         return Ok(Some(NextMember::Foreign(bytes)));
     }
     let extra = usize::from(u16::from_le_bytes([bytes[10], bytes[11]]));

@@ -9,10 +9,10 @@ use anyhow::Context;
 use pai_common::sha256;
 use rustix::fs::OFlags;
 
-use crate::archive::index::Index;
+use crate::archive::index::{Deflated, Index};
 use crate::archive::member::{
-    Announced, FOOTER_LENGTH, Footer, INDEX_PIECE, LARGEST_MEMBER, MemberError, MemberInfo, announced,
-    index_member,
+    Announced, FOOTER_LENGTH, Footer, INDEX_OVERHEAD, INDEX_PART, IndexPart, LARGEST_MEMBER, MemberError,
+    MemberInfo, announced,
 };
 
 /// Why an archive has no index to go by.
@@ -161,36 +161,48 @@ fn read_index(file: &File, size: u64) -> io::Result<Result<Index, NoIndex>> {
     Ok(join_index(&bytes, &footer).map_err(|what| NoIndex::Damaged(what.to_owned())))
 }
 
-/// Length of the index members, if the footer's figures fit the file.
+/// Length of the index members, if the footer's figures fit the file: each member carries some bytes, and at most
+/// [`INDEX_PART`].
 fn index_region(footer: &Footer, footer_at: u64) -> Option<usize> {
-    let pieces = footer.index_deflated.div_ceil(INDEX_PIECE as u64);
-    let overhead = index_member(b"").len() as u64;
-    let region = footer.index_deflated.checked_add(pieces.checked_mul(overhead)?)?;
-    (footer.index_offset.checked_add(region)? == footer_at).then_some(())?;
+    let region = footer_at.checked_sub(footer.index_offset)?;
+    let around = region.checked_sub(footer.index_deflated)?;
+    let fewest = footer.index_deflated.div_ceil(INDEX_PART as u64).checked_mul(INDEX_OVERHEAD as u64)?;
+    (around >= fewest && around % INDEX_OVERHEAD as u64 == 0).then_some(())?;
     usize::try_from(region).ok()
 }
 
 fn join_index(mut bytes: &[u8], footer: &Footer) -> Result<Index, &'static str> {
-    let mut deflated = Vec::with_capacity(bytes.len());
-    let overhead = index_member(b"").len();
+    let mut deflated = Deflated::with_capacity(bytes.len());
     while !bytes.is_empty() {
-        let (member, rest) = bytes.split_at(bytes.len().min(INDEX_PIECE + overhead));
-        let Ok(Announced::Index(piece)) = announced(member) else { return Err("a damaged index member") };
-        deflated.extend_from_slice(&piece);
+        let (part, rest) = next_part(bytes).ok_or("a damaged index member")?;
+        deflated.push(&part);
         bytes = rest;
     }
-    parse_index(&deflated, footer)
+    parse_index(deflated, footer)
+}
+
+/// What the index member at the start of `bytes` carries, and the bytes behind it.
+fn next_part(bytes: &[u8]) -> Option<(IndexPart, &[u8])> {
+    let length = u16::from_le_bytes([*bytes.get(14)?, *bytes.get(15)?]);
+    let (member, rest) = bytes.split_at_checked(usize::from(length) + INDEX_OVERHEAD)?;
+    match announced(member) {
+        Ok(Announced::Index(part)) => Some((part, rest)),
+        _ => None,
+    }
 }
 
 /// The index behind its footer's digest, if its figures agree with the footer's.
-pub(crate) fn parse_index(deflated: &[u8], footer: &Footer) -> Result<Index, &'static str> {
-    if deflated.len() as u64 != footer.index_deflated {
+pub(crate) fn parse_index(mut deflated: Deflated, footer: &Footer) -> Result<Index, &'static str> {
+    if footer.version == 1 {
+        deflated.unite();
+    }
+    if deflated.joined().len() as u64 != footer.index_deflated {
         return Err("the index contradicts the footer: another length");
     }
-    if sha256::digest(deflated) != footer.index_digest {
+    if sha256::digest(deflated.joined()) != footer.index_digest {
         return Err("the index does not have the SHA-256 its footer gives");
     }
-    let index = Index::read(deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
+    let index = Index::read(&deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
     if index.data_size() != footer.index_offset {
         return Err("the index contradicts the footer: its members do not end where it starts");
     }

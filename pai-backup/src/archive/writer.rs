@@ -6,7 +6,7 @@ use pai_common::sha256::{self, Sha256};
 
 use crate::archive::header::BLOCK;
 use crate::archive::index::{About, Group, IndexWriter, Totals};
-use crate::archive::member::{Footer, INDEX_PIECE, Sealer, footer_member, index_member};
+use crate::archive::member::{Footer, Sealer, VERSION, footer_member, index_members};
 
 /// Writes one archive front to back; nothing is ever sought, so a pipe will do.
 #[derive(Debug)]
@@ -49,9 +49,9 @@ pub struct Written<W> {
 
 impl<W: Write> ArchiveWriter<W> {
     /// Starts an archive. With `digest` the SHA-256 of all its bytes is kept.
-    pub fn new(out: W, about: &About, digest: bool) -> io::Result<Self> {
+    pub fn new(out: W, about: &About, digest: bool) -> Self {
         let sink = Sink { out, offset: 0, whole: digest.then(Sha256::new) };
-        Ok(Self { sink, index: IndexWriter::new(about)?, level: about.level })
+        Self { sink, index: IndexWriter::new(about.clone()), level: about.level }
     }
 
     /// Writes one sealed member; the group it belongs to follows with [`ArchiveWriter::group`].
@@ -60,8 +60,13 @@ impl<W: Write> ArchiveWriter<W> {
     }
 
     /// Puts the group whose members were just written into the index.
-    pub fn group(&mut self, group: &Group) -> io::Result<()> {
-        self.index.group(group)
+    pub fn group(&mut self, group: &Group) {
+        self.index.group(group);
+    }
+
+    /// What the archive says of itself: what is known only at the end can still be put there.
+    pub fn about_mut(&mut self) -> &mut About {
+        self.index.about_mut()
     }
 
     /// Bytes written so far: where the next member starts.
@@ -74,18 +79,19 @@ impl<W: Write> ArchiveWriter<W> {
         let end = [0; 2 * BLOCK];
         let (bytes, info) = Sealer::new(self.level).seal(&end, sha256::digest(&end));
         self.member(&bytes)?;
-        self.group(&Group { members: vec![info], records: Vec::new() })?;
+        self.group(&Group { members: vec![info], records: Vec::new() });
         let Self { mut sink, index, .. } = self;
         let index = index.finish()?;
         let footer = Footer {
+            version: VERSION,
             index_offset: sink.offset,
             members: index.members,
-            index_deflated: index.deflated.len() as u64,
+            index_deflated: index.deflated.joined().len() as u64,
             index_inflated: index.inflated,
-            index_digest: sha256::digest(&index.deflated),
+            index_digest: sha256::digest(index.deflated.joined()),
         };
-        for piece in index.deflated.chunks(INDEX_PIECE) {
-            sink.write(&index_member(piece))?;
+        for piece in index.deflated.pieces() {
+            sink.write(&index_members(piece))?;
         }
         sink.write(&footer_member(&footer))?;
         sink.out.flush()?;

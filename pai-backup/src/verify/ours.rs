@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use pai_common::progress::Progress;
 use pai_common::sha256::{self, Digest};
 
-use crate::archive::index::Index;
+use crate::archive::index::{Deflated, Index};
 use crate::archive::member::{Announced, Footer, MemberError, MemberInfo, NextMember, Opener, read_member};
 use crate::archive::open::parse_index;
 use crate::archive::reader::{TarEntry, TarError, TarReader};
@@ -54,7 +54,7 @@ fn read_members(
     progress: &Progress<'_>,
 ) -> anyhow::Result<Tail> {
     let mut data_size = 0;
-    let mut deflated = Vec::new();
+    let mut deflated = Deflated::default();
     let mut footer = None;
     let mut in_index = false;
     while let Some(member) = read_member(&mut input)? {
@@ -75,9 +75,9 @@ fn read_members(
                     bail!("stopped");
                 }
             }
-            NextMember::Ours(Announced::Index(piece), _) => {
+            NextMember::Ours(Announced::Index(part), _) => {
                 in_index = true;
-                deflated.extend_from_slice(&piece);
+                deflated.push(&part);
             }
             NextMember::Ours(Announced::Footer(found), _) => footer = Some(found),
             NextMember::Broken(error, _) => bail!("{error} (after {data_size} bytes of data)"),
@@ -85,7 +85,7 @@ fn read_members(
         }
     }
     let Some(footer) = footer else { bail!("no footer: cut short") };
-    let index = parse_index(&deflated, &footer).map_err(anyhow::Error::msg)?;
+    let index = parse_index(deflated, &footer).map_err(anyhow::Error::msg)?;
     Ok(Tail { footer, index, data_size })
 }
 

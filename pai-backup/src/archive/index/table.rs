@@ -1,14 +1,11 @@
 //! An index as it is read: whole in memory, its groups decoded when they are asked for.
 
 use std::ffi::OsString;
-use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 
-use flate2::read::DeflateDecoder;
-
 use crate::archive::index::encoding::{Cursor, decode_record};
-use crate::archive::index::{About, BadIndex, Group, MAGIC, Totals};
-use crate::archive::member::MemberInfo;
+use crate::archive::index::{About, BadIndex, Deflated, Group, MAGIC, Totals};
+use crate::archive::member::{MemberInfo, Opener};
 
 /// Deflate makes at most so many bytes of one (258 of two bits): what promises more is not even inflated.
 const DEFLATE_RATIO: u64 = 1032;
@@ -27,14 +24,9 @@ pub struct Index {
 
 impl Index {
     /// Inflates and checks an index; `inflated` is the length the footer promises.
-    pub fn read(deflated: &[u8], inflated: u64) -> Result<Self, BadIndex> {
-        if inflated > deflated.len() as u64 * DEFLATE_RATIO {
-            return Err(BadIndex);
-        }
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(usize::try_from(inflated).map_err(|_| BadIndex)?).map_err(|_| BadIndex)?;
-        DeflateDecoder::new(deflated).take(inflated + 1).read_to_end(&mut bytes).map_err(|_| BadIndex)?;
-        if bytes.len() as u64 != inflated || bytes.get(..4) != Some(MAGIC) {
+    pub fn read(deflated: &Deflated, inflated: u64) -> Result<Self, BadIndex> {
+        let bytes = inflate(deflated, inflated)?;
+        if bytes.get(..4) != Some(MAGIC) {
             return Err(BadIndex);
         }
         let mut cursor = Cursor { bytes: &bytes[4..] };
@@ -62,6 +54,11 @@ impl Index {
         this.data_size = data_size;
         this.member_count = member_count;
         Ok(this)
+    }
+
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// What the archive says of itself.
@@ -142,6 +139,23 @@ impl Index {
     fn raw_groups(&self) -> Groups<'_> {
         Groups { cursor: Cursor { bytes: &self.bytes[self.groups..] } }
     }
+}
+
+/// Inflates all pieces, which must come to `length` bytes.
+fn inflate(deflated: &Deflated, length: u64) -> Result<Vec<u8>, BadIndex> {
+    if length > deflated.joined().len() as u64 * DEFLATE_RATIO || !deflated.is_complete() {
+        return Err(BadIndex);
+    }
+    let length = usize::try_from(length).map_err(|_| BadIndex)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(|_| BadIndex)?;
+    bytes.resize(length, 0);
+    let mut opener = Opener::default();
+    let mut at = 0;
+    for piece in deflated.pieces() {
+        at += opener.inflate(piece, &mut bytes[at..]).map_err(|_| BadIndex)?;
+    }
+    if at == length { Ok(bytes) } else { Err(BadIndex) }
 }
 
 /// Where a group is.

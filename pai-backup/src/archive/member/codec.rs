@@ -53,6 +53,17 @@ impl Sealer {
         (member, MemberInfo { size, payload: payload.len() as u32, digest, crc })
     }
 
+    /// `bytes` as a bare deflate stream: a piece of the index.
+    pub(crate) fn deflate(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut deflated = vec![0; self.compressor.deflate_compress_bound(bytes.len())];
+        let length = self
+            .compressor
+            .deflate_compress(bytes, &mut deflated)
+            .unwrap_or_else(|_| unreachable!("a buffer of the compressor's own bound is large enough"));
+        deflated.truncate(length);
+        deflated
+    }
+
     /// A gzip member of its own around `bytes`, for files that are no archives.
     pub fn gzip(&mut self, bytes: &[u8]) -> Vec<u8> {
         let bound = self.compressor.deflate_compress_bound(bytes.len());
@@ -88,6 +99,11 @@ impl Default for Opener {
 }
 
 impl Opener {
+    /// Inflates a bare deflate stream to the start of `room`, and says how long it was.
+    pub(crate) fn inflate(&mut self, deflated: &[u8], room: &mut [u8]) -> Result<usize, MemberError> {
+        self.decompressor.deflate_decompress(deflated, room).map_err(|_| MemberError::Deflate)
+    }
+
     /// The payload of a data member and the digest it must have.
     pub fn open(&mut self, member: &[u8]) -> Result<(Vec<u8>, Digest), MemberError> {
         let Announced::Data { digest, size, payload } = announced(member)? else {

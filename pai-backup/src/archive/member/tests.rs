@@ -22,7 +22,9 @@ fn a_sealed_payload_opens_and_every_flipped_byte_shows() {
 #[test]
 fn members_are_read_back_from_a_stream() {
     let payload = b"some tar bytes".repeat(100);
+    let piece = vec![7; INDEX_PART + 5];
     let footer = Footer {
+        version: VERSION,
         index_offset: 1 << 40,
         members: 3,
         index_deflated: 4,
@@ -30,12 +32,15 @@ fn members_are_read_back_from_a_stream() {
         index_digest: [7; 32],
     };
     let (data, _) = Sealer::new(6).seal(&payload, digest(&payload));
-    let stream = [data.clone(), index_member(b"piece"), footer_member(&footer), b"junk".to_vec()].concat();
+    let stream = [data.clone(), index_members(&piece), footer_member(&footer), b"junk".to_vec()].concat();
     assert_eq!(footer_member(&footer).len(), FOOTER_LENGTH);
     let mut input = &stream[..];
     let mut next = || read_member(&mut input).unwrap();
     assert!(matches!(next(), Some(NextMember::Ours(Announced::Data { .. }, bytes)) if bytes == data));
-    assert!(matches!(next(), Some(NextMember::Ours(Announced::Index(piece), _)) if piece == b"piece"));
+    for (length, ends) in [(INDEX_PART, false), (5, true)] {
+        let Some(NextMember::Ours(Announced::Index(part), _)) = next() else { panic!("no part of {length}") };
+        assert_eq!((part.bytes.len(), part.ends_piece), (length, ends));
+    }
     assert!(matches!(next(), Some(NextMember::Ours(Announced::Footer(read), _)) if read == footer));
     assert!(matches!(next(), Some(NextMember::Foreign(bytes)) if bytes == b"junk"));
     assert!(next().is_none());
@@ -53,6 +58,6 @@ fn a_plain_member_is_gzip() {
 #[test]
 fn the_deflate_stream_of_an_empty_member_is_empty() {
     let mut out = Vec::new();
-    flate2::read::MultiGzDecoder::new(&index_member(b"abc")[..]).read_to_end(&mut out).unwrap();
+    flate2::read::MultiGzDecoder::new(&index_members(b"abc")[..]).read_to_end(&mut out).unwrap();
     assert!(out.is_empty());
 }
