@@ -7,22 +7,17 @@
 use crate::archive::header::BLOCK;
 
 /// A file of this size or more is cut by content.
-pub(crate) const LARGE: u64 = 1 << 20;
+pub(crate) const LARGE: u64 = 256 << 10;
 /// Expected size of a chunk of small entries.
-const TARGET: u64 = 512 << 10;
+const TARGET: u64 = 32 << 10;
 /// A chunk of small entries never grows beyond this.
-pub(crate) const FORCED: u64 = 4 << 20;
+pub(crate) const FORCED: u64 = 1 << 20;
 /// What the headers of an entry count for: a pax header, its records, and the header proper. Hardly a file has
 /// an mtime without a fraction; one that has counts the same, for a border must not move with its times.
 const HEADERS: u64 = 3 * BLOCK as u64;
 
-/// Smallest, usual and largest piece of a large file.
-const PIECE: (usize, usize, usize) = (256 << 10, 1 << 20, 4 << 20);
-/// No piece is larger than this.
-pub(crate) const LARGEST_PIECE: usize = PIECE.2;
-/// Before the usual size a cut needs 22 zero bits, after it 18: sizes gather around the usual one.
-const MASK_EARLY: u64 = high_bits(22);
-const MASK_LATE: u64 = high_bits(18);
+/// No piece of a large file is larger than this.
+pub(crate) const LARGEST_PIECE: usize = Cutter::COARSE.most;
 
 /// Groups small entries.
 #[derive(Debug, Default)]
@@ -54,23 +49,63 @@ pub(crate) fn counted(stored: u64) -> u64 {
     HEADERS + stored.next_multiple_of(BLOCK as u64)
 }
 
-/// Length of the first piece of `data`, which holds at least [`LARGEST_PIECE`] bytes unless the file ends in it.
-pub(crate) fn cut(data: &[u8]) -> usize {
-    let (least, usual, most) = PIECE;
-    let end = data.len().min(most);
-    if end <= least {
-        return end;
-    }
-    let mut print = 0u64;
-    for (range, mask) in [(least..usual.min(end), MASK_EARLY), (usual.min(end)..end, MASK_LATE)] {
-        for at in range {
-            print = (print << 1).wrapping_add(GEAR[usize::from(data[at])]);
-            if print & mask == 0 {
-                return at + 1;
-            }
+/// Cuts the content of one large file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cutter {
+    least: usize,
+    usual: usize,
+    most: usize,
+    /// A cut needs these bits to be zero before the usual size, and `late` ones after it: sizes gather around it.
+    early: u64,
+    late: u64,
+}
+
+impl Cutter {
+    /// A row that changes in a database costs one piece.
+    const FINE: Self = Self::of(16);
+    const MEDIUM: Self = Self::of(18);
+    const COARSE: Self = Self::of(20);
+
+    /// For a file of so many stored bytes. Every piece takes room in the index, and in memory when it is read: a file of
+    /// many gigabytes is cut more coarsely.
+    pub(crate) const fn for_size(stored: u64) -> Self {
+        match stored >> 30 {
+            0 => Self::FINE,
+            1..16 => Self::MEDIUM,
+            _ => Self::COARSE,
         }
     }
-    end
+
+    /// Pieces of usually `2^bits` bytes.
+    const fn of(bits: u32) -> Self {
+        let usual = 1 << bits;
+        Self {
+            least: usual / 4,
+            usual,
+            most: usual * 4,
+            early: high_bits(bits + 2),
+            late: high_bits(bits - 2),
+        }
+    }
+
+    /// Length of the first piece of `data`, which holds at least [`LARGEST_PIECE`] bytes unless the file ends in it.
+    pub(crate) fn cut(&self, data: &[u8]) -> usize {
+        let end = data.len().min(self.most);
+        if end <= self.least {
+            return end;
+        }
+        let usual = self.usual.min(end);
+        let mut print = 0u64;
+        for (range, mask) in [(self.least..usual, self.early), (usual..end, self.late)] {
+            for at in range {
+                print = (print << 1).wrapping_add(GEAR[usize::from(data[at])]);
+                if print & mask == 0 {
+                    return at + 1;
+                }
+            }
+        }
+        end
+    }
 }
 
 const fn high_bits(count: u32) -> u64 {
@@ -135,10 +170,10 @@ mod tests {
             .collect()
     }
 
-    fn pieces(mut data: &[u8]) -> Vec<&[u8]> {
+    fn pieces(mut data: &[u8], cutter: Cutter) -> Vec<&[u8]> {
         let mut pieces = Vec::new();
         while !data.is_empty() {
-            let (piece, rest) = data.split_at(cut(data));
+            let (piece, rest) = data.split_at(cutter.cut(data));
             pieces.push(piece);
             data = rest;
         }
@@ -169,12 +204,15 @@ mod tests {
     #[test]
     fn pieces_join_to_the_whole_and_keep_their_bounds() {
         let data = noise(20 << 20, 1);
-        let pieces = pieces(&data);
-        assert_eq!(pieces.concat(), data);
-        let (last, others) = pieces.split_last().unwrap();
-        assert!(others.iter().all(|piece| (PIECE.0..=PIECE.2).contains(&piece.len())));
-        assert!(last.len() <= PIECE.2);
-        assert!((10..40).contains(&pieces.len()), "{}", pieces.len());
+        for cutter in [Cutter::FINE, Cutter::MEDIUM, Cutter::COARSE] {
+            let pieces = pieces(&data, cutter);
+            assert_eq!(pieces.concat(), data);
+            let (last, others) = pieces.split_last().unwrap();
+            assert!(others.iter().all(|piece| (cutter.least..=cutter.most).contains(&piece.len())));
+            assert!(last.len() <= cutter.most);
+            let expected = data.len() / cutter.usual;
+            assert!((expected / 2..expected * 2).contains(&pieces.len()), "{} of {expected}", pieces.len());
+        }
     }
 
     #[test]
@@ -182,15 +220,23 @@ mod tests {
         let before = noise(16 << 20, 2);
         let mut after = before.clone();
         after.splice(5_000_000..5_000_000, *b"inserted");
-        let (before, after) = (pieces(&before), pieces(&after));
+        let (before, after) = (pieces(&before, Cutter::FINE), pieces(&after, Cutter::FINE));
         let changed = after.iter().filter(|piece| !before.contains(piece)).count();
         assert!(changed <= 3, "{changed} of {}", after.len());
     }
 
     #[test]
+    fn larger_files_are_cut_more_coarsely() {
+        let usual = |stored: u64| Cutter::for_size(stored).usual;
+        assert_eq!([usual(LARGE), usual((1 << 30) - 1)], [64 << 10; 2]);
+        assert_eq!([usual(1 << 30), usual((16 << 30) - 1)], [256 << 10; 2]);
+        assert_eq!([usual(16 << 30), usual(u64::MAX)], [1 << 20; 2]);
+    }
+
+    #[test]
     fn zeros_are_cut_at_the_limit() {
-        assert_eq!(cut(&vec![0; 8 << 20]), LARGEST_PIECE);
-        assert_eq!(cut(b"short"), 5);
-        assert_eq!(cut(b""), 0);
+        assert_eq!(Cutter::COARSE.cut(&vec![0; 8 << 20]), LARGEST_PIECE);
+        assert_eq!(Cutter::FINE.cut(b"short"), 5);
+        assert_eq!(Cutter::FINE.cut(b""), 0);
     }
 }

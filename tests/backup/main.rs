@@ -9,6 +9,7 @@ mod foreign;
 mod hostile;
 mod interrupted;
 mod readers;
+mod released;
 mod roundtrip;
 mod rows;
 mod selection;

@@ -5,7 +5,7 @@ use pai_common::progress::Progress;
 
 use crate::archive::header::{self, BLOCK};
 use crate::archive::index::{Group, Record};
-use crate::chunk::{self, Grouper, LARGEST_PIECE};
+use crate::chunk::{self, Cutter, Grouper, LARGEST_PIECE};
 use crate::content::ContentHash;
 use crate::entry::{Identity, Kind};
 use crate::pack::Job;
@@ -162,9 +162,10 @@ impl<'a> Planner<'a> {
         // One thread reads and cuts ahead of this one, which hashes and hands on.
         let (sender, pieces) = sync_channel(1);
         let mut left = source.stored();
+        let cutter = Cutter::for_size(left);
         thread::scope(|scope| -> anyhow::Result<()> {
             let content = &mut content;
-            let reader = scope.spawn(move || cut_pieces(content, &sender));
+            let reader = scope.spawn(move || cut_pieces(content, cutter, &sender));
             for mut piece in pieces {
                 pai_common::signal::check()?;
                 hash.update(&piece);
@@ -208,7 +209,11 @@ impl<'a> Planner<'a> {
 }
 
 /// Sends the stored bytes of a large file piece by piece, until they end or nobody takes them.
-fn cut_pieces(content: &mut StoredReader<'_>, pieces: &SyncSender<Vec<u8>>) -> io::Result<()> {
+fn cut_pieces(
+    content: &mut StoredReader<'_>,
+    cutter: Cutter,
+    pieces: &SyncSender<Vec<u8>>,
+) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(AHEAD);
     let mut start = 0;
     loop {
@@ -218,7 +223,7 @@ fn cut_pieces(content: &mut StoredReader<'_>, pieces: &SyncSender<Vec<u8>>) -> i
             let wanted = (AHEAD - buffer.len()) as u64;
             content.by_ref().take(wanted).read_to_end(&mut buffer)?;
         }
-        let length = chunk::cut(&buffer[start..]);
+        let length = cutter.cut(&buffer[start..]);
         if length == 0 || pieces.send(buffer[start..start + length].to_vec()).is_err() {
             return Ok(());
         }

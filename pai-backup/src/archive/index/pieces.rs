@@ -5,8 +5,8 @@ use std::ops::Range;
 use crate::archive::member::IndexPart;
 
 /// Expected length of a piece before deflate. A file that changed costs its piece; a piece costs 26 bytes and what
-/// deflate could have known from the one before.
-const TARGET: u64 = 4 << 10;
+/// deflate could have known from the one before (docs/archive-format.md has the figures).
+const TARGET: u64 = 2 << 10;
 /// Before a group a piece longer than this ends whatever the group is.
 const FORCED: u64 = 64 << 10;
 
