@@ -136,6 +136,10 @@ pub struct Create {
     #[arg(long)]
     pub no_rotate: bool,
 
+    /// Say that the workspace is meant to be much smaller now, or empty: old archives are removed again
+    #[arg(long)]
+    pub allow_shrink: bool,
+
     /// Wait so long for another run to end, instead of exit 75 at once
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     pub wait: Option<Duration>,

@@ -2,6 +2,7 @@
 
 mod lines;
 mod settings;
+mod shrink;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -27,6 +28,7 @@ use crate::archive;
 use crate::archive::index::{About, Selection, Totals};
 use crate::archive::writer::{ArchiveWriter, Written};
 use crate::cli::{Create, Format};
+use crate::create::shrink::Shrunk;
 use crate::pack::{self, Tally};
 use crate::reuse::{Known, Parent};
 use crate::shelf::{self, Shelf};
@@ -44,7 +46,11 @@ pub(crate) fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
     log.info(format_args!("Starting backup (dry_run={})", args.dry_run))?;
     match back_up(args, &home, &mut log, run) {
         Ok(made) => {
-            log.info("Backup finished")?;
+            match run.console.shortfalls() {
+                0 => log.info("Backup finished")?,
+                1 => log.info("Backup finished (1 file left out or cut)")?,
+                count => log.info(format_args!("Backup finished ({count} files left out or cut)"))?,
+            }
             // Only now: a reader that has gone away must not make the backup a failed one, nor one done in part a good
             // one.
             match made.map_or(Ok(()), |path| print(&path)) {
@@ -149,7 +155,10 @@ impl<'a> Plan<'a> {
             human_size(totals.bytes),
             target.display()
         ));
-        if let Some(days) = self.retention_days {
+        let shrunk = self.shrunk(&self.about(run.clock), totals, &target)?;
+        if let (Some(shrunk), Format::TarGz, None) = (&shrunk, self.args.format, &self.args.output) {
+            run.console.warn(shrunk);
+        } else if let Some(days) = self.retention_days {
             for stored in self.shelf.expired(days, run.clock.now(), Some(&target))? {
                 run.console.note(format_args!("would remove {}", stored.path.display()));
             }
@@ -166,39 +175,66 @@ impl<'a> Plan<'a> {
                 Format::TarGz => self.stream(run).map(|()| None),
                 Format::Zip => bail!("a zip cannot be streamed: its sizes are written after its data"),
             },
-            Some(output) => self.archive_to(output, log, run).map(|()| Some(output.clone())),
+            Some(output) => self.archive_to(output, log, run).map(|_| Some(output.clone())),
             None => {
                 let target = self.free_name(run)?;
-                self.archive_to(&target, log, run)?;
-                self.rotate(log, run)?;
+                let made = self.archive_to(&target, log, run)?;
+                match made.map(|(about, totals)| self.shrunk(&about, totals, &target)).transpose()?.flatten()
+                {
+                    None => self.rotate(log, run)?,
+                    Some(shrunk) => {
+                        log.log(Level::Warning, &shrunk)?;
+                        run.console.alarm(&shrunk);
+                        run.console.warn(format_args!("hint: {}", shrink::HINT));
+                    }
+                }
                 Ok(Some(target))
             }
         }
     }
 
-    fn archive_to(&self, target: &Path, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+    /// Makes the archive. What an archive with an index says of itself, and what it holds.
+    fn archive_to(
+        &self,
+        target: &Path,
+        log: &mut JobLog,
+        run: &Run<'_>,
+    ) -> anyhow::Result<Option<(About, Totals)>> {
         let file = AtomicFile::create(target, 0o600)?;
         let own = file.temp().canonicalize().ok();
-        match self.args.format {
+        let made = match self.args.format {
             Format::Zip => {
                 let file = self.write_zip(file, own.as_deref(), run)?;
                 shelf::remove_sidecar(target)?;
                 file.commit()?;
+                None
             }
             Format::TarGz => {
                 let reader = file.file().try_clone().context("could not read back what is written")?;
                 let written = self
                     .write(file, Some(reader), own.as_deref(), run)
                     .with_context(|| format!("could not make {}", target.display()))?;
+                let made = Some((written.about, written.totals));
                 // A sidecar that is there is of what had this name before.
                 shelf::remove_sidecar(target)?;
                 written.out.commit()?;
                 if let Some(digest) = written.digest {
                     write_sidecar(target, &digest)?;
                 }
+                made
             }
+        };
+        // stderr may be nobody's: what is not in the archive must be in the log.
+        for complaint in run.console.told() {
+            log.log(Level::Warning, complaint)?;
         }
-        log.info(format_args!("Created archive {}", target.display()))
+        log.info(format_args!("Created archive {}", target.display()))?;
+        Ok(made)
+    }
+
+    /// Whether the archive is suspiciously small.
+    fn shrunk(&self, about: &About, totals: Totals, target: &Path) -> anyhow::Result<Option<Shrunk>> {
+        Ok(shrink::judge(about, totals, shrink::earlier(&self.shelf, target)?))
     }
 
     /// An archive on stdout. A reader that goes away is a failed backup, not a reader that had enough.
@@ -230,7 +266,9 @@ impl<'a> Plan<'a> {
             reread: self.args.reread.unwrap_or(0.0),
         };
         let mut writer = ArchiveWriter::new(out, &about, self.args.sha256);
+        let before = run.console.shortfalls();
         let tally = pack::pack(&job, &mut writer, run.console)?;
+        writer.about_mut().incomplete = (run.console.shortfalls() - before) as u64;
         let written = writer.finish().context("could not write the archive")?;
         report(run.console, &written.totals, written.size, tally);
         Ok(written)
@@ -267,6 +305,7 @@ impl<'a> Plan<'a> {
             encoder: "libdeflate".to_owned(),
             xattrs: !self.args.no_xattrs,
             walk: (walk.secs(), walk.nanos()),
+            shrink_allowed: self.args.allow_shrink,
             ..About::default()
         }
     }

@@ -51,6 +51,10 @@ struct ArchiveRow {
     /// Share of its compressed bytes that the archive before it holds too.
     reused: Option<f64>,
     good: bool,
+    /// Whether files are missing from it, or cut.
+    partial: bool,
+    /// How many.
+    incomplete: u64,
     why: Option<String>,
 }
 
@@ -70,7 +74,11 @@ fn list_archives(run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
         out.record(row, |text| {
             let count = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
             let reused = row.reused.map_or("-".to_owned(), |share| format!("{:.0}%", share * 100.0));
-            let verdict = row.why.as_deref().unwrap_or("good");
+            let verdict = match &row.why {
+                Some(why) => why.clone(),
+                None if row.partial => format!("partial ({} left out or cut)", row.incomplete),
+                None => "good".to_owned(),
+            };
             writeln!(
                 text,
                 "{}  {:>10}  {:>8} files  {:>5} reused  {}  {verdict}",
@@ -95,6 +103,8 @@ fn archive_row(stored: Stored, members_before: &mut HashSet<Digest>) -> ArchiveR
         content: None,
         reused: None,
         good: false,
+        partial: false,
+        incomplete: 0,
         why: None,
     };
     let archive = match Archive::open(&row.path) {
@@ -107,10 +117,10 @@ fn archive_row(stored: Stored, members_before: &mut HashSet<Digest>) -> ArchiveR
     row.size = archive.file().size();
     match archive.index().map_err(ToString::to_string).and_then(|index| {
         let members = index.members().map_err(|error| error.to_string())?;
-        Ok((index.totals(), index.data_size(), members))
+        Ok((index.totals(), index.data_size(), members, index.about().incomplete))
     }) {
         Err(why) => row.why = Some(why),
-        Ok((totals, size, groups)) => {
+        Ok((totals, size, groups, incomplete)) => {
             let members: Vec<_> = groups.into_iter().flat_map(|group| group.members).collect();
             let known = members.iter().filter(|info| members_before.contains(&info.digest));
             let shared: u64 = known.map(|info| u64::from(info.size)).sum();
@@ -119,6 +129,7 @@ fn archive_row(stored: Stored, members_before: &mut HashSet<Digest>) -> ArchiveR
             row.content = Some(totals.bytes);
             row.reused = Some(shared as f64 / size.max(1) as f64);
             row.good = true;
+            (row.partial, row.incomplete) = (incomplete > 0, incomplete);
         }
     }
     row

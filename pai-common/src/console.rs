@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::ProgressBar;
+
+/// So many complaints are kept for a log.
+const MOST_TOLD: usize = 1000;
 
 /// stderr, shared by every thread of a run. It counts complaints, so that the run can end with exit 1.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct Console {
     verbose: bool,
     terminal: bool,
     complaints: AtomicUsize,
+    alarms: AtomicUsize,
+    told: Mutex<Vec<String>>,
     bar: Mutex<Option<ProgressBar>>,
 }
 
@@ -30,6 +35,8 @@ impl Console {
             verbose,
             terminal: std::io::stderr().is_terminal(),
             complaints: AtomicUsize::new(0),
+            alarms: AtomicUsize::new(0),
+            told: Mutex::default(),
             bar: Mutex::new(None),
         }
     }
@@ -42,7 +49,18 @@ impl Console {
     /// Something went wrong with one input; the run goes on and ends with exit 1.
     pub fn complain(&self, message: impl Display) {
         self.complaints.fetch_add(1, Ordering::Relaxed);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < MOST_TOLD {
+            told.push(message.to_string());
+        }
+        drop(told);
         self.say(&message);
+    }
+
+    /// Something is wrong, so the run ends with exit 1; but all that was to be done was done, whole.
+    pub fn alarm(&self, message: impl Display) {
+        self.alarms.fetch_add(1, Ordering::Relaxed);
+        self.complain(message);
     }
 
     /// Something the person should know that is no failure.
@@ -64,9 +82,19 @@ impl Console {
         }
     }
 
-    /// How many times [`Console::complain`] was called.
+    /// How many times [`Console::complain`] or [`Console::alarm`] was called.
     pub fn complaints(&self) -> usize {
         self.complaints.load(Ordering::Relaxed)
+    }
+
+    /// How many inputs could not be dealt with: complaints without alarms.
+    pub fn shortfalls(&self) -> usize {
+        self.complaints() - self.alarms.load(Ordering::Relaxed)
+    }
+
+    /// The complaints so far, for a log; of very many the first thousand.
+    pub fn told(&self) -> Vec<String> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether a person asked for silence.
@@ -76,7 +104,7 @@ impl Console {
 
     /// Lines are printed around `bar` from now on, so that neither tears the other.
     pub(crate) fn attach(&self, bar: Option<ProgressBar>) {
-        *self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = bar;
+        *self.bar.lock().unwrap_or_else(PoisonError::into_inner) = bar;
     }
 
     fn say(&self, message: &dyn Display) {
@@ -89,7 +117,7 @@ impl Console {
             // Nowhere is left to report a stderr that cannot be written.
             let _ = writeln!(std::io::stderr().lock(), "{line}");
         };
-        match &*self.bar.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        match &*self.bar.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(bar) => bar.suspend(print),
             None => print(),
         }
@@ -131,6 +159,8 @@ mod tests {
         assert_eq!(console.complaints(), 1);
         let silent = Console::silent("pai-test");
         silent.complain("could not read b: denied");
-        assert_eq!(silent.complaints(), 1);
+        silent.alarm("c changed");
+        assert_eq!((silent.complaints(), silent.shortfalls()), (2, 1));
+        assert_eq!(silent.told(), ["could not read b: denied", "c changed"]);
     }
 }

@@ -13,6 +13,7 @@ mod released;
 mod roundtrip;
 mod rows;
 mod selection;
+mod shrunk;
 mod steps;
 mod trouble;
 mod verify;

@@ -38,7 +38,7 @@ fn what_is_restored_is_what_was_there() {
     for_all(24, vec(prop_oneof![3 => making(), 1 => changing()], 1..40), |steps| {
         let workspace = Workspace::empty();
         apply_all(&steps, workspace.home());
-        let made = workspace.back_up(["-q"]);
+        let made = workspace.back_up(["-q", "--allow-shrink"]);
         assert_same_tree(&restored(&workspace, &made), &archived_tree(workspace.home()));
         run(workspace.pai(["verify", "--against-disk"]).arg(&made)).expect(0);
     });
@@ -51,7 +51,16 @@ fn the_same_tree_at_the_same_time_gives_the_same_bytes() {
         apply_all(&steps, workspace.home());
         let archive = |folder: &str, jobs: &str| {
             let folder = workspace.beside(folder);
-            let args = ["-q", "--full", "--now", "2020-01-01T00:00:00Z", "--jobs", jobs, "--archive-dir"];
+            let args = [
+                "-q",
+                "--full",
+                "--now",
+                "2020-01-01T00:00:00Z",
+                "--jobs",
+                jobs,
+                "--allow-shrink",
+                "--archive-dir",
+            ];
             let made = run(workspace.pai(["create"]).args(args).arg(&folder)).expect(0);
             fs::read(made.stdout.trim_end()).unwrap()
         };
@@ -76,7 +85,7 @@ fn live(start: &[Step], nights: Vec<Vec<Step>>, before_backup: fn(), full: fn(&[
         apply_all(&night, workspace.home());
         before_backup();
         let full = full(&night).then_some("--full");
-        let made = workspace.back_up(["-q", "--no-rotate"].into_iter().chain(full));
+        let made = workspace.back_up(["-q", "--no-rotate", "--allow-shrink"].into_iter().chain(full));
         kept.push((made, archived_tree(workspace.home())));
     }
     for (made, tree) in &kept {

@@ -9,11 +9,14 @@ use anyhow::Context;
 use pai_common::sha256;
 use rustix::fs::OFlags;
 
-use crate::archive::index::{Deflated, Index};
+use crate::archive::index::{About, Deflated, Index, Totals};
 use crate::archive::member::{
     Announced, FOOTER_LENGTH, Footer, INDEX_OVERHEAD, INDEX_PART, IndexPart, LARGEST_MEMBER, MemberError,
     MemberInfo, announced,
 };
+
+/// The header of an index, with the exclude patterns of a workspace, is a few KiB.
+const LARGEST_HEADER: usize = 1 << 20;
 
 /// Why an archive has no index to go by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +139,33 @@ pub(crate) fn read_member_at(file: &File, offset: u64, info: &MemberInfo) -> any
         return Err(MemberError::Crc.into());
     }
     Ok(bytes)
+}
+
+/// What an archive says of itself and what it holds, from the first piece of its index alone. Of an archive of version 1
+/// the whole index is read. `None` if it cannot be told.
+pub(crate) fn summary(path: &Path) -> Option<(About, Totals)> {
+    let file = open_to_read(path).ok()?;
+    let footer_at = file.metadata().ok()?.len().checked_sub(FOOTER_LENGTH as u64)?;
+    let mut bytes = [0; FOOTER_LENGTH];
+    file.read_exact_at(&mut bytes, footer_at).ok()?;
+    let Ok(Announced::Footer(footer)) = announced(&bytes) else { return None };
+    if footer.version == 1 {
+        let archive = Archive::open(path).ok()?;
+        let index = archive.index().ok()?;
+        return Some((index.about().clone(), index.totals()));
+    }
+    let mut start = vec![0; index_region(&footer, footer_at)?.min(LARGEST_HEADER)];
+    file.read_exact_at(&mut start, footer.index_offset).ok()?;
+    let mut deflated = Deflated::default();
+    let mut rest = &start[..];
+    while !deflated.is_complete() {
+        let (part, behind) = next_part(rest)?;
+        deflated.push(&part);
+        rest = behind;
+    }
+    let about = Index::read_header(&deflated).ok()?;
+    let totals = about.totals?;
+    Some((about, totals))
 }
 
 fn read_index(file: &File, size: u64) -> io::Result<Result<Index, NoIndex>> {

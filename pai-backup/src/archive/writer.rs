@@ -41,6 +41,8 @@ pub struct Written<W> {
     pub out: W,
     /// Bytes of the whole archive.
     pub size: u64,
+    /// What it says of itself.
+    pub about: About,
     /// Sums over its entries.
     pub totals: Totals,
     /// SHA-256 of the whole archive, if asked for.
@@ -98,6 +100,7 @@ impl<W: Write> ArchiveWriter<W> {
         Ok(Written {
             out: sink.out,
             size: sink.offset,
+            about: index.about,
             totals: index.totals,
             digest: sink.whole.map(Sha256::finish),
         })

@@ -237,7 +237,7 @@ fn sized(get: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Option<Vec<u8>
 pub(super) fn report_silent_changes(console: &Console, expected: &[Record], read: &[Record]) {
     for (was, is) in expected.iter().zip(read) {
         if was.entry == is.entry && was.identity == is.identity && was.digest != is.digest {
-            console.complain(format_args!(
+            console.alarm(format_args!(
                 "{}: its content changed though its size and times did not",
                 is.entry.path.display()
             ));

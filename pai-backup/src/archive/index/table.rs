@@ -1,7 +1,10 @@
 //! An index as it is read: whole in memory, its groups decoded when they are asked for.
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
+
+use flate2::read::DeflateDecoder;
 
 use crate::archive::index::encoding::{Cursor, decode_record};
 use crate::archive::index::{About, BadIndex, Deflated, Group, MAGIC, Totals};
@@ -26,12 +29,8 @@ impl Index {
     /// Inflates and checks an index; `inflated` is the length the footer promises.
     pub fn read(deflated: &Deflated, inflated: u64) -> Result<Self, BadIndex> {
         let bytes = inflate(deflated, inflated)?;
-        if bytes.get(..4) != Some(MAGIC) {
-            return Err(BadIndex);
-        }
-        let mut cursor = Cursor { bytes: &bytes[4..] };
-        let length = u32::from_le_bytes(cursor.array()?);
-        let about = serde_json::from_slice(cursor.take(u64::from(length))?).map_err(|_| BadIndex)?;
+        let mut cursor = Cursor { bytes: &bytes };
+        let about = header(&mut cursor)?;
         let groups = bytes.len() - cursor.bytes.len();
         let mut this =
             Self { about, bytes, groups, totals: Totals::default(), data_size: 0, member_count: 0 };
@@ -54,6 +53,14 @@ impl Index {
         this.data_size = data_size;
         this.member_count = member_count;
         Ok(this)
+    }
+
+    /// Reads the first piece of an index alone.
+    pub(crate) fn read_header(first: &Deflated) -> Result<About, BadIndex> {
+        let mut bytes = Vec::new();
+        let room = first.joined().len() as u64 * DEFLATE_RATIO;
+        DeflateDecoder::new(first.joined()).take(room).read_to_end(&mut bytes).map_err(|_| BadIndex)?;
+        header(&mut Cursor { bytes: &bytes })
     }
 
     #[cfg(test)]
@@ -139,6 +146,14 @@ impl Index {
     fn raw_groups(&self) -> Groups<'_> {
         Groups { cursor: Cursor { bytes: &self.bytes[self.groups..] } }
     }
+}
+
+fn header(cursor: &mut Cursor<'_>) -> Result<About, BadIndex> {
+    if cursor.take(4)? != MAGIC {
+        return Err(BadIndex);
+    }
+    let length = u32::from_le_bytes(cursor.array()?);
+    serde_json::from_slice(cursor.take(u64::from(length))?).map_err(|_| BadIndex)
 }
 
 /// Inflates all pieces, which must come to `length` bytes.

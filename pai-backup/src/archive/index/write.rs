@@ -35,6 +35,8 @@ pub struct FinishedIndex {
     pub inflated: u64,
     /// Number of data members it lists.
     pub members: u64,
+    /// Its header.
+    pub about: About,
     /// Sums over the archive.
     pub totals: Totals,
 }
@@ -126,6 +128,12 @@ impl IndexWriter {
         for piece in std::iter::once(&header).chain(&self.pieces).chain([&tail]) {
             deflated.push_piece(piece);
         }
-        Ok(FinishedIndex { deflated, inflated: self.inflated, members: self.members, totals: self.totals })
+        Ok(FinishedIndex {
+            deflated,
+            inflated: self.inflated,
+            members: self.members,
+            about: self.about,
+            totals: self.totals,
+        })
     }
 }
