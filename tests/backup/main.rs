@@ -14,5 +14,6 @@ mod roundtrip;
 mod rows;
 mod selection;
 mod steps;
+mod store;
 mod trouble;
 mod verify;
