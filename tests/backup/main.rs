@@ -15,5 +15,6 @@ mod rows;
 mod selection;
 mod steps;
 mod store;
+mod store_cluster;
 mod trouble;
 mod verify;

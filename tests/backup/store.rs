@@ -408,3 +408,38 @@ fn packs_are_named_after_their_bytes_and_are_gzip_files() {
         run(Command::new("gzip").arg("-t").arg(&pack)).expect(0);
     }
 }
+
+#[test]
+fn rclone_reaches_a_store_too() {
+    let mut nights = Nights::new();
+    let own = pai_tests::repository().join("target/python/bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path =
+        std::env::join_paths(std::iter::once(own.clone()).chain(std::env::split_paths(&path))).unwrap();
+    if !has("rclone") && !own.join("rclone").is_file() {
+        return skip("no rclone on PATH or in target/python/bin");
+    }
+    let store = format!("rclone::local:{}", nights.store().display());
+    nights.night += 1;
+    let pai = |nights: &Nights, args: &[&str]| {
+        let mut command = nights.pai_at(&store, args);
+        command.env("PATH", &path).env("RCLONE_CONFIG", nights.workspace.beside("rclone.conf"));
+        command
+    };
+    for night in 1..=2 {
+        nights.night = night;
+        nights.workspace.write("projects/night", &[night as u8]);
+        run(&mut pai(&nights, &["create", "-q"])).expect(0);
+    }
+    run(&mut pai(&nights, &["verify", "--all"])).expect(0);
+    let target = nights.workspace.beside("back");
+    run(pai(&nights, &["restore", "latest", "--target"]).arg(&target)).expect(0);
+    assert_same_tree(&tree(&target), &archived_tree(nights.workspace.home()));
+    run(&mut pai(&nights, &["forget", "pai-20261101-020000"])).expect(0);
+    let pruned = run(pai(&nights, &["prune"]).env("PAI_NOW", "2100-01-01T00:00:00Z")).expect(0);
+    assert!(pruned.stderr.contains("freed 0 B in 0 packs"), "{}", pruned.stderr);
+    // Another reader sees the same store.
+    run(&mut nights.pai(&["verify", "--all"])).expect(0);
+    let missing = run(&mut pai(&nights, &["cat", "pai-20260101-000000", "x"])).expect(2);
+    assert!(missing.stderr.contains("could not open pai-20260101-000000"), "{}", missing.stderr);
+}

@@ -16,6 +16,7 @@ use pai_common::clock::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 
 use super::backend::{Answer, Backend, Kind, Object, StoreError};
+use super::layout;
 
 /// A request that has not ended after this long has failed. A pack must pass in it even over a slow line.
 const REQUEST: Duration = Duration::from_secs(300);
@@ -54,6 +55,15 @@ impl S3 {
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         Ok(Self { client, runtime, prefix })
+    }
+
+    /// The library does not tell a listing that is forbidden from one that a busy server did not answer; of a read it does.
+    fn list_failed(&self, folder: &str, error: &Error) -> StoreError {
+        let listed = failed("list", folder, error);
+        match self.get(layout::README, 0, 1) {
+            Err(read) if read.kind == Kind::Denied => StoreError::new(Kind::Denied, listed),
+            _ => listed,
+        }
     }
 
     fn path(&self, name: &str) -> Path {
@@ -109,7 +119,7 @@ impl Backend for S3 {
         loop {
             let options = PaginatedListOptions { page_token, ..PaginatedListOptions::default() };
             let page = self.runtime.block_on(self.client.list_paginated(Some(&prefix), options));
-            let page = page.map_err(|error| failed("list", folder, &error))?;
+            let page = page.map_err(|error| self.list_failed(folder, &error))?;
             found.extend(page.result.objects.into_iter().filter_map(|meta| {
                 let name = meta.location.as_ref().strip_prefix(&self.prefix)?.to_owned();
                 let time = meta.last_modified;
