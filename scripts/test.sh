@@ -36,6 +36,7 @@ main() {
   if [ "$install" = yes ]; then
     install_missing "${test_programs[@]}"
     install_vector_stores "$here/target/python"
+    install_rclone "$here/target/python"
   fi
   cd "$here"
   "$here/scripts/check-licences.sh"

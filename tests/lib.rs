@@ -25,6 +25,13 @@ pub fn bin_folder() -> &'static Path {
         if folder.ends_with("release") {
             build.arg("--release");
         }
+        // ring's build script runs again, and all that uses ring is compiled again, if these differ from the outer build's.
+        for (key, _) in std::env::vars_os() {
+            let key_bytes = key.as_encoded_bytes();
+            if key_bytes.starts_with(b"CARGO_PKG_") || key_bytes.starts_with(b"CARGO_MANIFEST_") {
+                build.env_remove(key);
+            }
+        }
         let status = build.status().expect("cargo runs");
         assert!(status.success(), "the tools build");
         folder

@@ -48,6 +48,11 @@ pub struct Place {
     #[arg(long = "name", global = true, value_name = "PREFIX", default_value = "pai", value_parser = prefix)]
     pub prefix: String,
 
+    /// A store: a folder, `s3://BUCKET/PREFIX` or `rclone:REMOTE:PATH` [env: `PAI_STORE`, but for create]
+    // Not clap's env: create must be told, or it would make no local archive any more.
+    #[arg(long, global = true, value_name = "STORE", value_hint = clap::ValueHint::AnyPath)]
+    pub store: Option<String>,
+
     /// Threads for compression and inflation [default: all cores]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
@@ -70,6 +75,14 @@ pub enum Command {
     Diff(Diff),
     /// Write one file of an archive to stdout
     Cat(Cat),
+    /// Send archives of the archive folder to a store
+    Push(Push),
+    /// Bring archives of a store back into the archive folder
+    Pull(Pull),
+    /// Let a store forget archives
+    Forget(Forget),
+    /// Free what no archive of a store needs: marked now, deleted by a run a day later
+    Prune(Prune),
 }
 
 /// `create`
@@ -205,6 +218,14 @@ pub struct List {
     #[arg(long, requires = "archive", conflicts_with_all = ["long", "json"])]
     pub sha256: bool,
 
+    /// Print the archives' names alone, for pai-rotate and forget
+    #[arg(long, conflicts_with_all = ["archive", "json"])]
+    pub names: bool,
+
+    /// Exit 1 unless the newest archive is younger than this
+    #[arg(long, value_name = "DURATION", conflicts_with = "archive", value_parser = units::parse_duration)]
+    pub max_age: Option<Duration>,
+
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -298,6 +319,58 @@ pub struct Cat {
     pub path: PathBuf,
 }
 
+/// `push`
+#[derive(Debug, Group)]
+pub struct Push {
+    /// These archives [default: those newer than the newest of the store]
+    #[arg(value_name = "ARCHIVE")]
+    pub archives: Vec<PathBuf>,
+
+    /// All that the store does not have, older ones too
+    #[arg(long, conflicts_with = "archives")]
+    pub all: bool,
+
+    /// Wait so long for another run to end, instead of exit 75 at once
+    #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
+    pub wait: Option<Duration>,
+}
+
+/// `pull`
+#[derive(Debug, Group)]
+pub struct Pull {
+    /// Archives of the store, or latest
+    #[arg(value_name = "ARCHIVE|latest", required = true)]
+    pub archives: Vec<PathBuf>,
+}
+
+/// `forget`
+#[derive(Debug, Group)]
+pub struct Forget {
+    /// Archives of the store
+    #[arg(value_name = "ARCHIVE", required_unless_present = "stdin")]
+    pub archives: Vec<PathBuf>,
+
+    /// Read their names from stdin, one a line
+    #[arg(long, conflicts_with = "archives")]
+    pub stdin: bool,
+
+    /// The newest of the series, too
+    #[arg(long)]
+    pub all: bool,
+
+    /// Show what would be forgotten
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// `prune`
+#[derive(Debug, Group)]
+pub struct Prune {
+    /// Show what would be marked and deleted
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
 fn prefix(text: &str) -> Result<String, String> {
     if text.is_empty() || text.starts_with('.') || text.contains('/') {
         return Err(
@@ -322,6 +395,7 @@ fn after_help() -> String {
 Environment:
   PAI_HOME        the workspace (--home wins)
   PAI_NOW         an RFC 3339 instant taken for now (--now wins)
+  PAI_STORE       the store to read, push to, forget in and prune (--store wins)
   RETENTION_DAYS  age in days past which archives go (--retention-days wins)
 
 Examples:

@@ -63,8 +63,7 @@ pub fn visit(
 pub(crate) fn scan(archive: &Archive, threads: usize) -> anyhow::Result<TarReader<TarBytes>> {
     let path = archive.file().path();
     let context = || format!("could not read {}", path.display());
-    let file = archive.file().rewind().with_context(context)?;
-    Ok(TarReader::new(tar_bytes(file, threads).with_context(context)?))
+    Ok(TarReader::new(tar_bytes(archive.file().rewind(), threads).with_context(context)?))
 }
 
 /// The tar stream of an archive that comes through a pipe.

@@ -1,6 +1,7 @@
 //! `create`: a new archive of the workspace; then, and only then, old ones go.
 
 mod lines;
+mod send;
 mod settings;
 mod shrink;
 
@@ -26,6 +27,7 @@ use pai_common::walk;
 use crate::Context as Run;
 use crate::archive;
 use crate::archive::index::{About, Selection, Totals};
+use crate::archive::open::Archive;
 use crate::archive::writer::{ArchiveWriter, Written};
 use crate::cli::{Create, Format};
 use crate::create::shrink::Shrunk;
@@ -99,6 +101,12 @@ impl<'a> Plan<'a> {
         if args.sha256 && unnamed {
             bail!("--sha256 is for a tar.gz that gets a name: neither for a zip nor for stdout");
         }
+        let beyond = run.place.store.is_some();
+        if beyond && (args.output.is_some() || args.format == Format::Zip || args.sha256) {
+            bail!(
+                "--store keeps archives with an index: neither --output nor --format zip nor --sha256 goes with it"
+            );
+        }
         warn_of_foreign_owner(home.root(), run.console);
         let root = home.root().to_owned();
         let shelf = run.shelf(Some(home))?;
@@ -117,7 +125,7 @@ impl<'a> Plan<'a> {
             no_caches: args.exclude_caches,
             one_file_system: args.one_file_system,
         };
-        let rotates = !args.no_rotate && args.output.is_none() && args.format == Format::TarGz;
+        let rotates = !args.no_rotate && args.output.is_none() && args.format == Format::TarGz && !beyond;
         let options = walk::Options {
             excludes,
             skip_caches: args.exclude_caches,
@@ -138,9 +146,10 @@ impl<'a> Plan<'a> {
 
     /// What would be done, from the same walk that a real run makes.
     fn show(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
-        let target = match &self.args.output {
-            Some(output) => output.clone(),
-            None => self.free_name(run)?,
+        let target = match (&self.args.output, &run.place.store) {
+            (Some(output), _) => output.clone(),
+            (None, Some(store)) => PathBuf::from(store),
+            (None, None) => self.free_name(run)?,
         };
         log.raw(&lines::tar(&target, &self.root, &self.selection.excludes, &self.names))?;
         let mut totals = Totals::default();
@@ -167,6 +176,9 @@ impl<'a> Plan<'a> {
     }
 
     fn carry_out(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<Option<PathBuf>> {
+        if run.place.store.is_some() {
+            return self.send(log, run).map(Some);
+        }
         ensure_private_folder(self.shelf.folder())?;
         let _lock = DirLock::acquire(self.shelf.folder(), self.args.wait)?;
         self.shelf.remove_abandoned(run.console)?;
@@ -254,17 +266,7 @@ impl<'a> Plan<'a> {
     ) -> anyhow::Result<Written<W>> {
         let about = self.about(run.clock);
         let parent = if self.args.full { None } else { self.parent(&about, run.console) };
-        let job = pack::Job {
-            root: &self.root,
-            names: &self.names,
-            options: &self.options,
-            own,
-            xattrs: about.xattrs,
-            level: self.level,
-            threads: self.threads,
-            known: Known::new(parent.as_ref(), reader),
-            reread: self.args.reread.unwrap_or(0.0),
-        };
+        let job = self.job(Known::new(parent.as_ref(), reader), own);
         let mut writer = ArchiveWriter::new(out, &about, self.args.sha256);
         let before = run.console.shortfalls();
         let tally = pack::pack(&job, &mut writer, run.console)?;
@@ -272,6 +274,20 @@ impl<'a> Plan<'a> {
         let written = writer.finish().context("could not write the archive")?;
         report(run.console, &written.totals, written.size, tally);
         Ok(written)
+    }
+
+    fn job<'b>(&'b self, known: Known<'b>, own: Option<&'b Path>) -> pack::Job<'b> {
+        pack::Job {
+            root: &self.root,
+            names: &self.names,
+            options: &self.options,
+            own,
+            xattrs: !self.args.no_xattrs,
+            level: self.level,
+            threads: self.threads,
+            known,
+            reread: self.args.reread.unwrap_or(0.0),
+        }
     }
 
     fn write_zip(&self, file: AtomicFile, own: Option<&Path>, run: &Run<'_>) -> anyhow::Result<AtomicFile> {
@@ -312,7 +328,10 @@ impl<'a> Plan<'a> {
 
     /// The newest good archive, if chunks can be taken from it.
     fn parent(&self, about: &About, console: &Console) -> Option<Parent> {
-        let archive = self.shelf.newest_good(console).ok()?;
+        self.parent_of(self.shelf.newest_good(console).ok()?, about)
+    }
+
+    fn parent_of(&self, archive: Archive, about: &About) -> Option<Parent> {
         // A root that is not UTF-8 is recorded inexactly, so it proves nothing.
         self.root.to_str()?;
         Parent::new(archive, about).ok().flatten()

@@ -92,8 +92,8 @@ pub(crate) fn run(args: &Diff, run: &Context<'_>) -> anyhow::Result<Exit> {
 }
 
 /// Compares an archive with the files as they are, reading every one of them.
-pub(crate) fn against_disk(path: &Path, run: &Context<'_>) -> anyhow::Result<Vec<Change>> {
-    with_disk(&Archive::open(path)?, false, run)
+pub(crate) fn against_disk(archive: &Archive, run: &Context<'_>) -> anyhow::Result<Vec<Change>> {
+    with_disk(archive, false, run)
 }
 
 /// The contents of an archive by path. Hard links are given the digest of the file they name.

@@ -5,6 +5,7 @@
 //! | how a backup is made | `create`, then `members`, `source`, `chunk`, `pack`, `reuse` |
 //! | what an archive is | `archive` |
 //! | where archives are | `shelf` |
+//! | what lies beyond this disk | `store` |
 //! | how a command's output or a zip is made | `capture`, `zip` |
 //! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
@@ -27,12 +28,14 @@ mod reuse;
 mod shelf;
 mod shell;
 mod source;
+mod store;
 pub mod verify;
 mod zip;
 
 use std::path::Path;
 
 use anyhow::bail;
+use pai_common::cli::Hinted;
 use pai_common::clock::Clock;
 use pai_common::console::Console;
 use pai_common::exit::Exit;
@@ -42,6 +45,7 @@ use pai_common::signal;
 use crate::archive::open::Archive;
 use crate::cli::{Args, Command, Create, Place};
 use crate::shelf::Shelf;
+use crate::store::{Series, Store};
 
 /// What every command is given.
 #[derive(Debug)]
@@ -50,13 +54,16 @@ pub struct Context<'a> {
     pub place: &'a Place,
     /// Now.
     pub clock: Clock,
+    /// Whether that was said on the command line, or is what the clock says.
+    pub now_given: bool,
     /// stderr.
     pub console: &'a Console,
 }
 
 /// Runs the tool.
 pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
-    let context = Context { place: &args.place, clock: args.now.clock(), console };
+    let context =
+        Context { place: &args.place, clock: args.now.clock(), now_given: args.now.now.is_some(), console };
     // What only reads has nothing to clean up, and may be waiting for a pipe or be at a hole of exabytes.
     signal::end_at_once(matches!(
         args.command,
@@ -76,6 +83,10 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
         Some(Command::Restore(args)) => restore::run(args, &context),
         Some(Command::Diff(args)) => diff::run(args, &context),
         Some(Command::Cat(args)) => cat::run(args, &context),
+        Some(Command::Push(args)) => store::push::run(args, &context),
+        Some(Command::Pull(args)) => store::pull::run(args, &context),
+        Some(Command::Forget(args)) => store::forget::run(args, &context),
+        Some(Command::Prune(args)) => store::prune::run(args, &context),
     }
 }
 
@@ -92,6 +103,10 @@ impl Context<'_> {
 
     /// Opens the archive that `named` means: a path, a name in the archive folder, or `latest`.
     pub(crate) fn open(&self, named: &Path) -> anyhow::Result<Archive> {
+        if let Some(store) = self.store_of(named)? {
+            let series = Series::new(&self.place.prefix)?;
+            return store.open_archive(&store.resolve(named, &series)?);
+        }
         // A path needs no workspace.
         if named.as_os_str() != "latest" && (named.exists() || !shelf::is_name(named)) {
             return Archive::open(named);
@@ -105,6 +120,34 @@ impl Context<'_> {
             ));
         }
         Archive::open(&path)
+    }
+
+    /// The store that was named, for a command that cannot do without one.
+    pub(crate) fn store(&self) -> anyhow::Result<Store> {
+        match self.store_address() {
+            Some(address) => Store::open(&address),
+            None => Err(Hinted::new(
+                anyhow::anyhow!("no store is named"),
+                "pass --store STORE, or export PAI_STORE: a folder, s3://BUCKET/PREFIX or rclone:REMOTE:PATH",
+            )
+            .into()),
+        }
+    }
+
+    /// The store that a reader of `named` means, if it means one. A path to a file here is no archive of the store that
+    /// the environment names.
+    pub(crate) fn store_of(&self, named: &Path) -> anyhow::Result<Option<Store>> {
+        let is_path = !shelf::is_name(named) || named.as_os_str() == "-";
+        match self.store_address() {
+            Some(_) if is_path && self.place.store.is_none() => Ok(None),
+            Some(address) => Store::open(&address).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn store_address(&self) -> Option<String> {
+        let given = self.place.store.clone();
+        given.or_else(|| std::env::var("PAI_STORE").ok().filter(|store| !store.is_empty()))
     }
 
     /// Worker threads.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pai_common::checksum_line::{self, Style};
 use pai_common::clock::{Timestamp, Zone};
@@ -19,11 +20,13 @@ use crate::cli::List;
 use crate::contents::{self, Listed};
 use crate::entry::Kind;
 use crate::shelf::Stored;
+use crate::store::{Series, Store};
 
 /// Runs `list`.
 pub(crate) fn run(args: &List, run: &Context<'_>) -> anyhow::Result<Exit> {
     let mut out = Output::stdout(args.json);
     match &args.archive {
+        None if args.names => list_names(run, &mut out)?,
         None => list_archives(run, &mut out)?,
         Some(named) => {
             let archive = run.open(named)?;
@@ -35,7 +38,40 @@ pub(crate) fn run(args: &List, run: &Context<'_>) -> anyhow::Result<Exit> {
         }
     }
     out.finish()?;
+    if let Some(age) = args.max_age {
+        check_age(age, run)?;
+    }
     Ok(Exit::partial_if(run.console.complaints() > 0))
+}
+
+/// The archives' names, newest first.
+fn list_names(run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
+    for (path, _) in archives(run)? {
+        out.line(path.file_name().unwrap_or_default().as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Path and time of all archives, newest first.
+fn archives(run: &Context<'_>) -> anyhow::Result<Vec<(PathBuf, Timestamp)>> {
+    let Some(store) = run.store_of(Path::new("latest"))? else {
+        return Ok(run.shelf(None)?.list()?.into_iter().map(|Stored { path, time }| (path, time)).collect());
+    };
+    let entries = store.archives(&Series::new(&run.place.prefix)?)?;
+    Ok(entries.into_iter().map(|entry| (store.path_of(&entry.name), entry.time)).collect())
+}
+
+/// Complains if the newest archive is older than `age`, or if there is none.
+fn check_age(age: Duration, run: &Context<'_>) -> anyhow::Result<()> {
+    let oldest = run.clock.now().minus(age);
+    match archives(run)?.first() {
+        None => run.console.complain("there is no archive"),
+        Some((path, time)) if *time < oldest => {
+            run.console.complain(format_args!("the newest archive is too old: {} of {time}", path.display()));
+        }
+        Some(_) => {}
+    }
+    Ok(())
 }
 
 /// One archive of the folder.
@@ -49,7 +85,11 @@ struct ArchiveRow {
     files: Option<u64>,
     content: Option<u64>,
     /// Share of its compressed bytes that the archive before it holds too.
+    #[serde(skip_serializing_if = "Option::is_none")]
     reused: Option<f64>,
+    /// Bytes that came into the store with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    added: Option<u64>,
     good: bool,
     /// Whether files are missing from it, or cut.
     partial: bool,
@@ -58,12 +98,60 @@ struct ArchiveRow {
     why: Option<String>,
 }
 
+impl ArchiveRow {
+    /// One of which nothing else is known yet.
+    fn of(path: PathBuf, time: Timestamp) -> Self {
+        Self {
+            r#type: "archive",
+            path,
+            time,
+            size: 0,
+            files: None,
+            content: None,
+            reused: None,
+            added: None,
+            good: false,
+            partial: false,
+            incomplete: 0,
+            why: None,
+        }
+    }
+}
+
 /// JSON is UTF-8, and not every path is.
 fn lossily<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
 }
 
+/// The archives of a store, as their lists tell of them.
+fn list_store(store: &Store, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
+    for entry in store.archives(&Series::new(&run.place.prefix)?)? {
+        let mut row = ArchiveRow::of(store.path_of(&entry.name), entry.time);
+        match store.list_of(&entry.name) {
+            Ok((list, _)) => {
+                (row.size, row.added, row.good) = (list.runs.size(), Some(list.added), true);
+            }
+            Err(error) => row.why = Some(format!("{error:#}")),
+        }
+        out.record(&row, |text| {
+            writeln!(
+                text,
+                "{}  {:>10}  {:>10} added  {}  {}",
+                row.time,
+                human_size(row.size),
+                human_size(row.added.unwrap_or(0)),
+                row.path.display(),
+                row.why.as_deref().unwrap_or("listed")
+            )
+        })?;
+    }
+    Ok(())
+}
+
 fn list_archives(run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
+    if let Some(store) = run.store_of(Path::new("latest"))? {
+        return list_store(&store, run, out);
+    }
     let mut rows: Vec<ArchiveRow> = Vec::new();
     let mut members_before: HashSet<Digest> = HashSet::new();
     // Oldest first, since each is compared with the one before it.
@@ -94,19 +182,7 @@ fn list_archives(run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
 }
 
 fn archive_row(stored: Stored, members_before: &mut HashSet<Digest>) -> ArchiveRow {
-    let mut row = ArchiveRow {
-        r#type: "archive",
-        path: stored.path,
-        time: stored.time,
-        size: 0,
-        files: None,
-        content: None,
-        reused: None,
-        good: false,
-        partial: false,
-        incomplete: 0,
-        why: None,
-    };
+    let mut row = ArchiveRow::of(stored.path, stored.time);
     let archive = match Archive::open(&row.path) {
         Ok(archive) => archive,
         Err(error) => {

@@ -7,7 +7,6 @@ mod plan;
 mod read;
 mod seal;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -17,11 +16,11 @@ use pai_common::walk;
 
 use crate::archive::index::Group;
 use crate::archive::member::MemberInfo;
-use crate::archive::writer::ArchiveWriter;
+use crate::archive::writer::{ArchiveWriter, Sink};
 use crate::pack::plan::Planner;
 use crate::pack::seal::{Sealed, Worker};
 use crate::pipeline;
-use crate::reuse::Known;
+use crate::reuse::{Found, Known};
 use crate::source::Sources;
 
 /// What is packed, and how.
@@ -57,7 +56,7 @@ pub(crate) struct Tally {
 }
 
 /// Packs everything into `writer`. Files that could not be read are complained of and left out.
-pub(crate) fn pack<W: Write>(
+pub(crate) fn pack<W: Sink>(
     job: &Job<'_>,
     writer: &mut ArchiveWriter<W>,
     console: &Console,
@@ -88,7 +87,7 @@ pub(crate) fn pack<W: Write>(
     Ok(tally)
 }
 
-fn write_sealed<W: Write>(
+fn write_sealed<W: Sink>(
     job: &Job<'_>,
     writer: &mut ArchiveWriter<W>,
     sealed: Sealed,
@@ -98,10 +97,13 @@ fn write_sealed<W: Write>(
     match sealed {
         Sealed::Member { bytes, info, reused } => {
             let offset = writer.offset();
-            writer.member(&bytes)?;
+            match &bytes {
+                Found::Bytes(bytes) => writer.member(bytes)?,
+                Found::At(origin, at) => writer.take_over(*origin, *at, info.size)?,
+            }
             job.known.written(offset, info);
             open_group.push(info);
-            *(if reused { &mut tally.reused } else { &mut tally.fresh }) += bytes.len() as u64;
+            *(if reused { &mut tally.reused } else { &mut tally.fresh }) += u64::from(info.size);
             Ok(())
         }
         Sealed::GroupEnd(records) => {

@@ -2,17 +2,20 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
+use std::fmt;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::bail;
 use pai_common::clock::Timestamp;
 use pai_common::sha256::Digest;
 
 use crate::archive::index::{About, BadIndex, Group, GroupPlace, Index, Record, Totals};
 use crate::archive::member::MemberInfo;
 use crate::archive::open::{Archive, ArchiveFile, read_member_at};
+use crate::archive::writer::Origin;
 use crate::source::Source;
 
 /// File systems keep times in steps of up to two seconds (FAT); within one step a change does not show.
@@ -37,32 +40,71 @@ pub(crate) struct Known<'a> {
     /// The archive to take unchanged chunks from.
     pub(crate) parent: Option<&'a Parent>,
     own: Option<Own>,
+    /// Set if what is known need not be copied: a store has it where it is.
+    in_store: Option<&'a dyn InStore>,
+}
+
+/// A store that the archive being written and its parent are in.
+pub(crate) trait InStore: fmt::Debug + Sync {
+    /// Whether these bytes of the parent are there to stay.
+    fn keeps(&self, offset: u64, length: u64) -> bool;
+}
+
+/// A member that need not be compressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Its bytes, which are good.
+    Bytes(Vec<u8>),
+    /// Where it is.
+    At(Origin, u64),
 }
 
 /// What the archive being written holds already.
 #[derive(Debug)]
 struct Own {
-    file: File,
+    /// To read it back. A store need not.
+    file: Option<File>,
     members: Mutex<HashMap<Digest, (u64, MemberInfo)>>,
 }
 
 impl<'a> Known<'a> {
     /// `own` reads the archive that is being written; a pipe cannot be read back.
     pub(crate) fn new(parent: Option<&'a Parent>, own: Option<File>) -> Self {
-        Self { parent, own: own.map(|file| Own { file, members: Mutex::default() }) }
+        let own = own.map(|file| Own { file: Some(file), members: Mutex::default() });
+        Self { parent, own, in_store: None }
     }
 
-    /// A member with this payload, if one can be copied.
-    pub(crate) fn member(&self, digest: &Digest) -> Option<(Vec<u8>, MemberInfo)> {
+    /// The same where nothing is copied.
+    pub(crate) fn in_store(parent: Option<&'a Parent>, store: &'a dyn InStore) -> Self {
+        let own = Some(Own { file: None, members: Mutex::default() });
+        Self { parent, own, in_store: Some(store) }
+    }
+
+    /// The parent's member at `offset`.
+    pub(crate) fn of_parent(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Found> {
+        let Some(parent) = self.parent else { bail!("there is no archive to copy from") };
+        match self.in_store {
+            None => parent.member(offset, info).map(Found::Bytes),
+            Some(store) if store.keeps(offset, u64::from(info.size)) => Ok(Found::At(Origin::Parent, offset)),
+            Some(_) => bail!("a pack at byte {offset} of the last archive is about to go"),
+        }
+    }
+
+    /// A member with this payload, if one need not be made.
+    pub(crate) fn member(&self, digest: &Digest) -> Option<(Found, MemberInfo)> {
         if let Some(parent) = self.parent
             && let Some((offset, info)) = parent.known(digest)
-            && let Ok(bytes) = parent.member(offset, &info)
+            && let Ok(found) = self.of_parent(offset, &info)
         {
-            return Some((bytes, info));
+            return Some((found, info));
         }
         let own = self.own.as_ref()?;
         let (offset, info) = *own.members.lock().unwrap_or_else(PoisonError::into_inner).get(digest)?;
-        read_member_at(&own.file, offset, &info).ok().map(|bytes| (bytes, info))
+        let found = match &own.file {
+            None => Found::At(Origin::Own, offset),
+            Some(file) => Found::Bytes(read_member_at(file, offset, &info).ok()?),
+        };
+        Some((found, info))
     }
 
     /// A member was written at `offset` of the archive.

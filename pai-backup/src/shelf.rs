@@ -50,6 +50,11 @@ impl Shelf {
         &self.folder
     }
 
+    /// The first part of their names.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// The pattern that all archive names of this shelf match.
     pub(crate) fn pattern(&self) -> String {
         format!("{}-*{EXTENSION}", Pattern::escape(&self.prefix))
@@ -155,7 +160,8 @@ impl Shelf {
         path.file_name().and_then(|name| self.time_of(name)).is_some_and(|time| time > now)
     }
 
-    fn time_of(&self, name: &OsStr) -> Option<Timestamp> {
+    /// When the archive of this file name was begun, if it is one of the shelf's.
+    pub(crate) fn time_of(&self, name: &OsStr) -> Option<Timestamp> {
         let middle = name
             .as_bytes()
             .strip_prefix(self.prefix.as_bytes())?

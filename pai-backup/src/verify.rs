@@ -6,6 +6,7 @@
 //! tar: the gzip CRCs, the tar structure, its end, and that nothing follows it.
 
 mod ours;
+mod stored;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,7 +22,7 @@ use pai_common::sha256::{Digest, Sha256};
 use serde::Serialize;
 
 use crate::archive::member::{Announced, FOOTER_LENGTH, announced, read_full};
-use crate::archive::open::open_to_read;
+use crate::archive::open::{Archive, open_to_read};
 use crate::archive::reader::TarReader;
 use crate::archive::stream::tar_bytes;
 use crate::cli::Verify;
@@ -30,11 +31,26 @@ use crate::{Context, diff, shelf};
 
 /// Runs `verify`.
 pub fn run(args: &Verify, run: &Context<'_>) -> anyhow::Result<Exit> {
-    let archives = which(args, run)?;
+    let first = args.archives.first().map_or(Path::new("latest"), PathBuf::as_path);
+    if let Some(store) = run.store_of(first)? {
+        return report(&stored::which(&store, args, run)?, args, run, |name| {
+            Ok((store.path_of(name), stored::why_bad(&store, name, args, run)?))
+        });
+    }
+    report(&which(args, run)?, args, run, |path| Ok((path.clone(), why_bad(path, args, run)?)))
+}
+
+/// Verifies one archive after another, and prints a line for each.
+fn report<T>(
+    archives: &[T],
+    args: &Verify,
+    run: &Context<'_>,
+    mut verify: impl FnMut(&T) -> anyhow::Result<(PathBuf, Option<String>)>,
+) -> anyhow::Result<Exit> {
     let mut out = Output::stdout(args.json);
     let mut all_good = true;
-    for path in archives {
-        let why = why_bad(&path, args, run)?;
+    for archive in archives {
+        let (path, why) = verify(archive)?;
         all_good &= why.is_none();
         let shown = path.to_string_lossy();
         let row = Row { r#type: "verified", path: &shown, good: why.is_none(), why: why.as_deref() };
@@ -112,15 +128,18 @@ fn why_bad(path: &Path, args: &Verify, run: &Context<'_>) -> anyhow::Result<Opti
         return Ok(Some(format!("{error:#}")));
     }
     if args.against_disk {
-        let differences = diff::against_disk(path, run)?;
-        for change in &differences {
-            run.console.warn(format_args!("{} {}", change.state.letter(), change.path.display()));
-        }
-        if !differences.is_empty() {
-            return Ok(Some(format!("{} differences from the disk", differences.len())));
-        }
+        return differences(&Archive::open(path)?, run);
     }
     Ok(None)
+}
+
+/// Compares an archive with the disk: that it differs, if it does.
+fn differences(archive: &Archive, run: &Context<'_>) -> anyhow::Result<Option<String>> {
+    let differences = diff::against_disk(archive, run)?;
+    for change in &differences {
+        run.console.warn(format_args!("{} {}", change.state.letter(), change.path.display()));
+    }
+    Ok((!differences.is_empty()).then(|| format!("{} differences from the disk", differences.len())))
 }
 
 fn read_sidecar(archive: &Path) -> anyhow::Result<Option<Digest>> {

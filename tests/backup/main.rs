@@ -15,5 +15,7 @@ mod rows;
 mod selection;
 mod shrunk;
 mod steps;
+mod store;
+mod store_cluster;
 mod trouble;
 mod verify;

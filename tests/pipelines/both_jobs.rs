@@ -102,7 +102,7 @@ fn what_lies_beside_our_archives_and_logs_is_backed_up_by_name() {
     }
     let newest = kept.join("pai-20261005-020000.tar.gz");
     let listed = on(&home, "pai-backup", &["list", newest.to_str().unwrap()]).expect(0);
-    assert_eq!(listed.stdout, format!("{expected}").replace("logs/", "kept/\nkept/notes.tar.gz\nlogs/"));
+    assert_eq!(listed.stdout, expected.replace("logs/", "kept/\nkept/notes.tar.gz\nlogs/"));
 }
 
 #[test]

@@ -17,13 +17,15 @@ struct Example {
     expected: String,
 }
 
-/// The READMEs of the repository and of each tool.
+/// The READMEs of the repository and of each tool, and the pages whose examples must hold in an emergency.
 fn readmes() -> Vec<PathBuf> {
     let entries = repository().read_dir().expect("the repository").flatten();
     let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     folders.push(repository().to_owned());
     folders.sort();
-    folders.into_iter().map(|folder| folder.join("README.md")).filter(|readme| readme.is_file()).collect()
+    let readmes = folders.into_iter().map(|folder| folder.join("README.md"));
+    let pages = ["docs/stores.md", "docs/recover.md"].map(|page| repository().join(page));
+    readmes.chain(pages).filter(|page| page.is_file()).collect()
 }
 
 fn blocks(markdown: &str) -> Vec<Vec<Example>> {

@@ -179,12 +179,13 @@ impl Stage {
     fn restore(&self, force: bool) -> usize {
         let console = Console::silent("fuzz");
         let place = Place {
+            store: None,
             workspace: Workspace::default(),
             archive_dir: None,
             prefix: "pai".to_owned(),
             jobs: Some(1),
         };
-        let context = Context { place: &place, clock: Clock::default(), console: &console };
+        let context = Context { place: &place, clock: Clock::default(), now_given: false, console: &console };
         let args = Restore {
             archive: self.archive.clone(),
             paths: Vec::new(),

@@ -1,9 +1,11 @@
 //! An archive on disk: its footer, its index, one member of it.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use pai_common::sha256;
@@ -38,12 +40,36 @@ impl std::fmt::Display for NoIndex {
 
 impl std::error::Error for NoIndex {}
 
+/// Where the bytes of an archive are: a file, or runs of packs in a store.
+pub(crate) trait Bytes: fmt::Debug + Send + Sync {
+    /// Fills `buf` with what begins at `offset`.
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+    /// How many there are.
+    fn size(&self) -> u64;
+}
+
+/// A file, as long as it was when it was opened.
+#[derive(Debug)]
+struct InFile {
+    file: File,
+    size: u64,
+}
+
+impl Bytes for InFile {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buf, offset)
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
 /// An open archive file.
 #[derive(Debug)]
 pub struct ArchiveFile {
     path: PathBuf,
-    file: File,
-    size: u64,
+    bytes: Arc<dyn Bytes>,
 }
 
 /// An open archive file and what is known of its content.
@@ -59,8 +85,24 @@ impl Archive {
         let context = || format!("could not open {}", path.display());
         let file = open_to_read(path).with_context(context)?;
         let size = file.metadata().with_context(context)?.len();
-        let index = read_index(&file, size).with_context(|| format!("could not read {}", path.display()))?;
-        Ok(Self { file: ArchiveFile { path: path.to_owned(), file, size }, index })
+        Self::of_bytes(path, Arc::new(InFile { file, size }))
+    }
+
+    /// The same of bytes that lie elsewhere; `path` is what messages call them.
+    pub(crate) fn of_bytes(path: &Path, bytes: Arc<dyn Bytes>) -> anyhow::Result<Self> {
+        if !starts_as_ours(&*bytes).with_context(|| format!("could not read {}", path.display()))? {
+            return Ok(Self {
+                file: ArchiveFile { path: path.to_owned(), bytes },
+                index: Err(NoIndex::Foreign),
+            });
+        }
+        Self::of_known_bytes(path, bytes)
+    }
+
+    /// The same of bytes that are known to be ours: nothing but footer and index is looked at.
+    pub(crate) fn of_known_bytes(path: &Path, bytes: Arc<dyn Bytes>) -> anyhow::Result<Self> {
+        let index = read_index(&*bytes).with_context(|| format!("could not read {}", path.display()))?;
+        Ok(Self { file: ArchiveFile { path: path.to_owned(), bytes }, index })
     }
 
     /// Its index, or why there is none.
@@ -87,17 +129,22 @@ impl ArchiveFile {
 
     /// Its size in bytes.
     pub fn size(&self) -> u64 {
-        self.size
+        self.bytes.size()
     }
 
     /// The file, at its start, for reading it front to back.
-    pub(crate) fn rewind(&self) -> io::Result<FromStart> {
-        Ok(FromStart { file: self.file.try_clone()?, position: 0 })
+    pub(crate) fn rewind(&self) -> FromStart {
+        FromStart { bytes: Arc::clone(&self.bytes), position: 0 }
+    }
+
+    /// Index members and footer as they stand at the end, from `offset` on.
+    pub(crate) fn tail(&self, offset: u64) -> io::Result<Vec<u8>> {
+        read_long(&*self.bytes, offset, self.size().saturating_sub(offset) as usize)
     }
 
     /// The bytes of one data member, checked against the CRC the index has for them.
     pub fn member(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
-        read_member_at(&self.file, offset, info)
+        read_checked(info, |bytes| self.bytes.read_exact_at(bytes, offset))
             .with_context(|| format!("could not read {} at byte {offset}", self.path.display()))
     }
 }
@@ -116,13 +163,21 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
 /// thread that reads ahead for somebody who has gone may still be moving it.
 #[derive(Debug)]
 pub(crate) struct FromStart {
-    file: File,
+    bytes: Arc<dyn Bytes>,
     position: u64,
+}
+
+impl FromStart {
+    /// All of `bytes`.
+    pub(crate) fn new(bytes: Arc<dyn Bytes>) -> Self {
+        Self { bytes, position: 0 }
+    }
 }
 
 impl Read for FromStart {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buf, self.position)?;
+        let count = self.bytes.size().saturating_sub(self.position).min(buf.len() as u64) as usize;
+        self.bytes.read_exact_at(&mut buf[..count], self.position)?;
         self.position += count as u64;
         Ok(count)
     }
@@ -130,11 +185,18 @@ impl Read for FromStart {
 
 /// The bytes of the member at `offset` of `file`, checked against its CRC.
 pub(crate) fn read_member_at(file: &File, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
+    read_checked(info, |bytes| file.read_exact_at(bytes, offset))
+}
+
+fn read_checked(
+    info: &MemberInfo,
+    read: impl FnOnce(&mut [u8]) -> io::Result<()>,
+) -> anyhow::Result<Vec<u8>> {
     if info.size as usize > LARGEST_MEMBER {
         return Err(MemberError::BadSize.into());
     }
     let mut bytes = vec![0; info.size as usize];
-    file.read_exact_at(&mut bytes, offset)?;
+    read(&mut bytes)?;
     if crc32fast::hash(&bytes) != info.crc {
         return Err(MemberError::Crc.into());
     }
@@ -168,12 +230,28 @@ pub(crate) fn summary(path: &Path) -> Option<(About, Totals)> {
     Some((about, totals))
 }
 
-fn read_index(file: &File, size: u64) -> io::Result<Result<Index, NoIndex>> {
-    let mut start = vec![0; 64.min(size as usize)];
-    file.read_exact_at(&mut start, 0)?;
-    if !matches!(announced(&start), Ok(Announced::Data { .. })) {
-        return Ok(Err(NoIndex::Foreign));
+/// The most that is read at once where a length is only claimed.
+const STEP: usize = 8 << 20;
+
+/// `length` bytes from `offset` on. Memory is taken as they come: in a store their number is anybody's claim.
+fn read_long(bytes: &dyn Bytes, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut read = Vec::new();
+    while read.len() < length {
+        let at = read.len();
+        read.resize(at + STEP.min(length - at), 0);
+        bytes.read_exact_at(&mut read[at..], offset + at as u64)?;
     }
+    Ok(read)
+}
+
+fn starts_as_ours(file: &dyn Bytes) -> io::Result<bool> {
+    let mut start = vec![0; 64.min(file.size() as usize)];
+    file.read_exact_at(&mut start, 0)?;
+    Ok(matches!(announced(&start), Ok(Announced::Data { .. })))
+}
+
+fn read_index(file: &dyn Bytes) -> io::Result<Result<Index, NoIndex>> {
+    let size = file.size();
     let damaged = |what: &str| Ok(Err(NoIndex::Damaged(what.to_owned())));
     let Some(footer_at) = size.checked_sub(FOOTER_LENGTH as u64) else {
         return damaged("no footer: cut short");
@@ -186,8 +264,7 @@ fn read_index(file: &File, size: u64) -> io::Result<Result<Index, NoIndex>> {
     let Some(region) = index_region(&footer, footer_at) else {
         return damaged("the footer contradicts the length of the file");
     };
-    let mut bytes = vec![0; region];
-    file.read_exact_at(&mut bytes, footer.index_offset)?;
+    let bytes = read_long(file, footer.index_offset, region)?;
     Ok(join_index(&bytes, &footer).map_err(|what| NoIndex::Damaged(what.to_owned())))
 }
 
@@ -209,6 +286,25 @@ fn join_index(mut bytes: &[u8], footer: &Footer) -> Result<Index, &'static str> 
         bytes = rest;
     }
     parse_index(deflated, footer)
+}
+
+/// The pieces of an index as they stand in an archive, each in one or more members, then the footer: the bytes from the
+/// first index member on, cut where a piece ends.
+pub(crate) fn pieces_of_tail(tail: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = tail;
+    std::iter::from_fn(move || {
+        let from = rest;
+        while let Some((part, behind)) = next_part(rest) {
+            rest = behind;
+            if part.ends_piece {
+                break;
+            }
+        }
+        if rest.len() == from.len() {
+            rest = &[];
+        }
+        (!from.is_empty()).then(|| &from[..from.len() - rest.len()])
+    })
 }
 
 /// What the index member at the start of `bytes` carries, and the bytes behind it.

@@ -8,29 +8,76 @@ use crate::archive::header::BLOCK;
 use crate::archive::index::{About, Group, IndexWriter, Totals};
 use crate::archive::member::{Footer, Sealer, VERSION, footer_member, index_members};
 
+/// Which archive has bytes that need not be written again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The archive before.
+    Parent,
+    /// The one being written.
+    Own,
+}
+
+/// Where an archive goes: whatever takes bytes, or a store, which can also be told where it has them already.
+pub trait Sink {
+    /// The next bytes: a member, or the footer.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// The next bytes: a piece of the index. Most pieces repeat.
+    fn append_piece(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.append(bytes)
+    }
+
+    /// The next bytes are those at `offset` of another archive, or of this one.
+    fn take_over(&mut self, _: Origin, _offset: u64, _length: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Nothing more follows.
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+impl<W: Write> Sink for W {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Write::flush(self)
+    }
+}
+
 /// Writes one archive front to back; nothing is ever sought, so a pipe will do.
 #[derive(Debug)]
 pub struct ArchiveWriter<W> {
-    sink: Sink<W>,
+    sink: Counted<W>,
     index: IndexWriter,
     level: u8,
 }
 
 /// Bytes on their way out, counted and perhaps hashed.
 #[derive(Debug)]
-struct Sink<W> {
+struct Counted<W> {
     out: W,
     offset: u64,
     whole: Option<Sha256>,
 }
 
-impl<W: Write> Sink<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+impl<W: Sink> Counted<W> {
+    fn count(&mut self, bytes: &[u8]) {
         if let Some(whole) = &mut self.whole {
             whole.update(bytes);
         }
         self.offset += bytes.len() as u64;
-        self.out.write_all(bytes)
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.count(bytes);
+        self.out.append(bytes)
+    }
+
+    fn append_piece(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.count(bytes);
+        self.out.append_piece(bytes)
     }
 }
 
@@ -49,16 +96,23 @@ pub struct Written<W> {
     pub digest: Option<sha256::Digest>,
 }
 
-impl<W: Write> ArchiveWriter<W> {
+impl<W: Sink> ArchiveWriter<W> {
     /// Starts an archive. With `digest` the SHA-256 of all its bytes is kept.
     pub fn new(out: W, about: &About, digest: bool) -> Self {
-        let sink = Sink { out, offset: 0, whole: digest.then(Sha256::new) };
+        let sink = Counted { out, offset: 0, whole: digest.then(Sha256::new) };
         Self { sink, index: IndexWriter::new(about.clone()), level: about.level }
     }
 
     /// Writes one sealed member; the group it belongs to follows with [`ArchiveWriter::group`].
     pub fn member(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.sink.write(bytes)
+        self.sink.append(bytes)
+    }
+
+    /// The next member is `size` bytes that the sink can find by itself. The SHA-256 of an archive is not known then.
+    pub fn take_over(&mut self, origin: Origin, offset: u64, size: u32) -> io::Result<()> {
+        self.sink.whole = None;
+        self.sink.offset += u64::from(size);
+        self.sink.out.take_over(origin, offset, u64::from(size))
     }
 
     /// Puts the group whose members were just written into the index.
@@ -93,9 +147,9 @@ impl<W: Write> ArchiveWriter<W> {
             index_digest: sha256::digest(index.deflated.joined()),
         };
         for piece in index.deflated.pieces() {
-            sink.write(&index_members(piece))?;
+            sink.append_piece(&index_members(piece))?;
         }
-        sink.write(&footer_member(&footer))?;
+        sink.append(&footer_member(&footer))?;
         sink.out.flush()?;
         Ok(Written {
             out: sink.out,

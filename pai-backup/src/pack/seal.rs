@@ -14,6 +14,7 @@ use crate::content::ContentHash;
 use crate::entry::Kind;
 use crate::pack::Job;
 use crate::pack::read::{self, Packed, StoredReader};
+use crate::reuse::Found;
 use crate::source::Source;
 
 /// One member to be, or the end of a group.
@@ -42,7 +43,7 @@ pub(super) enum Origin {
 #[derive(Debug)]
 pub(super) enum Sealed {
     /// A member's bytes.
-    Member { bytes: Vec<u8>, info: MemberInfo, reused: bool },
+    Member { bytes: Found, info: MemberInfo, reused: bool },
     /// The group of the members since the last one ends.
     GroupEnd(Vec<Record>),
 }
@@ -99,9 +100,8 @@ impl<'a> Worker<'a> {
     }
 
     /// A member's bytes from the parent, if they are still good.
-    fn copy(&self, offset: u64, info: MemberInfo) -> Option<Vec<u8>> {
-        let parent = self.job.known.parent?;
-        match parent.member(offset, &info) {
+    fn copy(&self, offset: u64, info: MemberInfo) -> Option<Found> {
+        match self.job.known.of_parent(offset, &info) {
             Ok(bytes) => {
                 self.progress.add(u64::from(info.payload));
                 Some(bytes)
@@ -205,11 +205,11 @@ impl<'a> Worker<'a> {
             return Sealed::Member { bytes, info, reused: true };
         }
         let (bytes, info) = self.sealer.seal(payload, digest);
-        Sealed::Member { bytes, info, reused: false }
+        Sealed::Member { bytes: Found::Bytes(bytes), info, reused: false }
     }
 }
 
-fn copied(bytes: Vec<u8>, info: MemberInfo, origin: Origin) -> Half {
+fn copied(bytes: Found, info: MemberInfo, origin: Origin) -> Half {
     let member = Sealed::Member { bytes, info, reused: true };
     Half::Done(match origin {
         Origin::Small { records, .. } => vec![member, Sealed::GroupEnd(records)],

@@ -1,0 +1,242 @@
+//! A store: archives beyond one disk, each night at the price of what changed.
+//!
+//! An archive in a store is a list of runs of bytes in packs; a pack is a run of whole members that the store did not have.
+//! The runs one after another are the archive, byte for byte. `docs/stores.md` is the long form.
+//!
+//! | file | what it knows |
+//! | --- | --- |
+//! | `address`, `backend` | where a store is, and the few requests it must answer |
+//! | `folder`, `s3`, `rclone` | how they are answered there |
+//! | `layout`, `list`, `needs`, `runs`, `readme` | what lies there |
+//! | `stored` | the bytes of an archive, fetched as they are asked for |
+//! | `send`, `cache` | a new archive, and what is remembered of the last one |
+//! | `push`, `pull`, `forget`, `prune` | the commands |
+
+mod address;
+mod backend;
+mod cache;
+mod folder;
+pub(crate) mod forget;
+mod layout;
+mod list;
+#[cfg(test)]
+mod memory;
+mod needs;
+pub(crate) mod prune;
+pub(crate) mod pull;
+pub(crate) mod push;
+mod rclone;
+mod readme;
+mod runs;
+#[cfg(feature = "s3")]
+mod s3;
+mod send;
+mod stored;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use pai_common::clock::Timestamp;
+use pai_common::console::Console;
+use pai_common::lock::DirLock;
+use pai_common::sha256;
+use pai_common::units::human_size;
+
+use self::address::Address;
+use self::backend::{Backend, Patient, StoreError, Traffic};
+use self::cache::{Cache, Remembered};
+use self::list::List;
+use self::needs::Needs;
+use self::stored::Stored;
+use crate::archive::open::Archive;
+use crate::shelf::{EXTENSION, Shelf};
+
+pub(crate) use self::backend::Kind;
+pub(crate) use self::send::{Sender, StoreSink};
+
+/// Longest object that is fetched whole, packs aside.
+const LONGEST: u64 = 64 << 20;
+
+/// A store that is connected to.
+#[derive(Debug)]
+pub(crate) struct Store {
+    backend: Arc<dyn Backend>,
+    traffic: Arc<Traffic>,
+    cache: Cache,
+    shown: String,
+}
+
+/// An archive in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its name, without extension.
+    pub(crate) name: String,
+    /// When it was begun, by its name.
+    pub(crate) time: Timestamp,
+}
+
+/// Archives that share the first part of their names: those of one machine, say.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    shelf: Shelf,
+}
+
+impl Series {
+    /// The archives called `PREFIX-YYYYMMDD-HHMMSS`.
+    pub(crate) fn new(prefix: &str) -> anyhow::Result<Self> {
+        layout::check_series(prefix)?;
+        Ok(Self { shelf: Shelf::new(PathBuf::new(), prefix) })
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        self.shelf.prefix()
+    }
+
+    /// When an archive of the series was begun; `None` for the others.
+    pub(crate) fn time_of(&self, archive: &str) -> Option<Timestamp> {
+        self.shelf.time_of(OsStr::new(&format!("{archive}{EXTENSION}")))
+    }
+
+    /// The newest of these that is of the series.
+    pub(crate) fn newest<'a>(&self, archives: impl Iterator<Item = &'a str>) -> Option<String> {
+        let timed = archives.filter_map(|archive| Some((self.time_of(archive)?, archive)));
+        timed.max().map(|(_, archive)| archive.to_owned())
+    }
+}
+
+impl Store {
+    /// Connects to the store that `address` names.
+    pub(crate) fn open(address: &str) -> anyhow::Result<Self> {
+        let parsed = Address::parse(address)?;
+        let cache = Cache::of(&parsed.text())?;
+        Ok(Self::with(parsed.connect()?, cache, address))
+    }
+
+    fn with(backend: Arc<dyn Backend>, cache: Cache, shown: &str) -> Self {
+        let patient = Patient::new(backend);
+        let traffic = patient.traffic();
+        Self { backend: Arc::new(patient), traffic, cache, shown: shown.to_owned() }
+    }
+
+    fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// As it was named on the command line.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// One run of this machine at a time writes to a store.
+    pub(crate) fn lock(&self, wait: Option<Duration>) -> anyhow::Result<DirLock> {
+        DirLock::acquire(self.cache.folder(), wait)
+    }
+
+    /// Says what went over the line.
+    pub(crate) fn report(&self, console: &Console) {
+        let (requests, sent, received) = self.traffic.so_far();
+        console.detail(format_args!(
+            "{requests} requests to {}, {} sent, {} received",
+            self.shown,
+            human_size(sent),
+            human_size(received)
+        ));
+    }
+
+    /// The archives of a series, newest first.
+    pub(crate) fn archives(&self, series: &Series) -> anyhow::Result<Vec<Entry>> {
+        let objects = self.backend.list(layout::ARCHIVES)?;
+        let names = objects.iter().filter_map(|object| layout::archive_of_list(&object.name));
+        let mut entries: Vec<Entry> = names
+            .filter_map(|name| Some(Entry { name: name.to_owned(), time: series.time_of(name)? }))
+            .collect();
+        entries.sort_by(|a, b| (b.time, &b.name).cmp(&(a.time, &a.name)));
+        Ok(entries)
+    }
+
+    /// An archive's list, and the object it was read from.
+    pub(crate) fn list_of(&self, archive: &str) -> anyhow::Result<(List, Vec<u8>)> {
+        let bytes = self.backend.get(&layout::list_name(archive), 0, LONGEST)?;
+        Ok((List::unpack(&bytes, archive)?, bytes))
+    }
+
+    /// The archive that `named` means: `latest`, or its name with or without extension.
+    pub(crate) fn resolve(&self, named: &Path, series: &Series) -> anyhow::Result<String> {
+        if named.as_os_str() == "latest" {
+            let newest = self.archives(series)?.into_iter().next();
+            return match newest {
+                Some(entry) => Ok(entry.name),
+                None => bail!("no archive {} in {}", series.shelf.pattern(), self.shown),
+            };
+        }
+        let name = named.to_str().map(|name| name.strip_suffix(EXTENSION).unwrap_or(name));
+        match name.filter(|name| layout::archive_of_list(&layout::list_name(name)) == Some(name)) {
+            Some(name) => Ok(name.to_owned()),
+            None => bail!("could not open {}: that is no name of an archive in a store", named.display()),
+        }
+    }
+
+    /// Opens an archive.
+    pub(crate) fn open_archive(&self, archive: &str) -> anyhow::Result<Archive> {
+        self.open_list(&self.list_of(archive).with_context(|| self.cannot_open(archive))?.0)
+    }
+
+    fn cannot_open(&self, archive: &str) -> String {
+        format!("could not open {archive} in {}", self.shown)
+    }
+
+    /// Opens the archive of a list.
+    fn open_list(&self, list: &List) -> anyhow::Result<Archive> {
+        let stored = Stored::new(Arc::clone(&self.backend), list.runs.clone());
+        Archive::of_bytes(&self.path_of(&list.archive), Arc::new(stored))
+    }
+
+    /// The bytes of an archive, each pack fetched whole and checked against its name.
+    pub(crate) fn checked(&self, list: &List) -> Stored {
+        Stored::new(Arc::clone(&self.backend), list.runs.clone()).checked()
+    }
+
+    fn open_known(&self, known: &Remembered) -> anyhow::Result<Archive> {
+        let stored = Stored::new(Arc::clone(&self.backend), known.list.runs.clone())
+            .with_tail(known.tail_start(), known.tail.clone());
+        Archive::of_known_bytes(&self.path_of(&known.list.archive), Arc::new(stored))
+    }
+
+    /// Writes `.packs` anew, unless it is what belongs to this list; says whether it was not.
+    pub(crate) fn mend_needs(&self, list: &List, object: &[u8]) -> anyhow::Result<bool> {
+        let needs = Needs { packs: list.runs.packs(), list: sha256::digest(object) };
+        let name = layout::needs_name(&list.archive);
+        match self.backend.get(&name, 0, LONGEST) {
+            Ok(bytes) if bytes == needs.text() => Ok(false),
+            Err(error) if error.kind != Kind::Missing => Err(error.into()),
+            _ => {
+                self.backend.put(&name, &needs.text())?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// What messages call an archive.
+    pub(crate) fn path_of(&self, archive: &str) -> PathBuf {
+        PathBuf::from(format!("{}/{archive}{EXTENSION}", self.shown.trim_end_matches('/')))
+    }
+}
+
+/// What kind of failure of a store an error is, if it is one.
+pub(crate) fn kind_of(error: &anyhow::Error) -> Option<Kind> {
+    // An I/O error that carries one is looked into, too.
+    error.chain().find_map(|cause| {
+        let direct = cause.downcast_ref::<StoreError>();
+        let carried = || cause.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<StoreError>();
+        direct.or_else(carried).map(|error| error.kind)
+    })
+}

@@ -1,0 +1,131 @@
+//! What this machine remembers of a store, so that a night in which little changed fetches nothing: the list and the index
+//! of the last archive of each series.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use pai_common::atomic;
+use pai_common::home::ensure_private_folder;
+use pai_common::sha256;
+
+use super::list::List;
+
+const LIST: &str = ".list.gz";
+const TAIL: &str = ".tail";
+
+/// A folder of one store's own.
+#[derive(Debug, Clone)]
+pub(crate) struct Cache {
+    folder: PathBuf,
+}
+
+/// An archive whose list and index are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Remembered {
+    /// Its list.
+    pub(crate) list: List,
+    /// Length of the list as it lies in the store.
+    pub(crate) list_size: u64,
+    /// Index members and footer, the last bytes of the archive.
+    pub(crate) tail: Vec<u8>,
+}
+
+impl Remembered {
+    /// Where in the archive the tail begins.
+    pub(crate) fn tail_start(&self) -> u64 {
+        self.list.runs.size().saturating_sub(self.tail.len() as u64)
+    }
+}
+
+impl Cache {
+    /// That of a store, below `$XDG_CACHE_HOME/pai-backup` or `~/.cache/pai-backup`.
+    pub(crate) fn of(store: &str) -> anyhow::Result<Self> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let root = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+        let root =
+            root.context("could not find a folder for the cache: neither XDG_CACHE_HOME nor HOME is set")?;
+        Self::below(&root, store)
+    }
+
+    /// The same below `root`.
+    pub(crate) fn below(root: &Path, store: &str) -> anyhow::Result<Self> {
+        let name = &sha256::to_hex(&sha256::digest(store.as_bytes()))[..32];
+        let folder = root.join("pai-backup").join(name);
+        ensure_private_folder(&folder)?;
+        Ok(Self { folder })
+    }
+
+    /// The folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What is remembered of the archive, if it is whole.
+    pub(crate) fn recall(&self, archive: &str) -> Option<Remembered> {
+        let bytes = fs::read(self.folder.join(format!("{archive}{LIST}"))).ok()?;
+        let tail = fs::read(self.folder.join(format!("{archive}{TAIL}"))).ok()?;
+        let list = List::unpack(&bytes, archive).ok()?;
+        (tail.len() as u64 <= list.runs.size()).then_some(Remembered {
+            list,
+            list_size: bytes.len() as u64,
+            tail,
+        })
+    }
+
+    /// The archives that are remembered.
+    pub(crate) fn archives(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let name = |entry: fs::DirEntry| Some(entry.file_name().to_str()?.strip_suffix(LIST)?.to_owned());
+        entries.filter_map(name).filter(|name| !name.starts_with('.')).collect()
+    }
+
+    /// Remembers an archive, and forgets `others`.
+    pub(crate) fn remember(
+        &self,
+        archive: &str,
+        list: &[u8],
+        tail: &[u8],
+        others: &[String],
+    ) -> anyhow::Result<()> {
+        // The list last: it is what makes the archive a remembered one.
+        atomic::write(&self.folder.join(format!("{archive}{TAIL}")), 0o600, tail)?;
+        atomic::write(&self.folder.join(format!("{archive}{LIST}")), 0o600, list)?;
+        for other in others.iter().filter(|other| *other != archive) {
+            self.forget(other);
+        }
+        Ok(())
+    }
+
+    /// Forgets an archive.
+    pub(crate) fn forget(&self, archive: &str) {
+        for end in [LIST, TAIL] {
+            // What cannot be removed is looked at again, and found to disagree with the store.
+            let _ = fs::remove_file(self.folder.join(format!("{archive}{end}")));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::runs::Runs;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn an_archive_is_remembered_and_the_ones_before_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::below(folder.path(), "s3://x").unwrap();
+        assert_eq!(cache.folder().metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        let mut runs = Runs::default();
+        runs.push([1; 32], 0, 10);
+        let list = List { archive: "pai-2".to_owned(), runs, added: 0, digest: None };
+        cache.remember("pai-1", b"no list", b"tail", &[]).unwrap();
+        assert!(cache.recall("pai-1").is_none(), "a damaged list is as good as none");
+        cache.remember("pai-2", &list.pack().unwrap(), b"tail", &cache.archives()).unwrap();
+        assert_eq!(cache.archives(), ["pai-2"]);
+        let found = cache.recall("pai-2").unwrap();
+        assert_eq!((found.list.clone(), found.tail_start()), (list, 6));
+        assert!(Cache::below(folder.path(), "s3://y").unwrap().archives().is_empty());
+    }
+}

@@ -1,0 +1,116 @@
+//! `forget`: archives that a store need not keep. Their packs go with `prune`.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, stdin};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use pai_common::exit::Exit;
+use pai_common::output::Output;
+
+use super::{Series, Store, layout};
+use crate::Context;
+use crate::cli::Forget;
+
+/// What is to become of the archives that were named.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    /// These go.
+    forget: BTreeSet<String>,
+    /// These were named, and are not there.
+    missing: BTreeSet<String>,
+    /// This one was named, and is the newest: it stays.
+    newest: Option<String>,
+}
+
+/// Runs `forget`.
+pub(crate) fn run(args: &Forget, run: &Context<'_>) -> anyhow::Result<Exit> {
+    let store = run.store()?;
+    let series = Series::new(&run.place.prefix)?;
+    let named = if args.stdin { from_stdin()? } else { args.archives.clone() };
+    let names = named.iter().map(|named| name(&store, named, &series)).collect::<anyhow::Result<_>>()?;
+    let there: Vec<String> = store.archives(&series)?.into_iter().map(|entry| entry.name).collect();
+    let plan = plan(&names, &there, args.all);
+    for missing in &plan.missing {
+        run.console.complain(format_args!(
+            "could not forget {missing}: {} has no such archive of the series {}",
+            store.shown(),
+            series.prefix()
+        ));
+    }
+    if let Some(newest) = &plan.newest {
+        run.console
+            .complain(format_args!("kept {newest}: it is the newest of its series (--all forgets it, too)"));
+    }
+    let mut out = Output::stdout(false);
+    for archive in &plan.forget {
+        if args.dry_run {
+            run.console.note(format_args!("would forget {archive}"));
+        } else {
+            forget(&store, archive)?;
+        }
+        out.line(archive.as_bytes())?;
+    }
+    out.finish()?;
+    Ok(Exit::partial_if(run.console.complaints() > 0))
+}
+
+/// The names that come through a pipe, one a line; a path's last part counts.
+fn from_stdin() -> anyhow::Result<Vec<PathBuf>> {
+    let lines: Result<Vec<String>, _> = stdin().lock().lines().collect();
+    let lines = lines.context("could not read names from stdin")?;
+    let names = lines.iter().filter(|line| !line.is_empty());
+    Ok(names.map(|line| Path::new(line).file_name().map_or_else(|| line.into(), PathBuf::from)).collect())
+}
+
+fn name(store: &Store, named: &Path, series: &Series) -> anyhow::Result<String> {
+    if named.as_os_str() == "latest" {
+        bail!("could not forget latest: name the archive");
+    }
+    store.resolve(named, series)
+}
+
+/// `there` is newest first.
+fn plan(named: &BTreeSet<String>, there: &[String], all: bool) -> Plan {
+    let mut plan = Plan::default();
+    for name in named {
+        match there.iter().position(|other| other == name) {
+            None => plan.missing.insert(name.clone()),
+            // The next night takes its members over, perhaps from a machine that cannot see that it is gone.
+            Some(0) if !all => {
+                plan.newest = Some(name.clone());
+                false
+            }
+            Some(_) => plan.forget.insert(name.clone()),
+        };
+    }
+    plan
+}
+
+/// Removes an archive: its list, which makes it one, and then what belongs to it.
+pub(super) fn forget(store: &Store, archive: &str) -> anyhow::Result<()> {
+    store.backend().delete(&layout::list_name(archive))?;
+    store.backend().delete(&layout::needs_name(archive))?;
+    store.cache().forget(archive);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    #[test]
+    fn the_newest_stays_unless_all_may_go() {
+        let there = ["c", "b", "a"].map(str::to_owned);
+        let named = set(&["a", "c", "x"]);
+        let expected = Plan { forget: set(&["a"]), missing: set(&["x"]), newest: Some("c".to_owned()) };
+        assert_eq!(plan(&named, &there, false), expected);
+        let expected = Plan { forget: set(&["a", "c"]), missing: set(&["x"]), newest: None };
+        assert_eq!(plan(&named, &there, true), expected);
+        assert_eq!(plan(&set(&[]), &there, true), Plan::default());
+    }
+}

@@ -1,0 +1,128 @@
+//! Where in a store things are, and what they are called.
+
+use anyhow::bail;
+use pai_common::sha256::{self, Digest};
+
+/// The folder of lists and `.packs`.
+pub(crate) const ARCHIVES: &str = "archives";
+/// The folder of packs.
+pub(crate) const PACKS: &str = "packs";
+/// The folder of prune's marks.
+pub(crate) const DOOMED: &str = "doomed";
+/// How to get everything back without us.
+pub(crate) const README: &str = "README.txt";
+
+/// What ends the name of a pack.
+const PACK_END: &str = ".gz";
+/// What ends the name of a list.
+const LIST_END: &str = ".list.gz";
+/// What ends the name of the lines of an archive's packs.
+const NEEDS_END: &str = ".packs";
+
+/// The list of an archive.
+pub(crate) fn list_name(archive: &str) -> String {
+    format!("{ARCHIVES}/{archive}{LIST_END}")
+}
+
+/// The lines of the packs an archive needs.
+pub(crate) fn needs_name(archive: &str) -> String {
+    format!("{ARCHIVES}/{archive}{NEEDS_END}")
+}
+
+/// A pack, by the SHA-256 of its bytes.
+pub(crate) fn pack_name(digest: &Digest) -> String {
+    let hex = sha256::to_hex(digest);
+    format!("{PACKS}/{}/{hex}{PACK_END}", &hex[..2])
+}
+
+/// The mark of a pack that no archive needs.
+pub(crate) fn doomed_name(digest: &Digest) -> String {
+    format!("{DOOMED}/{}", sha256::to_hex(digest))
+}
+
+/// The archive whose list this is.
+pub(crate) fn archive_of_list(name: &str) -> Option<&str> {
+    archive_in(name, LIST_END)
+}
+
+/// The archive whose packs this names.
+pub(crate) fn archive_of_needs(name: &str) -> Option<&str> {
+    archive_in(name, NEEDS_END)
+}
+
+/// The pack of this name.
+pub(crate) fn pack_of(name: &str) -> Option<Digest> {
+    let hex = name.strip_prefix(PACKS)?.strip_prefix('/')?.get(3..)?.strip_suffix(PACK_END)?;
+    digest(hex).filter(|digest| pack_name(digest) == name)
+}
+
+/// The pack that this mark is about.
+pub(crate) fn doomed_of(name: &str) -> Option<Digest> {
+    digest(name.strip_prefix(DOOMED)?.strip_prefix('/')?)
+}
+
+/// 64 hex digits, small letters.
+pub(crate) fn digest(hex: &str) -> Option<Digest> {
+    let mut digest = [0; 32];
+    let small = hex.len() == 64 && !hex.bytes().any(|byte| byte.is_ascii_uppercase());
+    (small && hex::decode_to_slice(hex, &mut digest).is_ok()).then_some(digest)
+}
+
+fn archive_in<'a>(name: &'a str, end: &str) -> Option<&'a str> {
+    let archive = name.strip_prefix(ARCHIVES)?.strip_prefix('/')?.strip_suffix(end)?;
+    is_plain(archive).then_some(archive)
+}
+
+/// Whether every place takes this name as it is, and a shell needs no quotes for it.
+fn is_plain(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    !name.is_empty() && name.len() <= 200 && !name.starts_with(['.', '-']) && name.bytes().all(plain)
+}
+
+/// Refuses a series whose archives could not have their names in every store.
+pub(crate) fn check_series(prefix: &str) -> anyhow::Result<()> {
+    if !is_plain(prefix) {
+        bail!(
+            "could not use --name {prefix} with a store: names there are letters, digits, '.', '_' and '-'"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_what_they_name() {
+        let digest = [0x3f; 32];
+        let pack = pack_name(&digest);
+        assert!(pack.starts_with("packs/3f/3f3f") && pack.ends_with("3f.gz"));
+        assert_eq!(pack_of(&pack), Some(digest));
+        assert_eq!(doomed_of(&doomed_name(&digest)), Some(digest));
+        assert_eq!(archive_of_list(&list_name("pai-1")), Some("pai-1"));
+        assert_eq!(archive_of_needs(&needs_name("pai-1")), Some("pai-1"));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_nothing() {
+        let hex = "3f".repeat(32);
+        for name in [
+            "packs/3f/3f.gz".to_owned(),
+            format!("packs/aa/{hex}.gz"),
+            format!("packs/3f/{}.gz", hex.to_uppercase()),
+            format!("packs/3f/{hex}.gz.age"),
+            "packs/é".to_owned(),
+        ] {
+            assert_eq!(pack_of(&name), None, "{name}");
+        }
+        for name in
+            ["archives/../x.list.gz", "archives/.x.list.gz", "archives/.list.gz", "archives/a b.list.gz"]
+        {
+            assert_eq!(archive_of_list(name), None, "{name}");
+        }
+        assert_eq!(doomed_of("doomed/x"), None);
+        check_series("pai-my.host_1").unwrap();
+        check_series("a b").unwrap_err();
+    }
+}

@@ -1,0 +1,211 @@
+//! The list of an archive, as text: what it is and the runs it is made of.
+//!
+//! ```text
+//! # pai-backup list 1
+//! # archive pai-20261127-020000
+//! # size 91840012
+//! # added 18220
+//! # sha256 DIGEST             of the whole archive, where all its bytes were at hand
+//! PACK OFFSET LENGTH          SHA-256 of the pack, first byte, number of bytes
+//! ```
+//! In the store it is compressed by gzip.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+
+use anyhow::{Context, bail, ensure};
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use pai_common::sha256::{self, Digest};
+
+use super::layout;
+use super::runs::Runs;
+
+/// Longest text of a list that is read: some 600,000 runs.
+const LONGEST: u64 = 64 << 20;
+/// Largest pack that is read. What we write is at most 16 MiB and one member more.
+pub(crate) const LARGEST_PACK: u64 = 32 << 20;
+/// No archive is as large.
+const LARGEST_ARCHIVE: u64 = 1 << 50;
+
+const FIRST_LINE: &str = "# pai-backup list 1";
+
+/// A list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct List {
+    /// The archive's name, without what follows its time.
+    pub(crate) archive: String,
+    /// What it is made of.
+    pub(crate) runs: Runs,
+    /// Bytes of packs that came into the store with it.
+    pub(crate) added: u64,
+    /// SHA-256 of the whole archive, if all its bytes were at hand when it was sent.
+    pub(crate) digest: Option<Digest>,
+}
+
+impl List {
+    /// The text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!(
+            "{FIRST_LINE}\n# archive {}\n# size {}\n# added {}\n",
+            self.archive,
+            self.runs.size(),
+            self.added
+        );
+        // Writing to a String cannot fail.
+        if let Some(digest) = &self.digest {
+            let _ = writeln!(text, "# sha256 {}", sha256::to_hex(digest));
+        }
+        for (pack, run) in self.runs.iter() {
+            let _ = writeln!(text, "{} {} {}", sha256::to_hex(pack), run.offset, run.length);
+        }
+        text
+    }
+
+    /// The object that is put into the store.
+    pub(crate) fn pack(&self) -> anyhow::Result<Vec<u8>> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::new(9));
+        gzip.write_all(self.text().as_bytes())?;
+        Ok(gzip.finish()?)
+    }
+
+    /// Reads an object again. It must be the list of `archive`.
+    pub(crate) fn unpack(bytes: &[u8], archive: &str) -> anyhow::Result<Self> {
+        let read = || {
+            let mut text = String::new();
+            let taken = MultiGzDecoder::new(bytes).take(LONGEST + 1).read_to_string(&mut text)?;
+            ensure!(taken as u64 <= LONGEST, "it is longer than {LONGEST} bytes");
+            let list = Self::parse(&text)?;
+            // An old list under a new name would bring back what is long gone.
+            ensure!(list.archive == archive, "it is the list of {}", list.archive);
+            Ok(list)
+        };
+        read().with_context(|| format!("could not read the list of {archive}"))
+    }
+
+    /// Reads the text.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut lines = text.lines();
+        ensure!(lines.next() == Some(FIRST_LINE), "its first line is not \"{FIRST_LINE}\"");
+        let mut list = Self::default();
+        let mut size = None;
+        for (number, line) in lines.enumerate() {
+            let line_number = number + 2;
+            if let Some(comment) = line.strip_prefix("# ") {
+                let (key, value) = comment.split_once(' ').unwrap_or((comment, ""));
+                match key {
+                    "archive" => value.clone_into(&mut list.archive),
+                    "size" => size = value.parse::<u64>().ok().filter(|&size| size <= LARGEST_ARCHIVE),
+                    "added" => list.added = value.parse().unwrap_or_default(),
+                    "sha256" => list.digest = layout::digest(value),
+                    // Room for what a later version may say.
+                    _ => {}
+                }
+                continue;
+            }
+            let run = parse_run(line).with_context(|| format!("line {line_number} is no run of a pack"))?;
+            list.runs.push(run.0, run.1, run.2);
+            if list.runs.size() > LARGEST_ARCHIVE {
+                bail!("its runs are longer than any archive");
+            }
+        }
+        match size {
+            Some(size) if size == list.runs.size() => Ok(list),
+            Some(size) => bail!("its runs come to {} bytes, not to {size}", list.runs.size()),
+            None => bail!("it gives no size"),
+        }
+    }
+}
+
+fn parse_run(line: &str) -> Option<(Digest, u64, u64)> {
+    let mut words = line.split(' ');
+    let pack = layout::digest(words.next()?)?;
+    let mut number = || words.next()?.parse::<u64>().ok();
+    let (offset, length) = (number()?, number()?);
+    let inside = length > 0 && offset.checked_add(length)? <= LARGEST_PACK;
+    (inside && words.next().is_none()).then_some((pack, offset, length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn list() -> List {
+        let mut runs = Runs::default();
+        runs.push([0xab; 32], 5, 100);
+        runs.push([0xcd; 32], 0, 7);
+        List { archive: "pai-1".to_owned(), runs, added: 107, digest: Some([1; 32]) }
+    }
+
+    #[test]
+    fn a_list_is_text_that_is_read_back() {
+        let text = list().text();
+        assert!(text.contains(&format!("\n{} 5 100\n", "ab".repeat(32))), "{text}");
+        assert_eq!(List::parse(&text).unwrap(), list());
+        assert_eq!(List::unpack(&list().pack().unwrap(), "pai-1").unwrap(), list());
+    }
+
+    #[test]
+    fn hostile_lists_are_refused() {
+        let run =
+            |tail: &str| format!("{FIRST_LINE}\n# archive pai-1\n# size 7\n{} {tail}\n", "ab".repeat(32));
+        assert!(List::parse(&run("0 7")).is_ok());
+        for (text, why) in [
+            (String::new(), "first line"),
+            (run("0 8"), "come to 8 bytes"),
+            (run("0 7 7"), "line 4 is no run"),
+            (run("-1 7"), "line 4"),
+            (run("0 0"), "line 4"),
+            (run("33554432 7"), "line 4"),
+            (run("18446744073709551615 7"), "line 4"),
+            (run("0 7").replace("abab", "ABAB"), "line 4"),
+            (run("0 7").replace("ab", "../"), "line 4"),
+            (run("0 7").replace("# size 7\n", ""), "no size"),
+            (run("0 7").replace("size 7", "size 99999999999999999999"), "no size"),
+        ] {
+            let error = format!("{:#}", List::parse(&text).unwrap_err());
+            assert!(error.contains(why), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_list_under_another_name_is_refused() {
+        let error = format!("{:#}", List::unpack(&list().pack().unwrap(), "pai-2").unwrap_err());
+        assert_eq!(error, "could not read the list of pai-2: it is the list of pai-1");
+    }
+
+    #[test]
+    fn a_list_that_inflates_without_end_is_not_taken_in() {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::new(9));
+        let comment = format!("# {}\n", "x".repeat(1 << 20));
+        gzip.write_all(format!("{FIRST_LINE}\n").as_bytes()).unwrap();
+        for _ in 0..65 {
+            gzip.write_all(comment.as_bytes()).unwrap();
+        }
+        let error = format!("{:#}", List::unpack(&gzip.finish().unwrap(), "pai-1").unwrap_err());
+        assert!(error.contains("longer than"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_fail_badly(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = List::unpack(&bytes, "pai-1");
+            let _ = List::parse(&String::from_utf8_lossy(&bytes));
+        }
+
+        #[test]
+        fn any_list_is_read_back(
+            pieces in proptest::collection::vec((0..9_u8, 0..1000_u64, 1..1000_u64), 0..40),
+            added in 0..u64::MAX,
+        ) {
+            let mut runs = Runs::default();
+            for (pack, offset, length) in pieces {
+                runs.push([pack; 32], offset, length);
+            }
+            let list = List { archive: "a".to_owned(), runs, added, digest: None };
+            prop_assert_eq!(List::parse(&list.text()).unwrap(), list);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! `NAME.packs`: the packs an archive needs, in lines that `sha256sum -c` checks.
+//!
+//! The last line is a comment, which sha256sum skips. It tells whether the file is whole, and to which list it belongs:
+//! `# packs COUNT sha256 DIGEST list DIGEST`, the SHA-256 of the lines before it and of the list as it lies in the store.
+
+use std::collections::BTreeSet;
+
+use pai_common::checksum_line::{self, Style};
+use pai_common::sha256::{self, Digest};
+
+use super::layout;
+
+/// The packs that an archive needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// Their digests.
+    pub(crate) packs: BTreeSet<Digest>,
+    /// SHA-256 of the list they were taken from.
+    pub(crate) list: Digest,
+}
+
+impl Needs {
+    /// The object.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for pack in &self.packs {
+            text.extend(checksum_line::format(pack, layout::pack_name(pack).as_bytes(), Style::Text));
+            text.push(b'\n');
+        }
+        let digest = sha256::to_hex(&sha256::digest(&text));
+        let list = sha256::to_hex(&self.list);
+        text.extend(format!("# packs {} sha256 {digest} list {list}\n", self.packs.len()).into_bytes());
+        text
+    }
+
+    /// Reads an object; `None` if a byte of it is not as it was written.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let packs: Option<BTreeSet<Digest>> = text
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| layout::digest(line.get(..64)?))
+            .collect();
+        let list = layout::digest(text.trim_end().rsplit(' ').next()?)?;
+        // Whatever else there is to check, it is in what we would write.
+        Some(Self { packs: packs?, list }).filter(|needs| needs.text() == bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn needs(count: u8) -> Needs {
+        Needs { packs: (0..count).map(|number| [number; 32]).collect(), list: [7; 32] }
+    }
+
+    #[test]
+    fn the_lines_are_sha256sums() {
+        let text = String::from_utf8(needs(2).text()).unwrap();
+        let zeros = "00".repeat(32);
+        assert!(text.starts_with(&format!("{zeros}  packs/00/{zeros}.gz\n")), "{text}");
+        assert!(text.lines().last().unwrap().starts_with("# packs 2 sha256 "), "{text}");
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_noticed() {
+        let text = needs(3).text();
+        assert_eq!(Needs::parse(&text), Some(needs(3)));
+        for cut in 0..text.len() {
+            assert_eq!(Needs::parse(&text[..cut]), None, "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_byte_is_noticed(count in 0..5_u8, at in any::<prop::sample::Index>(), change in 1..=255_u8) {
+            let mut text = needs(count).text();
+            let at = at.index(text.len());
+            text[at] ^= change;
+            // The list's digest is only checked against the list.
+            prop_assert_ne!(Needs::parse(&text), Some(needs(count)));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `prune`: packs that no archive needs, marked first and deleted a day later.
+//!
+//! No lock is taken, so none can go stale. What makes that safe: a writer takes over nothing that is marked, and ends
+//! within half a day; a pack is deleted no sooner than a day after it was marked, if no archive needs it then.
+
+mod plan;
+
+use std::collections::BTreeMap;
+
+use pai_common::clock::Timestamp;
+use pai_common::exit::Exit;
+use pai_common::output::Output;
+use pai_common::sha256;
+use pai_common::units::human_size;
+
+use self::plan::{Claim, Plan, Seen};
+use super::backend::Kind;
+use super::needs::Needs;
+use super::{LONGEST, Store, layout};
+use crate::Context;
+use crate::cli::Prune;
+
+/// An object that is written to learn what time it is where the store is.
+const CLOCK: &str = "doomed/clock";
+
+/// Runs `prune`.
+pub(crate) fn run(args: &Prune, run: &Context<'_>) -> anyhow::Result<Exit> {
+    let store = run.store()?;
+    let given = run.now_given.then(|| run.clock.now());
+    let now = if args.dry_run { Some(given.unwrap_or_else(|| run.clock.now())) } else { given };
+    let (plan, sizes) = make(&store, now)?;
+    for problem in &plan.problems {
+        run.console.complain(problem);
+    }
+    if !plan.problems.is_empty() {
+        run.console.warn("nothing is marked or deleted while it is not certain what is needed: pai-backup verify --store writes it anew");
+    }
+    let mut out = Output::stdout(false);
+    let size = |pack| sizes.get(pack).copied().unwrap_or(0);
+    for (verb, packs) in [("delete", &plan.delete), ("mark", &plan.mark), ("wait", &plan.wait)] {
+        for pack in packs {
+            let line = format!("{verb:<6} {:>10}  {}", human_size(size(pack)), layout::pack_name(pack));
+            out.line(line.as_bytes())?;
+        }
+    }
+    out.finish()?;
+    if !args.dry_run {
+        apply(&store, &plan)?;
+    }
+    let freed: u64 = plan.delete.iter().map(size).sum();
+    let later: u64 = plan.mark.iter().chain(&plan.wait).map(size).sum();
+    run.console.note(format_args!(
+        "{} {} in {} packs; {} in {} packs may go a day after they were marked",
+        if args.dry_run { "would free" } else { "freed" },
+        human_size(freed),
+        plan.delete.len(),
+        human_size(later),
+        plan.mark.len() + plan.wait.len()
+    ));
+    store.report(run.console);
+    Ok(Exit::partial_if(run.console.complaints() > 0))
+}
+
+/// Looks at the store. `now` is the store's own time unless given.
+pub(super) fn make(
+    store: &Store,
+    now: Option<Timestamp>,
+) -> anyhow::Result<(Plan, BTreeMap<sha256::Digest, u64>)> {
+    let backend = store.backend();
+    if now.is_none() {
+        backend.put(CLOCK, b"what time is it?\n")?;
+    }
+    let marks = backend.list(layout::DOOMED)?;
+    // Packs before archives: a pack that comes later than this listing is not looked at.
+    let packs = backend.list(layout::PACKS)?;
+    let archives = backend.list(layout::ARCHIVES)?;
+    let clock = marks.iter().find(|mark| mark.name == CLOCK).map(|mark| mark.modified);
+    let mut seen = Seen { now: now.or(clock).unwrap_or_else(Timestamp::now), ..Seen::default() };
+    let mut sizes = BTreeMap::new();
+    for object in packs {
+        let Some(pack) = layout::pack_of(&object.name) else { continue };
+        sizes.insert(pack, object.size);
+        seen.packs.insert(pack, object.modified);
+    }
+    let known = |mark: &super::backend::Object| Some((layout::doomed_of(&mark.name)?, mark.modified));
+    seen.marks = marks.iter().filter_map(known).collect();
+    for object in &archives {
+        if let Some(archive) = layout::archive_of_list(&object.name) {
+            // One that was forgotten a moment ago is no archive any more.
+            if let Some(bytes) = get(store, &object.name)? {
+                seen.lists.insert(archive.to_owned(), sha256::digest(&bytes));
+            }
+        }
+    }
+    for object in &archives {
+        if let Some(archive) = layout::archive_of_needs(&object.name)
+            && let Some(bytes) = get(store, &object.name)?
+        {
+            let claim = Claim { needs: Needs::parse(&bytes), since: object.modified };
+            seen.claims.insert(archive.to_owned(), claim);
+        }
+    }
+    Ok((Plan::make(&seen), sizes))
+}
+
+fn get(store: &Store, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    match store.backend().get(name, 0, LONGEST) {
+        Err(error) if error.kind == Kind::Missing => Ok(None),
+        other => Ok(Some(other?)),
+    }
+}
+
+/// Carries the plan out.
+pub(super) fn apply(store: &Store, plan: &Plan) -> anyhow::Result<()> {
+    let backend = store.backend();
+    for archive in &plan.abandoned {
+        backend.delete(&layout::needs_name(archive))?;
+    }
+    for pack in &plan.unmark {
+        backend.delete(&layout::doomed_name(pack))?;
+    }
+    for pack in &plan.mark {
+        pai_common::signal::check()?;
+        let why = format!("{} is needed by no archive\n", layout::pack_name(pack));
+        backend.put(&layout::doomed_name(pack), why.as_bytes())?;
+    }
+    for pack in &plan.delete {
+        pai_common::signal::check()?;
+        // The mark goes last: as long as it is there, nobody relies on the pack.
+        backend.delete(&layout::pack_name(pack))?;
+        backend.delete(&layout::doomed_name(pack))?;
+    }
+    Ok(())
+}

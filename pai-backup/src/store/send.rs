@@ -1,0 +1,239 @@
+//! Sending archives: what the store has already is taken over, the rest is put into new packs.
+//!
+//! Packs go first, then `.packs`, then the list: an archive is there when its list is. A run that dies before leaves packs
+//! that nobody needs, which prune removes.
+
+mod sink;
+mod upload;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use pai_common::clock::{Timestamp, Zone};
+use pai_common::console::Console;
+use pai_common::sha256::{self, Digest};
+use pai_common::stamp;
+
+pub(crate) use self::sink::StoreSink;
+use super::backend::Kind;
+use super::cache::Remembered;
+use super::list::List;
+use super::needs::Needs;
+use super::{Series, Store, layout, readme};
+use crate::archive::open::{Archive, pieces_of_tail};
+use crate::reuse::InStore;
+
+/// A pack is deleted no sooner than a day after it was marked as not needed. A run that took longer than half of that
+/// cannot know any more that what it took over is still there.
+const LONGEST: Duration = Duration::from_secs(12 * 3600);
+
+/// What is known of a store when archives of one series are sent to it.
+#[derive(Debug)]
+pub(crate) struct Sender<'a> {
+    store: &'a Store,
+    series: &'a Series,
+    /// The archives that are there; `None` if the credentials allow no listing.
+    there: Option<BTreeSet<String>>,
+    /// Packs that are marked, and so as good as gone.
+    doomed: HashSet<Digest>,
+    /// Packs that are there though no archive is known to need them: of a run that did not end.
+    present: HashSet<Digest>,
+    parent: Option<Parent>,
+    began: Instant,
+}
+
+/// The archive that members are taken over from.
+#[derive(Debug)]
+struct Parent {
+    known: Remembered,
+    /// Where each piece of its index is, by the SHA-256 of the piece.
+    pieces: HashMap<Digest, (u64, u64)>,
+}
+
+impl Parent {
+    fn new(known: Remembered) -> Self {
+        let mut offset = known.tail_start();
+        let mut pieces = HashMap::new();
+        for piece in pieces_of_tail(&known.tail) {
+            pieces.insert(sha256::digest(piece), (offset, piece.len() as u64));
+            offset += piece.len() as u64;
+        }
+        Self { known, pieces }
+    }
+}
+
+impl<'a> Sender<'a> {
+    /// Looks at the store. `full`: take nothing over.
+    pub(crate) fn begin(
+        store: &'a Store,
+        series: &'a Series,
+        full: bool,
+        console: &Console,
+    ) -> anyhow::Result<Self> {
+        let began = Instant::now();
+        let mut this = Self {
+            store,
+            series,
+            there: None,
+            doomed: HashSet::new(),
+            present: HashSet::new(),
+            parent: None,
+            began,
+        };
+        match store.backend().list(layout::ARCHIVES) {
+            Ok(objects) => {
+                // Before the packs of the last archive are trusted: what is marked from now on stays for a day.
+                let marks = store.backend().list(layout::DOOMED)?;
+                this.doomed = marks.iter().filter_map(|mark| layout::doomed_of(&mark.name)).collect();
+                let lists: Vec<(String, u64)> = objects
+                    .iter()
+                    .filter_map(|object| {
+                        Some((layout::archive_of_list(&object.name)?.to_owned(), object.size))
+                    })
+                    .collect();
+                if lists.is_empty() {
+                    store.backend().put(layout::README, readme::TEXT.as_bytes())?;
+                }
+                if !full {
+                    this.parent = this.find_parent(&lists, console)?;
+                }
+                this.there = Some(lists.into_iter().map(|(archive, _)| archive).collect());
+            }
+            Err(error) if error.kind == Kind::Denied => this.begin_blind(full, console)?,
+            Err(error) => return Err(error.into()),
+        }
+        if this.parent.is_none() && this.there.is_some() {
+            let packs = store.backend().list(layout::PACKS)?;
+            this.present = packs.iter().filter_map(|pack| layout::pack_of(&pack.name)).collect();
+        }
+        Ok(this)
+    }
+
+    /// The credentials may only write: what is remembered is all there is to go by.
+    fn begin_blind(&mut self, full: bool, console: &Console) -> anyhow::Result<()> {
+        let newest = self.series.newest(self.store.cache().archives().iter().map(String::as_str));
+        let known = newest.and_then(|archive| self.store.cache().recall(&archive));
+        if known.is_none() {
+            self.store.backend().put(layout::README, readme::TEXT.as_bytes())?;
+            console
+                .warn("this machine remembers nothing of the store, and may not read it: everything is sent");
+        }
+        self.parent = known.filter(|_| !full).map(Parent::new);
+        Ok(())
+    }
+
+    /// The newest archive of the series that can be read.
+    fn find_parent(&self, lists: &[(String, u64)], console: &Console) -> anyhow::Result<Option<Parent>> {
+        let mut names: Vec<&str> = lists.iter().map(|(archive, _)| archive.as_str()).collect();
+        while let Some(newest) = self.series.newest(names.iter().copied()) {
+            names.retain(|name| *name != newest);
+            let size = lists.iter().find(|(archive, _)| *archive == newest).map_or(0, |(_, size)| *size);
+            match self.store.cache().recall(&newest) {
+                Some(known) if known.list_size == size => return Ok(Some(Parent::new(known))),
+                // What disagrees with the store is of no use.
+                Some(_) => self.store.cache().forget(&newest),
+                None => {}
+            }
+            match self.fetch_known(&newest) {
+                Ok(known) => return Ok(Some(Parent::new(known))),
+                Err(error) => match super::kind_of(&error) {
+                    Some(Kind::Denied) => {
+                        console.warn("this machine remembers nothing of the store, and may not read it: everything is sent");
+                        return Ok(None);
+                    }
+                    Some(Kind::Passing) => return Err(error),
+                    _ => console.warn(format_args!("passing over {newest}: {error:#}")),
+                },
+            }
+        }
+        Ok(None)
+    }
+
+    fn fetch_known(&self, archive: &str) -> anyhow::Result<Remembered> {
+        let (list, bytes) = self.store.list_of(archive)?;
+        let opened = self.store.open_list(&list)?;
+        let start = opened.index().map_err(Clone::clone)?.data_size();
+        let tail = opened.file().tail(start)?;
+        self.store.cache().remember(archive, &bytes, &tail, &[])?;
+        Ok(Remembered { list, list_size: bytes.len() as u64, tail })
+    }
+
+    /// The series that is sent.
+    pub(crate) fn series(&self) -> &Series {
+        self.series
+    }
+
+    /// Whether the store has an archive of this name.
+    pub(crate) fn has(&self, archive: &str) -> bool {
+        self.there.as_ref().is_some_and(|there| there.contains(archive))
+    }
+
+    /// The newest archive of the series that the store has.
+    pub(crate) fn newest(&self) -> Option<String> {
+        self.series.newest(self.there.iter().flatten().map(String::as_str))
+    }
+
+    /// The name an archive of `now` gets: that of the next second that is free.
+    pub(crate) fn free_name(&self, now: Timestamp) -> String {
+        let mut time = Timestamp::new(now.secs(), 0);
+        loop {
+            let name = format!("{}-{}", self.series.prefix(), stamp::compact(time, Zone::Local));
+            let remembered = || self.store.cache().archives().contains(&name);
+            let taken = if self.there.is_some() { self.has(&name) } else { remembered() };
+            if !taken {
+                return name;
+            }
+            time = Timestamp::new(time.secs() + 1, 0);
+        }
+    }
+
+    /// The archive to take members from.
+    pub(crate) fn parent(&self) -> Option<anyhow::Result<Archive>> {
+        self.parent.as_ref().map(|parent| self.store.open_known(&parent.known))
+    }
+
+    /// What the sink wrote is made an archive.
+    fn conclude(
+        &mut self,
+        mut list: List,
+        new: &HashMap<Digest, Digest>,
+        tail: Vec<u8>,
+    ) -> anyhow::Result<()> {
+        list.runs = list.runs.rename(new);
+        if self.began.elapsed() > LONGEST {
+            bail!("it took longer than 12 hours, and what the store had may be gone: run it again");
+        }
+        let bytes = list.pack()?;
+        let needs = Needs { packs: list.runs.packs(), list: sha256::digest(&bytes) };
+        let archive = list.archive.clone();
+        self.store.backend().put(&layout::needs_name(&archive), &needs.text())?;
+        self.store.backend().put(&layout::list_name(&archive), &bytes)?;
+        let others: Vec<String> = self
+            .store
+            .cache()
+            .archives()
+            .into_iter()
+            .filter(|other| self.series.time_of(other).is_some())
+            .collect();
+        self.store
+            .cache()
+            .remember(&archive, &bytes, &tail, &others)
+            .context("the archive is in the store, but could not be remembered")?;
+        if let Some(there) = &mut self.there {
+            there.insert(archive);
+        }
+        self.parent = Some(Parent::new(Remembered { list, list_size: bytes.len() as u64, tail }));
+        Ok(())
+    }
+}
+
+impl InStore for Sender<'_> {
+    fn keeps(&self, offset: u64, length: u64) -> bool {
+        self.parent.as_ref().is_some_and(|parent| {
+            let runs = &parent.known.list.runs;
+            offset + length <= runs.size()
+                && runs.slices(offset..offset + length).all(|(pack, ..)| !self.doomed.contains(&pack))
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! The bytes of an archive in a store, fetched as they are asked for.
+//!
+//! One file of an archive is a few ranges of packs; all of it is packs as a whole. Which of the two a reader wants shows in
+//! what it asks for: after some ranges of a pack the whole pack is fetched, checked against its name, and kept a while.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use pai_common::sha256::{self, Digest};
+
+use super::backend::Backend;
+use super::layout;
+use super::list::LARGEST_PACK;
+use super::runs::Runs;
+use crate::archive::open::Bytes;
+
+/// So many ranges of a pack are fetched before all of it is.
+const RANGES: usize = 4;
+/// Bytes of whole packs that are kept.
+const KEPT: usize = 80 << 20;
+
+/// An archive in a store.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    backend: Arc<dyn Backend>,
+    runs: Runs,
+    /// The last bytes of the archive, from this offset on, where they are known without asking.
+    tail: Option<(u64, Vec<u8>)>,
+    /// Fetch no ranges: every byte is wanted, and every pack checked.
+    whole: bool,
+    packs: Mutex<Packs>,
+}
+
+#[derive(Debug, Default)]
+struct Packs {
+    slots: HashMap<Digest, Arc<Mutex<Slot>>>,
+    /// The packs that are here whole, the first fetched first.
+    kept: VecDeque<(Digest, usize)>,
+}
+
+/// One pack. It is locked while it is fetched, so that two readers do not fetch it twice.
+#[derive(Debug, Default)]
+struct Slot {
+    ranges: usize,
+    bytes: Option<Arc<Vec<u8>>>,
+}
+
+/// A part of what is asked for: where in the pack it is, and where in the answer it belongs.
+struct Part {
+    offset: u64,
+    length: usize,
+    at: usize,
+}
+
+impl Stored {
+    pub(crate) fn new(backend: Arc<dyn Backend>, runs: Runs) -> Self {
+        Self { backend, runs, tail: None, whole: false, packs: Mutex::default() }
+    }
+
+    /// Knows the last bytes already.
+    pub(crate) fn with_tail(mut self, start: u64, bytes: Vec<u8>) -> Self {
+        self.tail = Some((start, bytes));
+        self
+    }
+
+    /// Fetches packs whole, and fails on one that is not what its name says.
+    pub(crate) fn checked(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
+    fn slot(&self, pack: Digest) -> Arc<Mutex<Slot>> {
+        let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(packs.slots.entry(pack).or_default())
+    }
+
+    /// A pack was fetched: the first ones go, if there are too many.
+    fn keep(&self, pack: Digest, size: usize) {
+        let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+        packs.kept.push_back((pack, size));
+        let mut total: usize = packs.kept.iter().map(|(_, size)| size).sum();
+        while total > KEPT && packs.kept.len() > 1 {
+            let Some((oldest, size)) = packs.kept.pop_front() else { break };
+            total -= size;
+            packs.slots.remove(&oldest);
+        }
+    }
+
+    fn fetch(&self, pack: Digest, parts: &[Part], buf: &mut [u8]) -> io::Result<()> {
+        let slot = self.slot(pack);
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.ranges += 1;
+        if slot.bytes.is_none() && (self.whole || slot.ranges > RANGES) {
+            let bytes = fetch_whole(&*self.backend, &pack)?;
+            self.keep(pack, bytes.len());
+            slot.bytes = Some(Arc::new(bytes));
+        }
+        if let Some(bytes) = slot.bytes.clone() {
+            drop(slot);
+            return copy(parts, 0, &bytes, buf, &pack);
+        }
+        drop(slot);
+        let first = parts.iter().map(|part| part.offset).min().unwrap_or(0);
+        let end = parts.iter().map(|part| part.offset + part.length as u64).max().unwrap_or(0);
+        let name = layout::pack_name(&pack);
+        let bytes = self.backend.get(&name, first, end - first).map_err(io::Error::other)?;
+        copy(parts, first, &bytes, buf, &pack)
+    }
+}
+
+/// A pack, all of it, if it is what its name says.
+pub(crate) fn fetch_whole(backend: &dyn Backend, pack: &Digest) -> io::Result<Vec<u8>> {
+    let name = layout::pack_name(pack);
+    let bytes = backend.get(&name, 0, LARGEST_PACK).map_err(io::Error::other)?;
+    if sha256::digest(&bytes) != *pack {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{name} is damaged: its SHA-256 is not its name"),
+        ));
+    }
+    Ok(bytes)
+}
+
+fn copy(parts: &[Part], start: u64, bytes: &[u8], buf: &mut [u8], pack: &Digest) -> io::Result<()> {
+    for Part { offset, length, at } in parts {
+        let from = (offset - start) as usize;
+        let Some(found) = bytes.get(from..from + length) else {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("{} is cut short", layout::pack_name(pack)),
+            ));
+        };
+        buf[*at..at + length].copy_from_slice(found);
+    }
+    Ok(())
+}
+
+impl Bytes for Stored {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buf.len() as u64).filter(|&end| end <= self.runs.size());
+        let Some(end) = end else { return Err(io::ErrorKind::UnexpectedEof.into()) };
+        let known = self.tail.as_ref().map_or(end, |(start, _)| end.min(*start).max(offset));
+        if let Some((start, tail)) = self.tail.as_ref().filter(|_| known < end) {
+            let from = (known - start) as usize;
+            let found = tail.get(from..from + (end - known) as usize).ok_or(io::ErrorKind::UnexpectedEof)?;
+            buf[(known - offset) as usize..].copy_from_slice(found);
+        }
+        let mut parts: BTreeMap<Digest, Vec<Part>> = BTreeMap::new();
+        let mut at = 0;
+        for (pack, offset, length) in self.runs.slices(offset..known) {
+            let length = length as usize;
+            parts.entry(pack).or_default().push(Part { offset, length, at });
+            at += length;
+        }
+        parts.into_iter().try_for_each(|(pack, parts)| self.fetch(pack, &parts, buf))
+    }
+
+    fn size(&self) -> u64 {
+        self.runs.size()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::Memory;
+
+    /// Two packs of 100 bytes and an archive that takes them by turns, ten bytes at a time.
+    fn archive(memory: &Memory) -> (Runs, Vec<u8>) {
+        let packs: Vec<Vec<u8>> = (0..2).map(|pack| (0..100).map(|at| pack * 100 + at).collect()).collect();
+        let mut runs = Runs::default();
+        let mut whole = Vec::new();
+        for pack in &packs {
+            memory.put(&layout::pack_name(&sha256::digest(pack)), pack).unwrap();
+        }
+        for at in (0..100).step_by(10) {
+            for pack in &packs {
+                runs.push(sha256::digest(pack), at, 10);
+                whole.extend(&pack[at as usize..at as usize + 10]);
+            }
+        }
+        memory.log();
+        (runs, whole)
+    }
+
+    fn read(stored: &Stored, offset: u64, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        stored.read_exact_at(&mut bytes, offset).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_part_is_fetched_by_ranges_and_much_of_a_pack_as_a_whole() {
+        let memory = Memory::default();
+        let (runs, whole) = archive(&memory);
+        let stored = Stored::new(Arc::new(memory.clone()), runs);
+        assert_eq!(read(&stored, 25, 50), whole[25..75]);
+        assert_eq!(memory.log().len(), 2, "one request a pack, however many runs");
+        for offset in 0..20 {
+            assert_eq!(read(&stored, offset * 10, 10), whole[offset as usize * 10..][..10]);
+        }
+        assert_eq!(memory.log().len(), 2 * RANGES, "then the packs are here");
+        assert!(stored.read_exact_at(&mut [0; 2], 199).is_err());
+    }
+
+    #[test]
+    fn the_known_tail_is_not_asked_for() {
+        let memory = Memory::default();
+        let (runs, whole) = archive(&memory);
+        let stored = Stored::new(Arc::new(memory.clone()), runs).with_tail(150, whole[150..].to_vec());
+        assert_eq!(read(&stored, 150, 50), whole[150..]);
+        assert_eq!(memory.log().len(), 0);
+        assert_eq!(read(&stored, 141, 20), whole[141..161]);
+        assert_eq!(memory.log().len(), 1);
+    }
+
+    #[test]
+    fn a_flipped_byte_and_a_missing_pack_are_named() {
+        let memory = Memory::default();
+        let (runs, _) = archive(&memory);
+        let name = layout::pack_name(runs.packs().first().unwrap());
+        memory.tamper(&name, |bytes| bytes[99] ^= 1);
+        let stored = Stored::new(Arc::new(memory.clone()), runs.clone()).checked();
+        let error = stored.read_exact_at(&mut [0; 30], 0).unwrap_err().to_string();
+        assert_eq!(error, format!("{name} is damaged: its SHA-256 is not its name"));
+        memory.delete(&name).unwrap();
+        let error = Stored::new(Arc::new(memory), runs).read_exact_at(&mut [0; 30], 0).unwrap_err();
+        assert!(error.to_string().contains(&name), "{error}");
+    }
+}
