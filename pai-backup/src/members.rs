@@ -43,7 +43,7 @@ pub(crate) fn default_members(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut members = Vec::new();
     for name in names_in(root)? {
         match SHARED.iter().find(|(folder, _)| name.as_os_str() == *folder) {
-            Some((_, is_ours)) if root.join(&name).is_dir() => {
+            Some((_, is_ours)) if is_folder(&root.join(&name))? => {
                 let inside = names_in(&root.join(&name))?;
                 let theirs = inside.into_iter().filter(|inside| !is_ours(inside.as_os_str()));
                 members.extend(theirs.map(|inside| name.join(inside)));
@@ -90,6 +90,15 @@ fn is_log(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     let is_rotated = [".log.", ".log-"].iter().any(|part| name.contains(part));
     name.ends_with(".log") || is_rotated || (name.starts_with('.') && name.ends_with(".lock"))
+}
+
+/// Whether a path is a folder, or leads to one. One that cannot be looked at may be a folder full of archives.
+fn is_folder(path: &Path) -> anyhow::Result<bool> {
+    match path.metadata() {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).with_context(|| format!("could not look at {}", path.display())),
+    }
 }
 
 /// The names in a folder; none if it is not there.
