@@ -9,7 +9,10 @@ use pai_tests::repository;
 fn text_of(place: &Path) -> String {
     if place.is_dir() {
         let entries = fs::read_dir(place).expect("a folder").flatten();
-        return entries.map(|entry| text_of(&entry.path())).collect();
+        // Test data may be anything.
+        let is_code =
+            |path: &std::path::PathBuf| path.is_dir() || path.extension().is_some_and(|end| end == "rs");
+        return entries.map(|entry| entry.path()).filter(is_code).map(|path| text_of(&path)).collect();
     }
     fs::read_to_string(place).unwrap_or_else(|error| panic!("{}: {error}", place.display()))
 }
