@@ -5,8 +5,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 pub mod rigs;
+
+/// How long a test waits for what must happen: a busy machine is no failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The path of a built tool, for example `tool("pai-backup")`. The first call builds all of them.
 pub fn tool(name: &str) -> PathBuf {
@@ -144,6 +148,15 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Outcome {
         child.wait_with_output().expect("a started command can be waited for")
     });
     outcome(output)
+}
+
+/// Waits until `is_so`, for as long as a slow machine may need; fails with `what` after a minute.
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Runs a line in `sh` with the built tools first on PATH.

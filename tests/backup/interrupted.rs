@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use pai_tests::{command, has, run, skip, tool};
+use pai_tests::{command, has, run, skip, tool, wait_until};
 
 use crate::fixtures::{Workspace, archived_tree, names_in, noise, tree};
 
@@ -69,15 +68,6 @@ fn a_partial_archive_of_a_killed_run_is_swept_up() {
     assert!(made.stderr.contains("left by a run that did not end"), "{}", made.stderr);
     let name = Path::new(made.stdout.trim_end()).file_name().unwrap().to_str().unwrap();
     assert_eq!(workspace.archives(), [".other.partial", name]);
-}
-
-/// Waits for something to become true, as long as a slow machine may need.
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl dyn Scene + '_ {
         self.check()?;
         let mut next = run(&mut self.command());
         // A program that a killed run was about to start holds that run's locks for a moment longer.
-        for _ in 0..50 {
+        for _ in 0..600 {
             if next.status != Some(75) {
                 break;
             }

@@ -2,10 +2,10 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use pai_tests::run;
+use pai_tests::{run, wait_until};
 
 use crate::{Workspace, count};
 
@@ -13,36 +13,39 @@ fn old_entries(number: usize) -> String {
     (0..number).map(|entry| format!("## 2025-08-{:02}\nold entry {entry}.\n\n", entry % 28 + 1)).collect()
 }
 
-/// Appends an entry now and then until told to stop; returns how many.
-fn keep_writing(workspace: &Workspace, stop: &AtomicBool) -> usize {
-    let mut written = 0;
+/// Appends an entry now and then until told to stop; counts them.
+fn keep_writing(workspace: &Workspace, stop: &AtomicBool, written: &AtomicUsize) {
     while !stop.load(Ordering::Relaxed) {
+        let number = written.load(Ordering::Relaxed);
         let mut file = OpenOptions::new().append(true).open(workspace.path("memory.md")).unwrap();
-        file.write_all(format!("## 2025-09-15\nwritten meanwhile <{written}>\n\n").as_bytes()).unwrap();
-        written += 1;
+        file.write_all(format!("## 2025-09-15\nwritten meanwhile <{number}>\n\n").as_bytes()).unwrap();
+        written.store(number + 1, Ordering::Relaxed);
         std::thread::sleep(Duration::from_millis(2));
     }
-    written
 }
 
 #[test]
 fn a_writer_that_appends_all_through_the_runs_loses_nothing() {
     for args in [vec!["--once", "-q"], vec!["--once", "-q", "--summarizer", "sleep 0.03; head -c 40"]] {
         let workspace = Workspace::new(old_entries(12));
-        let stop = AtomicBool::new(false);
-        let written = std::thread::scope(|scope| {
-            let writer = scope.spawn(|| keep_writing(&workspace, &stop));
+        let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| keep_writing(&workspace, &stop, &written));
             for _ in 0..6 {
+                let before = written.load(Ordering::Relaxed);
                 // Whoever keeps writing may win three times in a row.
                 let status = workspace.run(&args).status;
                 assert!(matches!(status, Some(0 | 75)), "{status:?}");
+                wait_until("the writer writes on", || {
+                    writer.is_finished() || written.load(Ordering::Relaxed) > before + 1
+                });
             }
             stop.store(true, Ordering::Relaxed);
-            writer.join().unwrap()
+            writer.join().unwrap();
         });
+        let written = written.into_inner();
         workspace.run(&args).expect(0);
         let memory = workspace.memory();
-        assert!(written > 6, "{written}");
         for number in 0..written {
             assert_eq!(
                 count(&memory, &format!("written meanwhile <{number}>")),
@@ -78,17 +81,16 @@ fn what_a_program_writes_to_the_file_it_once_opened_is_carried_over_by_the_next_
 #[test]
 fn of_two_runs_at_once_one_exits_75_and_one_that_waits_does_not() {
     let workspace = Workspace::new(old_entries(3));
-    let slow = ["--once", "-q", "--summarizer", "touch began; sleep 1; echo done"];
+    let slow =
+        ["--once", "-q", "--summarizer", "touch began; until [ -e go ]; do sleep 0.01; done; echo done"];
     let mut first = workspace.command(&slow).spawn().unwrap();
-    let began = Instant::now();
-    while !workspace.path("began").exists() {
-        assert!(began.elapsed() < Duration::from_secs(20), "the first run starts");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("the first run starts", || workspace.path("began").exists());
     let second = workspace.run(&["--once"]).expect(75);
     assert!(second.stderr.contains("another run is at work there"), "{}", second.stderr);
     workspace.run(&["restore", "2025"]).expect(75);
-    workspace.run(&["--once", "-q", "--wait", "30s"]).expect(0);
+    let third = workspace.command(&["--once", "-q", "--wait", "10m"]).spawn().unwrap();
+    std::fs::write(workspace.path("go"), "").unwrap();
+    assert_eq!(third.wait_with_output().unwrap().status.code(), Some(0));
     assert_eq!(first.wait().unwrap().code(), Some(0));
     assert_eq!(count(&workspace.memory(), ": done (["), 3);
 }
@@ -113,13 +115,10 @@ fn the_loop_runs_again_after_a_failure_until_a_signal_ends_it() {
     let mut child =
         workspace.command(&["--interval", "100ms"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let wait_for = |text: &str| {
-        let start = Instant::now();
-        while !std::fs::read_to_string(workspace.path("logs/optimize_memory.log"))
-            .is_ok_and(|log| log.contains(text))
-        {
-            assert!(start.elapsed() < Duration::from_secs(20), "{text}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_until(text, || {
+            let log = std::fs::read_to_string(workspace.path("logs/optimize_memory.log"));
+            log.is_ok_and(|log| log.contains(text))
+        });
     };
     wait_for("ERROR __main__ Memory optimization failed: could not read ");
     std::fs::remove_dir(workspace.path("memory.md")).unwrap();

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use pai_tests::{run, scratch, sh};
+use pai_tests::{run, scratch, sh, wait_until};
 
 use crate::rotate;
 
@@ -23,27 +23,29 @@ enum Habit {
     NeverLooks,
 }
 
-/// Writes numbered lines until told to stop; returns how many.
-fn write_lines(folder: &Path, habit: Habit, stop: &AtomicBool) -> u32 {
+/// Lines that the writer adds between two rotations.
+const BETWEEN: u32 = 60;
+
+/// Writes numbered lines until told to stop; `written` counts them.
+fn write_lines(folder: &Path, habit: Habit, stop: &AtomicBool, written: &AtomicU32) {
     let open = || {
         let options = OpenOptions::new().create(true).append(true).open(folder.join("app.log"));
         options.expect("the log can be opened")
     };
     let mut log: File = open();
-    let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         match habit {
             Habit::OpensEachTime => log = open(),
             Habit::ListensToPostrotate if std::fs::remove_file(folder.join("reopen")).is_ok() => log = open(),
             _ => {}
         }
+        let number = written.load(Ordering::Relaxed);
         writeln!(log, "{number}").expect("the log can be written");
-        number += 1;
+        written.store(number + 1, Ordering::Relaxed);
         if number % 50 == 0 {
             thread::sleep(Duration::from_micros(200));
         }
     }
-    number
 }
 
 /// Each number's occurrences, over the log, its copies, and its compressed copies.
@@ -60,11 +62,15 @@ fn occurrences(folder: &Path) -> BTreeMap<u32, u32> {
 fn rotate_ten_times(habit: Habit) {
     let folder = scratch();
     let folder = folder.path();
-    let stop = AtomicBool::new(false);
-    let written = thread::scope(|scope| {
-        let writer = scope.spawn(|| write_lines(folder, habit, &stop));
+    let (stop, written) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| write_lines(folder, habit, &stop, &written));
         for minute in 0..10 {
-            thread::sleep(Duration::from_millis(20));
+            let goal = written.load(Ordering::Relaxed) + BETWEEN;
+            wait_until("the writer writes on, to the log it was told of", || {
+                let told = matches!(habit, Habit::ListensToPostrotate) && folder.join("reopen").exists();
+                writer.is_finished() || (!told && written.load(Ordering::Relaxed) >= goal)
+            });
             let now = format!("2025-09-16T12:{minute:02}:00Z");
             let mut rotate = rotate(&["logs", "--size", "1", "--postrotate", "touch reopen", "."]);
             let outcome = run(rotate.env("PAI_NOW", now).current_dir(folder));
@@ -74,11 +80,10 @@ fn rotate_ten_times(habit: Habit) {
             assert!(outcome.status == Some(0) || complained, "{}", outcome.stderr);
         }
         stop.store(true, Ordering::Relaxed);
-        writer.join().expect("the writer ends")
+        writer.join().expect("the writer ends");
     });
-    assert!(written > 500, "{written} lines");
     let seen = occurrences(folder);
-    assert_eq!(seen.len(), written as usize, "lines lost");
+    assert_eq!(seen.len(), written.into_inner() as usize, "lines lost");
     assert!(seen.values().all(|&times| times == 1), "lines there twice");
     let copies = crate::names(folder).len();
     match habit {

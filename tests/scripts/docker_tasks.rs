@@ -171,7 +171,7 @@ fn row_1_26_a_failed_pull_stops_before_up_and_the_images_in_use_are_logged_first
 fn maintained(postgres: &Postgres, database: &str) -> String {
     // The statistics arrive a moment after the statement.
     let mut seen = String::new();
-    for _ in 0..50 {
+    for _ in 0..600 {
         seen = postgres.sql(
             database,
             "SELECT (last_analyze IS NOT NULL) || ' ' || (last_vacuum IS NOT NULL) FROM pg_stat_user_tables",

@@ -4,12 +4,11 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use pai_tests::rigs::http::{Answer, Http};
 use pai_tests::rigs::machine::Machine;
 use pai_tests::rigs::mail::Mail;
-use pai_tests::{repository, run, through};
+use pai_tests::{repository, run, through, wait_until};
 
 use crate::stack::Stack;
 use crate::support::names;
@@ -148,20 +147,12 @@ fn one_lock_for_all_periods_75_if_it_is_held_and_wait_waits() {
     let (started, stop) =
         (stack.home().parent().unwrap().join("started"), stack.home().parent().unwrap().join("stop"));
     let mut first = maintenance(&stack, &["--daily"]).stdout(Stdio::null()).spawn().unwrap();
-    wait_for(|| started.exists());
+    wait_until("the task starts", || started.exists());
     let held = run(&mut maintenance(&stack, &["week"])).expect(75);
     assert!(held.stderr.contains("another run holds the lock"), "{}", held.stderr);
-    let mut waiting = maintenance(&stack, &["week", "--wait", "1m"]).stdout(Stdio::null()).spawn().unwrap();
+    let mut waiting = maintenance(&stack, &["week", "--wait", "10m"]).stdout(Stdio::null()).spawn().unwrap();
     fs::write(&stop, "").unwrap();
     assert!(first.wait().unwrap().success() && waiting.wait().unwrap().success());
-}
-
-fn wait_for(done: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < deadline, "it does not happen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -173,7 +164,7 @@ fn a_signal_ends_the_running_task_and_frees_the_lock_even_if_a_child_of_it_lives
     )]);
     let folder = stack.home().parent().unwrap().to_owned();
     let mut running = maintenance(&stack, &["--daily"]).stdout(Stdio::null()).spawn().unwrap();
-    wait_for(|| folder.join("started").exists());
+    wait_until("the task starts", || folder.join("started").exists());
     run(Command::new("kill").args(["-TERM", &running.id().to_string()])).expect(0);
     let status = running.wait().unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));

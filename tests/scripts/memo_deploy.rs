@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use pai_tests::rigs::http::{Answer, Http};
-use pai_tests::{Outcome, has, run, scratch, sh, skip};
+use pai_tests::{Outcome, has, run, scratch, sh, skip, wait_until};
 
 use crate::stack::Stack;
 use crate::support::names;
@@ -135,10 +135,11 @@ fn row_4_12_changed_files_no_branch_no_upstream_or_a_second_deployment_stop_it_b
         "git branch -q --set-upstream-to origin/main",
     );
     refused(
-        "mkdir -p deployment/logs/state && (flock deployment/logs/state/deploy.lock sleep 5 >/dev/null 2>&1 &) && sleep 0.5",
+        "mkdir -p deployment/logs/state && mkfifo held let-go \
+            && (flock deployment/logs/state/deploy.lock sh -c 'echo >held; read go <let-go' >/dev/null 2>&1 &) && read held <held",
         75,
         "another deployment is at work",
-        "sleep 5",
+        "echo >let-go; flock deployment/logs/state/deploy.lock true; rm held let-go",
     );
     memo.deploy(&[]).expect(0);
 }
@@ -207,14 +208,10 @@ fn row_4_13_a_service_that_comes_up_late_is_waited_for() {
     memo.settings("DEPLOY_DEADLINE=60s\n");
     let outcome = std::thread::scope(|scope| {
         let deployment = scope.spawn(|| memo.deploy(&[]));
-        while memo.service.count("/health") == 0 {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
+        wait_until("the service is asked", || memo.service.count("/health") > 0);
         memo.answers("healthy", "v1");
         let seen = memo.service.count("/health");
-        while memo.service.count("/health") < seen + 3 {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
+        wait_until("the service is asked again", || memo.service.count("/health") >= seen + 3);
         memo.answers("healthy", "v2");
         deployment.join().unwrap()
     });

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Child, Command};
 
-use pai_tests::{Outcome, run};
+use pai_tests::{Outcome, run, wait_until};
 
 use crate::stack::Stack;
 
@@ -95,13 +95,13 @@ fn row_3_8_a_process_that_was_replaced_is_noted_as_a_restart_and_found_by_its_co
     let by_pattern = [("METRICS_PATTERN", pattern.as_str())];
     let script = format!("exec -a '{mark} is here' sleep 600");
     let first = Process::start(&script);
-    while metrics(&stack, &by_pattern).status != Some(0) {}
+    wait_until("the process is found", || metrics(&stack, &by_pattern).status == Some(0));
     metrics(&stack, &by_pattern).expect(0);
     let restarts = stack.logs().join("usage_metrics_restarts.csv");
     assert!(!restarts.exists());
     drop(first);
     let second = Process::start(&script);
-    while metrics(&stack, &by_pattern).status != Some(0) {}
+    wait_until("the process is found", || metrics(&stack, &by_pattern).status == Some(0));
     let text = fs::read_to_string(restarts).unwrap();
     let noted: Vec<&str> = text.lines().collect();
     assert_eq!((noted.len(), noted[0]), (2, "timestamp,process"), "{text}");

@@ -134,8 +134,10 @@ fn a_night_with_the_container_stopped_and_yesterdays_job_still_running_loses_not
     let yesterday =
         "echo good >/backups/codexdb_2026-11-21.sql; chown codex: /backups/codexdb_2026-11-21.sql";
     host.machine.sh(yesterday).expect(0);
-    // The capsule job of last night has not ended.
-    let job = "echo '@reboot codex flock /opt/Super-Codex-AI/storage/replays/.job.lock sleep 15' >/etc/cron.d/yesterday";
+    // The capsule job of last night does not end before tonight's has met it.
+    let job = r#"printf '#!/bin/sh\nuntil grep -q "codex-capsules: not started" /backups/backup.log; do sleep 0.1; done\n' >/opt/long
+        chmod 755 /opt/long
+        echo '@reboot codex flock /opt/Super-Codex-AI/storage/replays/.job.lock /opt/long 2>/dev/null' >/etc/cron.d/yesterday"#;
     host.machine.sh(job).expect(0);
 
     let log = host.machine.cron("2026-11-22 01:56:00", 20, "UTC").text();

@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use pai_tests::rigs::http::{Answer, Http, refusing_url};
 use pai_tests::rigs::machine::Machine;
 use pai_tests::rigs::mail::Mail;
-use pai_tests::{run, run_with_input, scratch};
+use pai_tests::{run, run_with_input, scratch, wait_until};
 
 use crate::support::{mode, path_with, script};
 
@@ -119,13 +118,10 @@ fn a_ping_that_hangs_holds_up_neither_the_start_of_the_job_nor_the_next_run() {
         .spawn()
         .expect("the job starts");
     // The job's work is done while its first ping hangs, and its lock is free again.
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while !folder.path().join("ran").exists()
-        || run(job(folder.path()).args(["again", "--", "true"])).status != Some(0)
-    {
-        assert!(std::time::Instant::now() < deadline, "the ping held up the job:\n{}", log(folder.path()));
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait_until("the job ends though its ping hangs", || {
+        folder.path().join("ran").exists()
+            && run(job(folder.path()).args(["again", "--", "true"])).status == Some(0)
+    });
     assert_eq!(first.try_wait().expect("it can be asked"), None, "the ping still hangs");
     first.kill().expect("it is ours to end");
     first.wait().expect("it ends");
@@ -139,9 +135,9 @@ fn a_second_run_ends_with_75_does_nothing_and_the_operator_is_told() {
         .stdin(Stdio::piped())
         .spawn()
         .expect("the first job starts");
-    while !fs::read_to_string(folder.path().join("logs/job.log")).is_ok_and(|log| log.contains("running")) {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until("the first job runs", || {
+        fs::read_to_string(folder.path().join("logs/job.log")).is_ok_and(|log| log.contains("running"))
+    });
     let second = run(job(folder.path())
         .env("PATH", path_with(&[mail.folder()]))
         .env("NOTIFY_MAIL_TO", "ops@example.com")

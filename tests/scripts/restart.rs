@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pai_tests::rigs::http::{Answer, Http};
 use pai_tests::rigs::mail::Mail;
-use pai_tests::{Outcome, command, has, run, skip};
+use pai_tests::{Outcome, command, has, run, skip, wait_until};
 
 use crate::stack::Stack;
 
@@ -79,9 +79,7 @@ impl Service {
             .env("PORT", self.port.to_string())
             .current_dir(self.stack.home()))
         .expect(0);
-        while self.pid().is_empty() {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        wait_until("the server starts", || !self.pid().is_empty());
         self
     }
 

@@ -98,14 +98,18 @@ fn row_3_11c_cron_rebuilds_the_cache_every_six_hours() {
 #[test]
 fn row_3_11a_one_instance_runs_and_a_second_one_says_so() {
     let Some(machine) = machine() else { return };
-    tracing_tasks(&machine, &[("cache-rebuild", ""), ("metrics", "")]);
+    // The task of the first instance ends once the second has been refused.
+    let until = "touch /opt/store/runs; until [ -e /opt/store/refused ]; do sleep 0.05; done";
+    tracing_tasks(&machine, &[("cache-rebuild", until), ("metrics", "")]);
     install(&machine);
     let file = fs::read_to_string(machine.path("/etc/cron.d/vector-store")).unwrap();
     assert!(file.contains("\nSTACK_HOME=/opt/store\n") && !file.contains("/srv/"), "{file}");
     let job = file.lines().find(|line| line.contains("cache-rebuild")).unwrap();
     let job = job.split_once("keeper ").expect("the owner's job").1;
     let twice = format!(
-        "export STACK_HOME=/opt/store PATH=/opt/pai/libexec/pai-tools:/opt/pai/bin:$PATH; cd /; {job} & sleep 0.4; {job}; echo second $?; wait"
+        "export STACK_HOME=/opt/store PATH=/opt/pai/libexec/pai-tools:/opt/pai/bin:$PATH; cd /
+        {job} & until [ -e /opt/store/runs ]; do sleep 0.05; done
+        {job}; echo second $?; touch /opt/store/refused; wait"
     );
     let outcome = machine.sh(&twice).expect(0);
     assert!(outcome.stdout.contains("second 75"), "{}{}", outcome.stdout, outcome.stderr);
