@@ -47,9 +47,9 @@ stage() {
     fi
   done
   # What runs a machine is installed; building, testing and measuring stay with the source.
-  (cd "$here" && find . -type f ! -path './bench/*' ! -path './quickstart.sh' ! -path './test.sh' ! -path './bench.sh' \
+  (cd "$here" && find . -type f ! -path './bench/*' ! -path './deb/*' ! -path './quickstart.sh' ! -path './test.sh' ! -path './bench.sh' \
     ! -path './install.sh' ! -path './release.sh' ! -path './check-licences.sh' ! -path './lib/packages.sh' \
-    ! -path './lib/timing.sh' -print0 | LC_ALL=C sort -z |
+    ! -path './lib/deb.sh' ! -path './lib/timing.sh' -print0 | LC_ALL=C sort -z |
     tar -cf - --null --no-recursion --files-from=-) | tar -xf - --no-same-owner -C "$staging/libexec/pai-tools"
   if [ -x "$from/pai-docs" ]; then
     "$from/pai-docs" "$staging"

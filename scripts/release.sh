@@ -1,26 +1,29 @@
 #!/usr/bin/env bash
-# Makes the tarball of a release from what is committed: the same bytes wherever and by whom it is made.
+# Makes the files of a release from what is committed: the same bytes wherever and by whom it is made.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/say.sh
 . "$here/scripts/lib/say.sh"
+# shellcheck source=scripts/lib/deb.sh
+. "$here/scripts/lib/deb.sh"
 
 usage() {
   cat <<'TEXT'
 Usage: scripts/release.sh [--output DIR] [--check] [-n]
 
 Builds the last commit in a clean clone and packs what scripts/install.sh would install, with the licences, as
-pai-tools-VERSION-HOST.tar.gz and its .sha256 beside it. Unpack it below a prefix:
+pai-tools-VERSION-HOST.tar.gz and, where dpkg-deb is there, pai-tools_VERSION_ARCHITECTURE.deb, each with its .sha256:
 
-  tar -xzf pai-tools-*.tar.gz -C ~/.local --strip-components=1
+  tar -xzf pai-tools-*.tar.gz -C ~/.local --strip-components=1    below a prefix, or
+  sudo apt-get install ./pai-tools_*.deb                          as a package of Debian or Ubuntu
 
-  --output DIR  where the two files go [target/release-files]
+  --output DIR  where the files go [target/release-files]
   --check       build twice, in folders with other names, and compare; nothing is kept
   -n, --dry-run say what would be made
   -h, --help    this text
 
-The same commit, Rust and C compiler make the same file. Times in it are those of the commit.
+The same commit, Rust and C compiler make the same files. Times in them are those of the commit.
 
 Exit status: 0 made, or the two builds are the same; 1 they differ (each file that does is named); 2 trouble.
 TEXT
@@ -39,40 +42,45 @@ build() {
     cargo build --quiet --release --locked --workspace --bins)
 }
 
-# pack CLONE STAGE FILE: what was built, as it lies below a prefix, in one tarball.
+# pack CLONE STAGE DIR: what was built, as it lies below a prefix, as the files of $files in DIR.
 pack() {
+  mkdir -p -- "$3"
   "$1/scripts/install.sh" --prefix "$2/$name" --from "$1/target/release" >/dev/null
   mkdir -p "$2/$name/share/doc/pai-tools"
   cp -- "$1"/LICENSE-* "$1"/README.md "$1"/CHANGELOG.md "$2/$name/share/doc/pai-tools/"
   tar --create --directory="$2" --format=ustar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
-    --mode=u+rw,go+r,go-w,a+X "$name" | gzip --no-name --best >"$3"
+    --mode=u+rw,go+r,go-w,a+X "$name" | gzip --no-name --best >"$3/$name.tar.gz"
+  [ -z "$package" ] || make_deb "$2/$name" "$1" "$2" "$3/$package" "$version" "$epoch"
 }
 
 release() {
-  local work=$1 output=$2
+  local work=$1 output=$2 file
   build "$work/pai-tools"
-  pack "$work/pai-tools" "$work/stage" "$work/$name.tar.gz"
+  pack "$work/pai-tools" "$work/stage" "$work/made"
   mkdir -p -- "$output"
-  install -m 644 -- "$work/$name.tar.gz" "$output/$name.tar.gz"
-  (cd "$output" && sha256sum "$name.tar.gz" >"$name.tar.gz.sha256")
-  printf '%s\n' "$output/$name.tar.gz"
+  for file in "${files[@]}"; do
+    install -m 644 -- "$work/made/$file" "$output/$file"
+    (cd "$output" && sha256sum "$file" >"$file.sha256")
+    printf '%s\n' "$output/$file"
+  done
 }
 
 # check WORK: 0 if two builds in two folders are the same.
 check() {
-  local work=$1 one=$1/one/pai-tools other=$1/another/and/longer/folder
+  local work=$1 one=$1/one/pai-tools other=$1/another/and/longer/folder file
   mkdir -p "${one%/*}" "${other%/*}"
   build "$one"
-  pack "$one" "$work/stage-one" "$work/one.tar.gz"
+  pack "$one" "$work/stage-one" "$work/one"
   build "$other"
-  pack "$other" "$work/stage-other" "$work/other.tar.gz"
-  if cmp --silent "$work/one.tar.gz" "$work/other.tar.gz"; then
-    echo "the same: $(sha256sum <"$work/one.tar.gz" | cut -d ' ' -f 1)  $name.tar.gz ($(stat -c %s "$work/one.tar.gz") bytes)"
-    return 0
+  pack "$other" "$work/stage-other" "$work/other"
+  if ! diff --recursive --brief "$work/one" "$work/other" >/dev/null; then
+    warn "two builds of one commit differ:"
+    diff --recursive --brief "$work/stage-one" "$work/stage-other" >&2 || true
+    return 1
   fi
-  warn "two builds of one commit differ:"
-  diff --recursive --brief "$work/stage-one" "$work/stage-other" >&2 || true
-  return 1
+  for file in "${files[@]}"; do
+    echo "the same: $(sha256sum <"$work/one/$file" | cut -d ' ' -f 1)  $file ($(stat -c %s "$work/one/$file") bytes)"
+  done
 }
 
 main() {
@@ -96,14 +104,18 @@ main() {
   done
   commit=$(git -C "$here" rev-parse HEAD)
   epoch=$(git -C "$here" log -1 --format=%ct "$commit")
-  local version
   version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$here/Cargo.toml")
   name=pai-tools-$version-$(rustc -vV | sed -n 's/^host: //p')
+  files=("$name.tar.gz") package=
+  if command -v dpkg-deb >/dev/null 2>&1; then
+    package=pai-tools_${version}_$(dpkg --print-architecture).deb
+    files+=("$package")
+  fi
   if [ -n "$(git -C "$here" status --porcelain --untracked-files=no)" ]; then
     warn "what is not committed is left out"
   fi
   if [ "$action" = show ]; then
-    printf 'would make %s\n' "$output/$name.tar.gz"{,.sha256}
+    printf 'would make %s\n' "${files[@]/#/$output/}"
     return 0
   fi
   scratch=$(mktemp -d)
