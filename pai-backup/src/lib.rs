@@ -35,10 +35,10 @@ mod zip;
 use std::path::Path;
 
 use anyhow::bail;
-use pai_common::cli::Hinted;
 use pai_common::clock::Clock;
 use pai_common::console::Console;
 use pai_common::exit::Exit;
+use pai_common::hint::Hinted;
 use pai_common::home::Home;
 use pai_common::signal;
 

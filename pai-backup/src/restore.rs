@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use pai_common::atomic::AtomicFile;
-use pai_common::cli::Hinted;
 use pai_common::exit::Exit;
+use pai_common::hint::Hinted;
 use pai_common::home::{Home, ensure_private_folder};
 use pai_common::lock::DirLock;
 use pai_common::output::Output;

@@ -1,6 +1,5 @@
 //! How a tool starts and ends: parse, run, exit code.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +10,7 @@ use clap::{Args, Parser, ValueHint};
 use crate::clock::{Clock, Timestamp};
 use crate::console::Console;
 use crate::exit::Exit;
+use crate::hint::Hinted;
 use crate::home::Home;
 use crate::lock::Busy;
 use crate::output::{Closed, stdout_result};
@@ -60,28 +60,6 @@ impl Workspace {
     }
 }
 
-/// An error with a second line that says what to do about it.
-#[derive(Debug)]
-pub struct Hinted {
-    cause: anyhow::Error,
-    hint: String,
-}
-
-impl Hinted {
-    /// `cause`, and below it `hint: ...`.
-    pub fn new(cause: impl Into<anyhow::Error>, hint: impl Into<String>) -> Self {
-        Self { cause: cause.into(), hint: hint.into() }
-    }
-}
-
-impl fmt::Display for Hinted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", self.cause)
-    }
-}
-
-impl std::error::Error for Hinted {}
-
 /// Runs a tool from its command line to its exit code. `common` picks the shared switches out of `A`.
 pub fn run<A: Parser>(
     tool: &'static str,
@@ -126,7 +104,7 @@ fn conclude(console: &Console, result: anyhow::Result<Exit>) -> Exit {
     }
     console.complain(format_args!("{error:#}"));
     if let Some(hinted) = error.chain().find_map(|cause| cause.downcast_ref::<Hinted>()) {
-        console.warn(format_args!("hint: {}", hinted.hint));
+        console.warn(format_args!("hint: {}", hinted.hint()));
     }
     if error.chain().any(<dyn std::error::Error + 'static>::is::<Busy>) { Exit::Busy } else { Exit::Failed }
 }

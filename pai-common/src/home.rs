@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 
-use crate::cli::Hinted;
+use crate::hint::Hinted;
 
 /// An existing workspace folder, as an absolute path.
 #[derive(Debug, Clone, PartialEq, Eq)]

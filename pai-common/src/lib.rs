@@ -2,7 +2,7 @@
 //!
 //! | room | what lives there |
 //! | --- | --- |
-//! | [`cli`], [`exit`], [`console`], [`signal`] | how a tool starts, speaks and ends |
+//! | [`cli`], [`exit`], [`hint`], [`console`], [`signal`] | how a tool starts, speaks and ends |
 //! | [`output`], [`progress`] | stdout for the next tool, stderr for the person watching |
 //! | [`clock`], [`stamp`], [`units`] | instants, the stamps in file names, sizes and durations |
 //! | [`home`], [`joblog`] | the workspace and its two documented log formats |
@@ -17,6 +17,7 @@ pub mod cli;
 pub mod clock;
 pub mod console;
 pub mod exit;
+pub mod hint;
 pub mod home;
 pub mod joblog;
 pub mod lock;

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 
 use anyhow::anyhow;
-use pai_common::cli::Hinted;
 use pai_common::clock::Zone;
+use pai_common::hint::Hinted;
 use pai_common::retention::{Period, Policy, Rule, parse_days};
 
 use crate::cli::{PolicyArgs, Prune};

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
-use pai_common::cli::Hinted;
 use pai_common::clock::Timestamp;
 use pai_common::console::Console;
 use pai_common::exit::Exit;
+use pai_common::hint::Hinted;
 use pai_common::output::Output;
 
 use crate::cli::{MaxDelete, PolicyArgs, Prune};
