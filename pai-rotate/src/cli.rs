@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use pai_common::cli::{Common, Now};
+use pai_common::clock::Format;
 use pai_common::retention::{Limit, Span, parse_days};
 use pai_common::units::parse_duration;
+use regex::bytes::Regex;
 
 pub use self::logs::Logs;
+use crate::series::Grouping;
 
 /// Decide what may go, say why, and never take the last good copy
 ///
@@ -85,9 +88,9 @@ pub struct Prune {
     #[arg(long, conflicts_with = "json")]
     pub calendar: bool,
 
-    /// Where an item's time comes from: its name, else (files only) the modification time
-    #[arg(long, value_enum, default_value_t = By::Auto)]
-    pub by: By,
+    /// How names are read
+    #[command(flatten)]
+    pub names: Names,
 
     /// Read stamps and count hours, days and months in UTC, not in local time
     #[arg(long)]
@@ -112,6 +115,35 @@ pub struct Prune {
     /// A PATH that is not there, or a pattern that matches nothing, is no error
     #[arg(long)]
     pub missing_ok: bool,
+}
+
+/// How names are read.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct Names {
+    /// Where an item's time comes from: its name, else (files only) the modification time
+    #[arg(long, value_enum, default_value_t = By::Auto)]
+    pub by: By,
+
+    /// Read stamps of this form alone, in strptime's words: %d-%m-%Y, %y%m%d, %s
+    ///
+    /// %Y %m %d year, month, day; %y the year in two figures; %H %M %S the time of day; %j the day of the year;
+    /// %G-W%V the ISO week; %b Sep; %s seconds of the epoch; %z an offset. Figures must be as many as would be
+    /// written (01, not 1). What is not said is midnight, the first day, the Monday. Without it these are read:
+    /// YYYYMMDD, YYYY-MM-DD and `YYYY_MM_DD`, alone or with a time of day to the minute or second, YYYYMMDDHHMM[SS],
+    /// and YYYY-Www.
+    #[arg(long, value_name = "FORMAT", value_parser = Format::parse)]
+    pub stamp: Option<Format>,
+
+    /// What this regular expression matches of a name, or its groups, makes the series: '^[a-z]+'
+    ///
+    /// Unless told, names that differ only in the stamp are a series; with a random part in them each is one of its
+    /// own, and stays. Items whose names do not match stay, too.
+    #[arg(long, value_name = "PATTERN", value_parser = Grouping::pattern, conflicts_with = "one_series")]
+    pub series: Option<Regex>,
+
+    /// All items (of a folder) are one series, whatever their names
+    #[arg(long)]
+    pub one_series: bool,
 }
 
 /// What stays: one rule that keeps an item is enough.

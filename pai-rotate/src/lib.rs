@@ -12,8 +12,10 @@ mod paths;
 pub mod plan;
 mod policy;
 mod prune;
+pub mod reading;
 mod remove;
 mod report;
+pub mod series;
 
 use pai_common::console::Console;
 use pai_common::exit::Exit;
