@@ -3,7 +3,6 @@
 mod apply;
 mod calendar;
 mod candidates;
-mod checksums;
 pub mod cli;
 pub mod listing;
 mod logs;
