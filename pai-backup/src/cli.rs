@@ -48,7 +48,7 @@ pub struct Place {
     #[arg(long = "name", global = true, value_name = "PREFIX", default_value = "pai", value_parser = prefix)]
     pub prefix: String,
 
-    /// A store: a folder, `s3://BUCKET/PREFIX` or `rclone:REMOTE:PATH` [env: `PAI_STORE`, but for create]
+    /// A store: a folder, s3://BUCKET/PREFIX or rclone:REMOTE:PATH [env: PAI_STORE, but for create]
     // Not clap's env: create must be told, or it would make no local archive any more.
     #[arg(long, global = true, value_name = "STORE", value_hint = clap::ValueHint::AnyPath)]
     pub store: Option<String>,
@@ -140,7 +140,7 @@ pub struct Create {
     #[arg(long)]
     pub sha256: bool,
 
-    /// Remove archives older than N days after success [default: 30; env: `RETENTION_DAYS`]
+    /// Remove archives older than N days after success [default: 30; env: RETENTION_DAYS]
     // Not clap's env: a junk value there must not keep `list` from working.
     #[arg(long, value_name = "N")]
     pub retention_days: Option<String>,

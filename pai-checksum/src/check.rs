@@ -14,6 +14,9 @@ use crate::record::{Name, Record};
 use crate::talk::{Talk, cause};
 use pai_common::checksum_line::{self, Parsed, Parser};
 
+/// The marks of UTF-16's byte order: a Windows shell writes one at the start of what it redirects.
+const UTF16: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
+
 /// A list of what failed is repeated at the end once the lines above it may have left the screen.
 const SCREEN: usize = 24;
 
@@ -71,6 +74,8 @@ struct List {
     malformed: usize,
     /// ... and, if they are to be warned about, where they stand.
     malformed_lines: Vec<usize>,
+    /// Whether it begins as UTF-16 does.
+    is_utf16: bool,
 }
 
 impl List {
@@ -86,6 +91,7 @@ impl List {
                 Ok(_) => {}
                 Err(_) => return Err("read error".to_owned()),
             }
+            list.is_utf16 |= number == 1 && UTF16.iter().any(|mark| line.starts_with(mark));
             let line = line.strip_suffix(b"\n").unwrap_or(&line);
             match parser.parse(line) {
                 Parsed::Nothing => {}
@@ -194,6 +200,11 @@ impl Verdicts<'_> {
         if list.inputs.is_empty() {
             // Even --status lets this through.
             talk.say(format_args!("{shown}: no properly formatted checksum lines found"));
+            if list.is_utf16 {
+                talk.say(
+                    "hint: the list is UTF-16: iconv -f UTF-16 -t UTF-8 LIST | tr -d '\\r' | pai-checksum -c",
+                );
+            }
             return Ok(false);
         }
         if !args.status {

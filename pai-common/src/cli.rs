@@ -1,10 +1,13 @@
 //! How a tool starts and ends: parse, run, exit code.
 
+mod near;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{Args, Parser, ValueHint};
 
 use crate::clock::{Clock, Timestamp};
@@ -68,14 +71,33 @@ pub fn run<A: Parser>(
 ) -> ExitCode {
     let args = match A::try_parse() {
         Ok(args) => args,
-        Err(error) => return print_usage(tool, &error),
+        Err(error) => {
+            let code = print_usage(tool, &error);
+            // Of a command that clap knows to be one it says so itself.
+            if error.use_stderr() && error.kind() != ErrorKind::InvalidSubcommand {
+                hint_at_command::<A>(&Console::new(tool, false, false));
+            }
+            return code;
+        }
     };
     let Common { quiet, verbose } = common(&args);
     let console = Console::new(tool, quiet, verbose);
     if let Err(error) = signal::listen() {
         console.warn(format_args!("could not listen for signals: {error}"));
     }
-    conclude(&console, body(&args, &console)).into()
+    let exit = conclude(&console, body(&args, &console));
+    if matches!(exit, Exit::Partial | Exit::Failed) {
+        hint_at_command::<A>(&console);
+    }
+    exit.into()
+}
+
+/// What went wrong may have begun with a mistyped command.
+fn hint_at_command<A: Parser>(console: &Console) {
+    let first = std::env::args_os().nth(1).and_then(|first| first.into_string().ok());
+    if let Some(hint) = first.and_then(|first| near::meant::<A>(&first)) {
+        console.warn(format_args!("hint: {hint}"));
+    }
 }
 
 /// What clap has to say: help and version on stdout, with 0; bad usage on stderr, with 2.

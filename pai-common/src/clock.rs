@@ -1,12 +1,16 @@
-//! Instants and civil time. The only file that names chrono, whose maintainers point to a successor.
+//! Instants and civil time. Only here is chrono named, whose maintainers point to a successor.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chrono::{
     DateTime, Datelike, FixedOffset, Local, MappedLocalTime, NaiveDate, SecondsFormat, TimeZone, Timelike,
-    Utc,
+    Utc, Weekday,
 };
+
+mod format;
+
+pub use self::format::Format;
 
 /// An instant: seconds since 1970-01-01T00:00:00Z (negative before) and nanoseconds after that second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -197,6 +201,12 @@ impl serde::Serialize for Timestamp {
     }
 }
 
+/// The date of an ISO 8601 week's Monday; `None` for a week that the year does not have.
+pub fn monday_of(iso_year: i32, iso_week: u32) -> Option<(i32, u32, u32)> {
+    let monday = NaiveDate::from_isoywd_opt(iso_year, iso_week, Weekday::Mon)?;
+    Some((monday.year(), monday.month(), monday.day()))
+}
+
 /// Where a run gets its now from: the machine, or one fixed instant (`PAI_NOW`, `--now`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Clock {
@@ -237,6 +247,8 @@ mod tests {
             let civil = Timestamp::from_civil(Zone::Utc, day, (12, 0, 0)).unwrap().civil(Zone::Utc);
             assert_eq!((civil.iso_year, civil.iso_week), week, "{day:?}");
         }
+        assert_eq!(monday_of(2019, 1), Some((2018, 12, 31)));
+        assert_eq!((monday_of(2020, 53), monday_of(2021, 53)), (Some((2020, 12, 28)), None));
     }
 
     #[test]

@@ -75,6 +75,13 @@ impl Console {
         }
     }
 
+    /// What was done, for a person who watches: at a terminal, and with `-v`.
+    pub fn summary(&self, message: impl Display) {
+        if self.verbose || (self.terminal && !self.quiet) {
+            self.say(&message);
+        }
+    }
+
     /// Detail that only `-v` shows.
     pub fn detail(&self, message: impl Display) {
         if self.verbose {

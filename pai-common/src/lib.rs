@@ -13,6 +13,7 @@
 
 pub mod atomic;
 pub mod checksum_line;
+pub mod checksum_list;
 pub mod cli;
 pub mod clock;
 pub mod console;

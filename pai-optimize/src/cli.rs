@@ -50,7 +50,7 @@ pub struct Place {
     #[arg(long, global = true, value_name = "DIR")]
     pub archive_dir: Option<PathBuf>,
 
-    /// Take `## YYYY-MM-DD - title` for a dated section too
+    /// Take '## YYYY-MM-DD - title' for a dated section too
     #[arg(long, global = true)]
     pub titles: bool,
 

@@ -75,6 +75,14 @@ impl<'a> Journal<'a> {
         self.write(Level::Warning, &message)
     }
 
+    /// The same, but of no use in every week's mail: `-q` leaves it to the log.
+    pub(crate) fn remark(&mut self, message: impl Display) -> anyhow::Result<()> {
+        if self.echo {
+            self.console.note(&message);
+        }
+        self.write(Level::Warning, &message)
+    }
+
     /// A failure; the log alone, for whoever ends the run tells stderr.
     pub(crate) fn error(&mut self, message: impl Display) -> anyhow::Result<()> {
         self.write(Level::Error, &message)

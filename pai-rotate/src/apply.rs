@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use pai_common::checksum_list::List;
 use pai_common::console::Console;
 use pai_common::exit::Exit;
 use pai_common::lock::DirLock;
@@ -9,7 +10,6 @@ use pai_common::output::Output;
 use pai_common::signal;
 
 use crate::candidates::Candidates;
-use crate::checksums::List;
 use crate::cli::Prune;
 use crate::paths::{folder_of, open_name};
 use crate::prune::end_of_name;

@@ -8,16 +8,15 @@ use std::iter::successors;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use pai_common::clock::Zone;
 use pai_common::console::Console;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use crate::cli::By;
-use crate::listing::stamped;
+use crate::cli::Prune;
 use crate::look::{Identity, look_into};
 use crate::paths::{self, Named};
 use crate::plan::{Entry, SIDECARS, sidecar_of};
+use crate::reading::Reading;
 
 /// What was found, and what was left out of the decision.
 #[derive(Debug, Default)]
@@ -114,35 +113,22 @@ impl Candidates {
     }
 
     /// What the plan decides on, in the order of [`Candidates::files`].
-    pub(crate) fn entries(&self, by: By, zone: Zone) -> Vec<Entry<'_>> {
-        let entry = |file: &Candidate| {
-            let (stamp, time) = stamped(file.name.as_bytes(), zone);
-            let time = match by {
-                By::Name => time,
-                By::Mtime => Some(file.identity.mtime),
-                By::Auto => time.or(Some(file.identity.mtime)),
-            };
-            (stamp, time)
-        };
-        let files = self.files.iter().map(|file| (file, entry(file)));
-        files
-            .map(|(file, (stamp, time))| Entry {
-                folder: file.folder,
-                name: file.name.as_bytes(),
-                stamp,
-                time,
-                good: file.good,
-            })
-            .collect()
+    pub(crate) fn entries(&self, reading: &Reading) -> Vec<Entry<'_>> {
+        let files = self.files.iter().map(|file| {
+            let entry = reading.entry(file.name.as_bytes(), || Some(file.identity.mtime));
+            Entry { folder: file.folder, good: file.good, ..entry }
+        });
+        files.collect()
     }
 }
 
-/// Looks up `named`; what cannot be looked at is complained about. `dirs` makes stamped folders candidates,
-/// `except` is never one.
-pub(crate) fn find(named: &[Named], dirs: bool, except: Option<&Path>, console: &Console) -> Candidates {
+/// Looks up `named`; what cannot be looked at is complained about. With `--dirs` folders that `reading` finds a stamp
+/// in are candidates, too; the list of checksums is never one.
+pub(crate) fn find(named: &[Named], args: &Prune, reading: &Reading, console: &Console) -> Candidates {
+    let except = args.checksums.as_deref();
     let except = except.and_then(|path| path.metadata().ok()).map(|metadata| Identity::of(&metadata));
     let (found, ids, unseen) = Default::default();
-    let mut finder = Finder { found, ids, unseen, dirs, except, console };
+    let mut finder = Finder { found, ids, unseen, dirs: args.dirs, reading, except, console };
     for named in named {
         finder.take(named);
     }
@@ -160,6 +146,7 @@ struct Finder<'a> {
     /// Files whose sidecars could not be looked at.
     unseen: HashSet<(u32, OsString)>,
     dirs: bool,
+    reading: &'a Reading,
     except: Option<Identity>,
     console: &'a Console,
 }
@@ -168,7 +155,7 @@ impl Finder<'_> {
     fn take(&mut self, named: &Named) {
         let is_item = self.dirs
             && !paths::ends_with_slash(&named.path)
-            && named.path.file_name().is_some_and(is_stamped);
+            && named.path.file_name().is_some_and(|name| self.is_stamped(name));
         if named.metadata.is_dir() && named.may_scan && !is_item {
             if let Err(error) = self.scan(&named.path) {
                 self.console
@@ -249,20 +236,20 @@ impl Finder<'_> {
         }
     }
 
+    fn is_stamped(&self, name: &OsStr) -> bool {
+        self.reading.stamped(name.as_bytes()).0.is_some()
+    }
+
     fn out_of_question(&self, name: &OsStr, identity: &Identity) -> Option<&'static str> {
         match identity.kind {
             FileType::Symlink => Some("symbolic link"),
             FileType::Directory if !self.dirs => Some("folder"),
-            FileType::Directory if !is_stamped(name) => Some("folder without a stamp in its name"),
+            FileType::Directory if !self.is_stamped(name) => Some("folder without a stamp in its name"),
             FileType::RegularFile if self.except == Some(*identity) => Some("the list of checksums"),
             FileType::RegularFile | FileType::Directory => None,
             _ => Some("not a regular file"),
         }
     }
-}
-
-fn is_stamped(name: &OsStr) -> bool {
-    stamped(name.as_bytes(), Zone::Utc).0.is_some()
 }
 
 /// What each compressor makes of nothing, at the most: `pg_dump ... | gzip` when `pg_dump` failed. One byte more takes

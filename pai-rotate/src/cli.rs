@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use pai_common::cli::{Common, Now};
+use pai_common::clock::Format;
 use pai_common::retention::{Limit, Span, parse_days};
 use pai_common::units::parse_duration;
+use regex::bytes::Regex;
 
 pub use self::logs::Logs;
+use crate::series::Grouping;
 
 /// Decide what may go, say why, and never take the last good copy
 ///
 /// Deletes what a retention policy does not keep: backups, dumps, reports, whole dated folders. As a filter
-/// (--stdin) it deletes nothing and prints the names that may go. `pai-rotate logs` rotates log files.
+/// (--stdin) it deletes nothing and prints the names that may go. The command logs rotates log files.
 #[derive(Debug, Parser)]
 #[command(name = "pai-rotate", version, after_long_help = help_end(PRUNE_END))]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
@@ -46,7 +49,7 @@ pub struct Args {
 pub enum Command {
     /// Rotate and compress log files without losing a line
     ///
-    /// `app.log` becomes `app.log-YYYYMMDD-HHMMSS.gz` when it is large or old enough, and copies that are too many or
+    /// A log app.log becomes app.log-YYYYMMDD-HHMMSS.gz when it is large or old enough, and copies that are too many or
     /// too old go. The log is exchanged with an empty file of the same mode and owner in one step, so a writer
     /// that opens it by name never misses it; one that keeps it open goes on writing to the copy, which is not
     /// compressed while a process has it open for writing. Tell such a writer with --postrotate, or use
@@ -61,7 +64,7 @@ pub struct Prune {
     /// Files, quoted patterns ('/backups/codexdb_*.sql') or folders (the files in them, not below)
     ///
     /// Names that start with a dot or end like an unfinished upload (.partial, .tmp) are left alone. A folder
-    /// or file named `logs` is given as ./logs.
+    /// or file named logs is given as ./logs.
     #[arg(value_name = "PATH", required_unless_present = "stdin", conflicts_with = "stdin")]
     pub paths: Vec<PathBuf>,
 
@@ -85,9 +88,9 @@ pub struct Prune {
     #[arg(long, conflicts_with = "json")]
     pub calendar: bool,
 
-    /// Where an item's time comes from: its name, else (files only) the modification time
-    #[arg(long, value_enum, default_value_t = By::Auto)]
-    pub by: By,
+    /// How names are read
+    #[command(flatten)]
+    pub names: Names,
 
     /// Read stamps and count hours, days and months in UTC, not in local time
     #[arg(long)]
@@ -114,13 +117,42 @@ pub struct Prune {
     pub missing_ok: bool,
 }
 
+/// How names are read.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct Names {
+    /// Where an item's time comes from: its name, else (files only) the modification time
+    #[arg(long, value_enum, default_value_t = By::Auto)]
+    pub by: By,
+
+    /// Read stamps of this form alone, in strptime's words: %d-%m-%Y, %y%m%d, %s
+    ///
+    /// %Y %m %d year, month, day; %y the year in two figures; %H %M %S the time of day; %j the day of the year;
+    /// %G-W%V the ISO week; %b Sep; %s seconds of the epoch; %z an offset. Figures must be as many as would be
+    /// written (01, not 1). What is not said is midnight, the first day, the Monday. Without it these are read:
+    /// YYYYMMDD, YYYY-MM-DD and YYYY_MM_DD, alone or with a time of day to the minute or second, YYYYMMDDHHMM[SS],
+    /// and YYYY-Www.
+    #[arg(long, value_name = "FORMAT", value_parser = Format::parse)]
+    pub stamp: Option<Format>,
+
+    /// What this regular expression matches of a name, or its groups, makes the series: '^[a-z]+'
+    ///
+    /// Unless told, names that differ only in the stamp are a series; with a random part in them each is one of its
+    /// own, and stays. Items whose names do not match stay, too.
+    #[arg(long, value_name = "PATTERN", value_parser = Grouping::pattern, conflicts_with = "one_series")]
+    pub series: Option<Regex>,
+
+    /// All items (of a folder) are one series, whatever their names
+    #[arg(long)]
+    pub one_series: bool,
+}
+
 /// What stays: one rule that keeps an item is enough.
 #[derive(Debug, Clone, Default, ClapArgs)]
 #[command(next_help_heading = "Policy (an item stays if any of these keeps it; each series on its own)")]
 pub struct PolicyArgs {
-    /// Keep what is not older than N days of 86,400 seconds, or `RETENTION_DAYS`
+    /// Keep what is not older than N days of 86,400 seconds, or RETENTION_DAYS
     ///
-    /// An item of exactly that age stays. find's `-mtime +30` waits for 31 days: it drops fractions.
+    /// An item of exactly that age stays. find's -mtime +30 waits for 31 days: it drops fractions.
     #[arg(long, value_name = "N", value_parser = parse_days, conflicts_with = "older_than")]
     pub days: Option<Duration>,
 

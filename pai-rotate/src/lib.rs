@@ -3,7 +3,6 @@
 mod apply;
 mod calendar;
 mod candidates;
-mod checksums;
 pub mod cli;
 pub mod listing;
 mod logs;
@@ -12,8 +11,10 @@ mod paths;
 pub mod plan;
 mod policy;
 mod prune;
+pub mod reading;
 mod remove;
 mod report;
+pub mod series;
 
 use pai_common::console::Console;
 use pai_common::exit::Exit;

@@ -1,10 +1,11 @@
 //! From names and times to verdicts. Pure: what is read here comes from the caller, and so does now.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
 
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::retention::{self, Decision, Item, Policy, Reason};
+
+use crate::series::{Key, Series};
 
 /// Endings of files that prove or sign another file and live and die with it.
 pub const SIDECARS: [&str; 6] = [".sha256", ".sha512", ".sha1", ".md5", ".asc", ".sig"];
@@ -19,8 +20,8 @@ pub struct Entry<'a> {
     pub folder: u32,
     /// The name inside the folder, or a whole line of a listing.
     pub name: &'a [u8],
-    /// Where the stamp stands in the name.
-    pub stamp: Option<Range<u32>>,
+    /// Which series it belongs to; without one it is never deleted.
+    pub series: Option<Series>,
     /// When it was made; without a time it is never deleted.
     pub time: Option<Timestamp>,
     /// Whether it may be the copy that must never go.
@@ -36,6 +37,8 @@ pub enum Verdict {
     With(usize),
     /// No time is known: it stays.
     Undated,
+    /// It is of no series: it stays.
+    Apart,
     /// Someone is still writing it: it stays.
     Unfinished,
     /// The same name again: the other one has the verdict.
@@ -51,23 +54,17 @@ pub struct Plan {
     pub series: Vec<Vec<usize>>,
 }
 
-/// Names that differ only in their stamp; in one folder, those without a stamp.
-type SeriesKey<'a> = (u32, Option<(&'a [u8], &'a [u8])>);
+/// A series of one folder.
+type SeriesKey<'a> = (u32, Key<'a>);
 
 impl Entry<'_> {
-    /// What the names of this entry's series have in common: `pai-*.tar.gz`, or `*` without a stamp.
-    pub fn series_name(&self) -> Vec<u8> {
-        let (before, after) = self.around_stamp().unwrap_or_default();
-        [before, b"*", after].concat()
+    /// What the names of this entry's series have in common: `pai-*.tar.gz`, or `*` for all of a folder.
+    pub fn series_name(&self) -> Option<Vec<u8>> {
+        Some(self.series.as_ref()?.key(self.name).shown())
     }
 
     fn item(&self) -> Item {
         Item { time: self.time.unwrap_or_default(), good: self.good }
-    }
-
-    fn around_stamp(&self) -> Option<(&[u8], &[u8])> {
-        let stamp = self.stamp.as_ref()?;
-        Some((&self.name[..stamp.start as usize], &self.name[stamp.end as usize..]))
     }
 }
 
@@ -76,6 +73,7 @@ pub fn plan(entries: &[Entry<'_>], policy: &Policy, now: Timestamp) -> Plan {
     let mut verdicts = vec![Verdict::Undated; entries.len()];
     mark_unfinished(entries, &mut verdicts);
     mark_sidecars(entries, &mut verdicts);
+    mark_apart(entries, &mut verdicts);
     let mut series = group(entries, &verdicts);
     for members in &mut series {
         sort_newest_first(members, entries);
@@ -111,6 +109,14 @@ fn mark_unfinished(entries: &[Entry<'_>], verdicts: &mut [Verdict]) {
     for (entry, verdict) in entries.iter().zip(verdicts) {
         if is_unfinished(entry.name) {
             *verdict = Verdict::Unfinished;
+        }
+    }
+}
+
+fn mark_apart(entries: &[Entry<'_>], verdicts: &mut [Verdict]) {
+    for (entry, verdict) in entries.iter().zip(verdicts) {
+        if entry.series.is_none() && entry.time.is_some() && *verdict == Verdict::Undated {
+            *verdict = Verdict::Apart;
         }
     }
 }
@@ -152,10 +158,11 @@ fn group<'a>(entries: &'a [Entry<'a>], verdicts: &[Verdict]) -> Vec<Vec<usize>> 
     let mut ids: HashMap<SeriesKey<'a>, usize> = HashMap::new();
     let mut series: Vec<Vec<usize>> = Vec::new();
     for (i, entry) in entries.iter().enumerate() {
+        let Some(key) = entry.series.as_ref().map(|series| series.key(entry.name)) else { continue };
         if entry.time.is_none() || verdicts[i] != Verdict::Undated {
             continue;
         }
-        let id = *ids.entry((entry.folder, entry.around_stamp())).or_insert_with(|| {
+        let id = *ids.entry((entry.folder, key)).or_insert_with(|| {
             series.push(Vec::new());
             series.len() - 1
         });
@@ -172,7 +179,7 @@ impl Plan {
             Verdict::Decided(decision) => decision.keep,
             Verdict::With(owner) => self.keeps(*owner),
             // A duplicate stays so that its name is printed once: the next tool would fail on a second.
-            Verdict::Undated | Verdict::Unfinished | Verdict::Duplicate => true,
+            Verdict::Undated | Verdict::Apart | Verdict::Unfinished | Verdict::Duplicate => true,
         }
     }
 
@@ -194,6 +201,11 @@ impl Plan {
         matches!(&self.verdicts[entry], Verdict::Decided(decision) if decision.reasons == [Reason::Future])
     }
 
+    /// Whether no rule can let anything go, as each of several items is a series of its own.
+    pub fn is_scattered(&self) -> bool {
+        self.series.len() > 1 && self.series.iter().all(|members| members.len() == 1)
+    }
+
     /// How many items the policy decided on, and how many of them go; sidecars do not count.
     pub fn tally(&self) -> (usize, usize) {
         let items = self.series.iter().flatten();
@@ -208,8 +220,9 @@ impl Plan {
                 sidecars.entry(*owner).or_default().push(i);
             }
         }
-        let undecided = (0..self.verdicts.len())
-            .filter(|&i| matches!(self.verdicts[i], Verdict::Undated | Verdict::Unfinished));
+        let is_undecided =
+            |i: &usize| matches!(self.verdicts[*i], Verdict::Undated | Verdict::Apart | Verdict::Unfinished);
+        let undecided = (0..self.verdicts.len()).filter(is_undecided);
         let mut listing = Vec::with_capacity(self.verdicts.len());
         let mut pending: Vec<usize> = Vec::new();
         for first in self.series.iter().flatten().copied().chain(undecided) {
@@ -230,6 +243,7 @@ impl Plan {
             }
             Verdict::With(_) => vec!["with the file it belongs to".to_owned()],
             Verdict::Undated => vec!["no time in its name".to_owned()],
+            Verdict::Apart => vec!["its name does not match --series".to_owned()],
             Verdict::Unfinished => vec!["named like an unfinished upload".to_owned()],
             Verdict::Duplicate => vec!["named twice".to_owned()],
         }

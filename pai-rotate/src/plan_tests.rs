@@ -4,7 +4,8 @@ use pai_common::retention::{Limit, Period, Rule};
 use proptest::prelude::*;
 
 use super::*;
-use crate::listing::stamped;
+use crate::reading::Reading;
+use crate::series::Grouping;
 
 const NOW: &str = "2025-09-17T00:00:00Z";
 
@@ -18,11 +19,15 @@ fn last(count: u32) -> Policy {
 }
 
 fn entries<'a>(names: &[&'a str]) -> Vec<Entry<'a>> {
-    let entry = |name: &'a str| {
-        let (stamp, time) = stamped(name.as_bytes(), Zone::Utc);
-        Entry { folder: 0, name: name.as_bytes(), stamp, time, good: true }
-    };
-    names.iter().map(|name| entry(name)).collect()
+    entries_as(names, &reading())
+}
+
+fn entries_as<'a>(names: &[&'a str], reading: &Reading) -> Vec<Entry<'a>> {
+    names.iter().map(|name| reading.entry(name.as_bytes(), || None)).collect()
+}
+
+fn reading() -> Reading {
+    Reading { zone: Zone::Utc, ..Reading::default() }
 }
 
 /// The names that go, in the order of the input.
@@ -38,7 +43,7 @@ fn names_that_differ_only_in_the_stamp_are_a_series_of_their_own() {
     assert_eq!(going(&names, &last(1)), ["a-20250901-000000.gz"]);
     let plan = plan(&entries(&names), &last(1), now());
     assert_eq!(plan.series, [vec![1, 0], vec![3], vec![2]]);
-    assert_eq!(entries(&names)[0].series_name(), b"a-*.gz");
+    assert_eq!(entries(&names)[0].series_name().unwrap(), b"a-*.gz");
 }
 
 #[test]
@@ -104,6 +109,28 @@ fn folders_keep_series_apart() {
     assert!(plan.keeps(0) && plan.keeps(1));
 }
 
+#[test]
+fn a_random_part_scatters_the_names_until_it_is_said_what_makes_a_series() {
+    let names = [
+        "dump-20250901-020000-11e2d8.sql.gz",
+        "dump-20250902-020000-9a03c1.sql.gz",
+        "dump-20250903-020000-0fd2e7.sql.gz",
+        "other-20250101-020000.sql.gz",
+    ];
+    let scattered = plan(&entries(&names), &last(1), now());
+    assert_eq!((scattered.tally(), scattered.is_scattered()), ((4, 0), true));
+    let gone = |series: Grouping| {
+        let entries = entries_as(&names, &Reading { series, ..reading() });
+        let plan = plan(&entries, &last(1), now());
+        assert!(!plan.is_scattered());
+        (0..4).filter(|&i| !plan.keeps(i)).collect::<Vec<_>>()
+    };
+    assert_eq!(gone(Grouping::Pattern(Grouping::pattern("^[a-z]+").unwrap())), [0, 1]);
+    assert_eq!(gone(Grouping::One), [0, 1, 3]);
+    // What does not match is of no series, and stays.
+    assert_eq!(gone(Grouping::Pattern(Grouping::pattern("^dump").unwrap())), [0, 1]);
+}
+
 fn names() -> impl Strategy<Value = Vec<String>> {
     let name = (
         prop::sample::select(vec!["pai-", "db_", "x/y-"]),
@@ -167,7 +194,7 @@ proptest! {
         let mut together = [kept, deleted].concat();
         together.sort();
         // Names without a stamp are never decided on, so they may stand there twice.
-        let undated = |name: &String| stamped(name.as_bytes(), Zone::Utc).1.is_none() || name.ends_with(".partial");
+        let undated = |name: &String| reading().stamped(name.as_bytes()).1.is_none() || name.ends_with(".partial");
         let (left, right): (Vec<_>, Vec<_>) = together.into_iter().partition(undated);
         prop_assert_eq!(once(left), once(names.iter().filter(|name| undated(name)).cloned().collect()));
         prop_assert_eq!(right, once(names.iter().filter(|name| !undated(name)).cloned().collect()));
@@ -176,7 +203,7 @@ proptest! {
     #[test]
     fn a_name_without_a_stamp_never_goes(names in names(), policy in policies()) {
         let (_, deleted) = split(&names, &policy);
-        prop_assert!(deleted.iter().all(|name| stamped(name.as_bytes(), Zone::Utc).1.is_some()));
+        prop_assert!(deleted.iter().all(|name| reading().stamped(name.as_bytes()).1.is_some()));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use pai_common::hint::Hinted;
 use pai_common::output::Output;
 
 use crate::cli::{MaxDelete, PolicyArgs, Prune};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Verdict};
+use crate::reading::Reading;
 use crate::report::{Summary, View, shown};
 use crate::{apply, candidates, listing, paths, policy};
 
@@ -22,17 +23,18 @@ pub(crate) fn run(
     console: &Console,
 ) -> anyhow::Result<Exit> {
     let policy = policy::of(stays, args, std::env::var_os("RETENTION_DAYS").as_deref())?;
+    let reading = Reading::of(&args.names, policy.zone);
     if args.stdin {
         let text = listing::read()?;
-        let entries = listing::entries(&text, args.null, args.by, policy.zone, console);
+        let entries = listing::entries(&text, args.null, &reading, console);
         let plan = plan::plan(&entries, &policy, now);
         let view = View::new(&entries, &plan, Vec::new(), policy.zone, args.json);
         return filter(args, &view, now, console);
     }
     refuse_bare_logs(&args.paths)?;
     let named = paths::resolve(&args.paths, args.missing_ok, console);
-    let found = candidates::find(&named, args.dirs, args.checksums.as_deref(), console);
-    let entries = found.entries(args.by, policy.zone);
+    let found = candidates::find(&named, args, &reading, console);
+    let entries = found.entries(&reading);
     let plan = plan::plan(&entries, &policy, now);
     let view = View::new(&entries, &plan, found.prefixes(), policy.zone, args.json);
     if args.dry_run || args.calendar {
@@ -40,6 +42,7 @@ pub(crate) fn run(
     }
     guard(&plan, args.max_delete)?;
     report_future(&view, console);
+    report_scattered(&view, console);
     apply::run(args, &view, &found, console)
 }
 
@@ -85,6 +88,20 @@ fn report_future(view: &View<'_>, console: &Console) {
     }
 }
 
+/// A rule that never lets anything go looks like one that works, until the disk is full.
+fn report_scattered(view: &View<'_>, console: &Console) {
+    let (items, deleted) = view.plan.tally();
+    let apart = view.plan.verdicts.iter().filter(|verdict| **verdict == Verdict::Apart).count();
+    if items == 0 && apart > 0 {
+        console.note(format_args!("none of {apart} names matches --series, so none may go"));
+    } else if deleted == 0 && view.plan.is_scattered() {
+        console.note(format_args!(
+            "each of these {items} items is a series of its own, so none may go: if they belong together, \
+             --series PATTERN or --one-series says so, and --stamp FORMAT what their stamps look like"
+        ));
+    }
+}
+
 fn filter(args: &Prune, view: &View<'_>, now: Timestamp, console: &Console) -> anyhow::Result<Exit> {
     if args.dry_run || args.calendar {
         return show(args, view, &[], now, console);
@@ -95,6 +112,7 @@ fn filter(args: &Prune, view: &View<'_>, now: Timestamp, console: &Console) -> a
         return show(args, view, &[], now, console);
     }
     report_future(view, console);
+    report_scattered(view, console);
     let mut out = Output::stdout(false);
     for i in (0..view.entries.len()).filter(|&i| !view.plan.keeps(i)) {
         out.bytes(view.entries[i].name)?;
@@ -113,6 +131,7 @@ fn show(
     console: &Console,
 ) -> anyhow::Result<Exit> {
     report_future(view, console);
+    report_scattered(view, console);
     let mut out = Output::stdout(args.json);
     let (items, to_delete) = view.plan.tally();
     if args.calendar {

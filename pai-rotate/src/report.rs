@@ -124,7 +124,7 @@ impl<'a> View<'a> {
             r#type: "item",
             path: String::from_utf8_lossy(&path),
             path_hex: std::str::from_utf8(&path).is_err().then(|| hex::encode(&path)),
-            series: item.time.map(|_| self.series(entry)),
+            series: item.time.and_then(|_| self.series(entry)),
             time: item.time.map(|time| time.rfc3339(self.zone)),
             keep,
             reasons,
@@ -159,7 +159,7 @@ impl<'a> View<'a> {
                 members.iter().filter_map(|&i| Some((self.entries[i].time?, self.plan.keeps(i)))).collect();
             let Some(&first) = members.first() else { continue };
             let kept = items.iter().filter(|(_, keep)| *keep).count();
-            let title = self.series(first);
+            let title = self.series(first).unwrap_or_default();
             let title = shown(title.as_bytes());
             out.line(format!("{title}: {kept} kept, {} deleted", items.len() - kept).as_bytes())?;
             out.line(calendar::render(&items, now, self.zone).as_bytes())?;
@@ -167,9 +167,10 @@ impl<'a> View<'a> {
         out.line(calendar::LEGEND.as_bytes())
     }
 
-    fn series(&self, entry: usize) -> String {
+    fn series(&self, entry: usize) -> Option<String> {
         let item = &self.entries[entry];
-        String::from_utf8_lossy(&self.located(item.folder, Cow::Owned(item.series_name()))).into_owned()
+        let name = self.located(item.folder, Cow::Owned(item.series_name()?));
+        Some(String::from_utf8_lossy(&name).into_owned())
     }
 }
 

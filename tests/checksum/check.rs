@@ -13,6 +13,27 @@ fn names_are_taken_below_the_folder_given_and_lists_are_not() {
 }
 
 #[test]
+fn a_list_in_utf_16_is_told_of_and_what_is_told_mends_it() {
+    let folder = scratch();
+    write(folder.path(), &[("f", "a\n")]);
+    for (order, mark) in
+        [(u16::to_le_bytes as fn(u16) -> [u8; 2], [0xff, 0xfe]), (u16::to_be_bytes, [0xfe, 0xff])]
+    {
+        let units = format!("{A}  f\r\n").encode_utf16().flat_map(order).collect::<Vec<u8>>();
+        std::fs::write(folder.path().join("LIST"), [&mark[..], &units].concat()).unwrap();
+        let outcome = run(&mut checksum(folder.path(), &["-c", "LIST"])).expect(1);
+        let (first, hint) = outcome.stderr.split_once('\n').unwrap();
+        assert_eq!(first, "pai-checksum: LIST: no properly formatted checksum lines found");
+        let line = hint.trim_end().strip_prefix("pai-checksum: hint: the list is UTF-16: ").expect("a hint");
+        let mended = pai_tests::sh(&line.replace("iconv", "set -o pipefail; iconv"), folder.path());
+        assert_eq!(mended.expect(0).stdout, "f: OK\n");
+    }
+    std::fs::write(folder.path().join("LIST"), "no list").unwrap();
+    let outcome = run(&mut checksum(folder.path(), &["-c", "LIST"])).expect(1);
+    assert!(!outcome.stderr.contains("hint"), "{}", outcome.stderr);
+}
+
+#[test]
 fn each_flipped_bit_is_found() {
     let folder = scratch();
     let content: Vec<u8> = (0..=255).collect();

@@ -152,6 +152,18 @@ fn row_0_18_everything_undated_stays_word_for_word_and_is_logged_once() {
 }
 
 #[test]
+fn a_quiet_run_says_of_undated_headings_to_the_log_alone() {
+    let memory = "# PAI Memory\n\n## Projects\n- pai\n\n## 2025-02-30\nno such day\n";
+    let workspace = Workspace::new(memory);
+    let quiet = workspace.run(&["--once", "-q"]).expect(0).stderr;
+    let slip = "pai-optimize: Skipping section with unrecognized date heading: 2025-02-30 (line 6: there is no such day)\n";
+    assert_eq!(quiet, slip);
+    let undated = "Skipping section with unrecognized date heading: Projects";
+    assert!(workspace.log().contains(undated), "{}", workspace.log());
+    assert!(workspace.run(&["--once"]).expect(0).stderr.contains(undated));
+}
+
+#[test]
 fn a_missing_memory_file_is_a_log_line_and_no_failure() {
     let workspace = Workspace::new("");
     std::fs::remove_file(workspace.path("memory.md")).unwrap();

@@ -6,21 +6,30 @@ use std::path::Path;
 
 use pai_tests::{Outcome, command, repository, run, scratch, sh, tool};
 
-const TOOLS: [&str; 4] = ["pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"];
+pub(crate) const TOOLS: [&str; 4] = ["pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"];
+
+/// The help of a tool, or of its command.
+pub(crate) fn help(name: &str, words: &[&str]) -> String {
+    run(command(tool(name)).args(words).arg("--help")).expect(0).stdout
+}
 
 /// The help of a tool and of each of its commands.
-fn helps(name: &str) -> Vec<String> {
-    let help = |words: &[&str]| run(command(tool(name)).args(words).arg("--help")).expect(0).stdout;
-    let own = help(&[]);
+pub(crate) fn helps(name: &str) -> Vec<String> {
+    let commands = commands(name);
+    std::iter::once(help(name, &[])).chain(commands.iter().map(|command| help(name, &[command]))).collect()
+}
+
+/// The commands of a tool.
+pub(crate) fn commands(name: &str) -> Vec<String> {
+    let own = help(name, &[]);
     let commands = own.split("\nCommands:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
-    let commands: Vec<String> = commands
+    commands
         .unwrap_or_default()
         .lines()
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
         .filter_map(|line| Some(line.split_whitespace().next()?.to_owned()))
         .filter(|command| command != "help")
-        .collect();
-    std::iter::once(own).chain(commands.iter().map(|command| help(&[command]))).collect()
+        .collect()
 }
 
 /// The lines below `Examples:`, without what is said of them on the right.

@@ -5,6 +5,7 @@
 mod architecture;
 mod archive_format;
 mod both_jobs;
+mod completions;
 mod helps;
 mod manuals;
 mod readmes;

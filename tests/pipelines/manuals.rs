@@ -1,4 +1,4 @@
-//! The man pages and completions that `scripts/install.sh` puts in place.
+//! The man pages that `scripts/install.sh` puts in place.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use pai_tests::{command, has, run, scratch, sh, skip, tool};
 const TOOLS: [&str; 4] = ["pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"];
 
 /// The pages and completions in a folder of their own.
-fn made() -> tempfile::TempDir {
+pub(crate) fn made() -> tempfile::TempDir {
     let folder = scratch();
     run(command(tool("pai-docs")).arg(folder.path())).expect(0);
     folder
@@ -85,37 +85,34 @@ fn a_page_shows_the_help_s_sections_as_they_stand() {
 }
 
 #[test]
-fn bash_completes_commands_and_options_of_every_tool() {
+fn a_synopsis_tells_what_options_take_and_what_may_be_repeated() {
+    if !has("mandoc") {
+        return skip("no mandoc");
+    }
     let folder = made();
-    for (name, words, expected) in [
-        ("pai-backup", "pai-backup ver", "verify"),
-        ("pai-backup", "pai-backup verify --against-d", "--against-disk"),
-        ("pai-checksum", "pai-checksum --chec", "--check"),
-        ("pai-optimize", "pai-optimize rec", "recall"),
-        ("pai-rotate", "pai-rotate --keep-da", "--keep-daily"),
+    let synopsis = |page: &str| {
+        let line =
+            format!("mandoc -T utf8 -O width=2000 share/man/man1/{page}.1 | col -bx | grep -A1 ^SYNOPSIS");
+        sh(&line, folder.path()).expect(0).stdout
+    };
+    for (page, says) in [
+        ("pai-backup", "[-e|--exclude GLOB]..."),
+        ("pai-backup", "[-o|--output FILE|-]"),
+        ("pai-backup", " [PATH]... [COMMAND]"),
+        ("pai-backup-restore", "pai-backup restore [-t|--target DIR]"),
+        ("pai-backup-restore", " ARCHIVE|latest|- [PATH]..."),
+        ("pai-backup-capture", " -- COMMAND..."),
+        ("pai-rotate", "[--keep-daily N]"),
+        ("pai-checksum", " [FILE]..."),
     ] {
-        let script = format!(
-            "set -- {words}; source share/bash-completion/completions/{name}\n\
-             COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1))\n\
-             complete_with=$(complete -p {name} | sed 's/.* -F \\([^ ]*\\).*/\\1/')\n\
-             \"$complete_with\" {name} \"${{@: -1}}\" \"${{@: -2:1}}\"; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        );
-        let completed = sh(&script, folder.path()).expect(0).stdout;
-        assert!(completed.lines().any(|word| word == expected), "{words}: {completed}");
+        let shown = synopsis(page);
+        assert!(shown.contains(says), "{says}: {shown}");
     }
 }
 
 #[test]
-fn zsh_and_fish_read_their_completions() {
-    let folder = made();
-    for (shell, file) in [("zsh", "zsh/site-functions/_"), ("fish", "fish/vendor_completions.d/")] {
-        if !has(shell) {
-            skip(&format!("no {shell}"));
-            continue;
-        }
-        for name in TOOLS {
-            let ending = if shell == "fish" { ".fish" } else { "" };
-            sh(&format!("{shell} -n share/{file}{name}{ending}"), folder.path()).expect(0);
-        }
+fn no_help_has_the_marks_of_another_format() {
+    for help in TOOLS.iter().flat_map(|name| crate::helps::helps(name)) {
+        assert!(!help.contains('`'), "{help}");
     }
 }

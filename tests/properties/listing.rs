@@ -5,6 +5,8 @@ use pai_common::console::Console;
 use pai_common::retention::{Limit, Period, Policy, Rule};
 use pai_rotate::cli::By;
 use pai_rotate::plan::Verdict;
+use pai_rotate::reading::Reading;
+use pai_rotate::series::Series;
 use pai_rotate::{listing, plan};
 
 /// Every name stands in the plan once, and what goes has a stamp and leaves something of its series.
@@ -12,13 +14,14 @@ pub(crate) fn holds(bytes: &[u8]) {
     let Some((&how, text)) = bytes.split_first() else { return };
     let null = how & 1 == 1;
     let end = if null { 0 } else { b'\n' };
-    let entries = listing::entries(text, null, By::Name, Zone::Utc, &Console::silent("fuzz"));
+    let reading = Reading { by: By::Name, zone: Zone::Utc, ..Reading::default() };
+    let entries = listing::entries(text, null, &reading, &Console::silent("fuzz"));
     let names: Vec<&[u8]> = text.split(|&byte| byte == end).filter(|name| !name.is_empty()).collect();
     assert_eq!(entries.iter().map(|entry| entry.name).collect::<Vec<_>>(), names);
     for entry in &entries {
-        assert_eq!(entry.stamp.is_some(), entry.time.is_some());
-        assert!(entry.stamp.as_ref().is_none_or(|stamp| stamp.end as usize <= entry.name.len()));
-        assert!(entry.series_name().len() <= entry.name.len() + 1);
+        let is_dated = entry.time.is_some();
+        assert_eq!(matches!(entry.series, Some(Series::Around(_))), is_dated);
+        assert!(entry.series_name().is_some_and(|series| series.len() <= entry.name.len() + 1));
     }
     let now = Timestamp::new(1_758_002_403, 0);
     let plan = plan::plan(&entries, &policy(how), now);

@@ -4,6 +4,7 @@
 
 mod archive;
 mod checksum;
+mod forms;
 mod index;
 mod listing;
 mod memory;
@@ -149,6 +150,14 @@ const CHECKSUM: &[&str] = &[
     ")",
 ];
 
+/// What names begin with, versions and ports among it.
+const BEFORE: &[&str] =
+    &["", "db_", "app-20.04.1-", "x.v2-", "host:5432/a b-", "a-1_", "2020-01-01/pg16-", "\u{e4}-"];
+
+/// What they end with.
+const BEHIND: &[&str] =
+    &["", ".sql.gz", "-full.tar", "_22.04.img", ".7z.001", ".Z", "-r2", " (1).zip", ".2-x"];
+
 const STAMPS: &[&str] = &[
     "20250916",
     "-",
@@ -255,6 +264,16 @@ proptest! {
     #[test]
     fn a_stamp_is_found_where_it_stands(name in words(STAMPS).prop_map(Input)) {
         stamp::holds(&name.0);
+    }
+
+    #[test]
+    fn a_name_made_in_a_known_form_tells_its_time_and_its_series(
+        form in select(forms::KNOWN),
+        around in (select(BEFORE), select(BEHIND)),
+        // 2013 to 2098: of twelve figures others are no year.
+        times in [1_400_000_000_i64..4_050_000_000, 1_400_000_000..4_050_000_000],
+    ) {
+        forms::is_read_whole(form, around, times);
     }
 
     #[test]

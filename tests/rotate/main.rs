@@ -6,6 +6,7 @@ mod folders;
 mod guards;
 mod live;
 mod logs;
+mod names;
 mod readme;
 mod time;
 

@@ -13,7 +13,7 @@ pub(super) fn tell(document: &Document<'_>, today: Date, journal: &mut Journal<'
         match section.kind {
             Kind::Undated => {
                 journal
-                    .warn(format_args!("Skipping section with unrecognized date heading: {}", heading()))?;
+                    .remark(format_args!("Skipping section with unrecognized date heading: {}", heading()))?;
             }
             Kind::Impossible => journal.warn(format_args!(
                 "Skipping section with unrecognized date heading: {} (line {}: there is no such day)",

@@ -37,7 +37,7 @@ pub struct Logs {
     /// Copy the log and empty it, for writers that cannot be told
     ///
     /// What is written between the last read and the emptying, some microseconds, is lost; a writer that
-    /// does not append (`O_APPEND`) leaves a hole of NUL bytes. Rename, the default, loses nothing.
+    /// does not append (O_APPEND) leaves a hole of NUL bytes. Rename, the default, loses nothing.
     #[arg(long)]
     pub copytruncate: bool,
 

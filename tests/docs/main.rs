@@ -1,6 +1,9 @@
 //! Man pages and shell completions of the tools, from their own command lines: `pai-docs FOLDER` writes them
 //! below FOLDER as they are installed below a prefix. Not a tool of its own: `scripts/install.sh` runs it.
 
+mod synopsis;
+mod zsh;
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -37,7 +40,8 @@ fn write(tool: Command, share: &Path) -> anyhow::Result<()> {
         let folder = share.join(path);
         fs::create_dir_all(&folder).map(|()| folder)
     };
-    generate_to(Shell::Zsh, &mut tool.clone(), &name, made("zsh/site-functions")?)?;
+    let zsh = generate_to(Shell::Zsh, &mut tool.clone(), &name, made("zsh/site-functions")?)?;
+    fs::write(&zsh, zsh::mended(&fs::read_to_string(&zsh)?, &tool))?;
     generate_to(Shell::Fish, &mut tool.clone(), &name, made("fish/vendor_completions.d")?)?;
     // bash-completion loads the file that is named after the command.
     let bash = generate_to(Shell::Bash, &mut tool.clone(), &name, made("bash-completion/completions")?)?;
@@ -62,7 +66,7 @@ fn page(command: &Command, man: &Man) -> io::Result<String> {
     let title = command.get_display_name().unwrap_or_else(|| command.get_name()).to_uppercase();
     let mut roff = Vec::new();
     man.render_name_section(&mut roff)?;
-    man.render_synopsis_section(&mut roff)?;
+    roff.extend_from_slice(synopsis::section(command).as_bytes());
     man.render_description_section(&mut roff)?;
     man.render_options_section(&mut roff)?;
     if command.has_subcommands() {
