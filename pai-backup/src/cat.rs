@@ -3,7 +3,8 @@
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use pai_common::cli::Hinted;
 use pai_common::exit::Exit;
 use pai_common::output::stdout_result;
 
@@ -14,6 +15,7 @@ use crate::archive::reader::TarEntry;
 use crate::cli::Cat;
 use crate::contents;
 use crate::entry::{Kind, without_dots};
+use crate::past;
 
 /// A hard link names a file; what takes more steps than this goes round in a circle.
 const LINKS: usize = 8;
@@ -21,18 +23,27 @@ const LINKS: usize = 8;
 /// Runs `cat`.
 pub(crate) fn run(args: &Cat, run: &Context<'_>) -> anyhow::Result<Exit> {
     let archive = run.open(&args.archive)?;
-    let wanted = without_dots(&args.path);
     let mut out = BufWriter::with_capacity(256 << 10, io::stdout().lock());
+    copy(&archive, &args.path, run.threads(), &mut out)?;
+    stdout_result(out.flush())?;
+    Ok(Exit::Done)
+}
+
+/// Writes the content of a file, under whichever of its names.
+pub(crate) fn copy(
+    archive: &Archive,
+    wanted: &Path,
+    threads: usize,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let wanted = without_dots(wanted);
     let mut name = wanted.clone();
     for _ in 0..LINKS {
         let link = match archive.index() {
-            Ok(_) => cat_indexed(&archive, &name, &mut out)?,
-            Err(_) => cat_scanned(&archive, &name, run.threads(), &mut out)?,
+            Ok(_) => cat_indexed(archive, &name, out)?,
+            Err(_) => cat_scanned(archive, &name, threads, out)?,
         };
-        let Some(link) = link else {
-            stdout_result(out.flush())?;
-            return Ok(Exit::Done);
-        };
+        let Some(link) = link else { return Ok(()) };
         name = without_dots(&link);
     }
     bail!("could not show {}: its hard links lead to no file", wanted.display())
@@ -59,7 +70,12 @@ fn find(archive: &Archive, wanted: &Path) -> anyhow::Result<(u64, Group, Record)
             return Ok((offset, group, record));
         }
     }
-    bail!("could not find {} in {}", wanted.display(), archive.file().path().display())
+    Err(not_found(wanted, archive))
+}
+
+fn not_found(wanted: &Path, archive: &Archive) -> anyhow::Error {
+    let error = anyhow!("could not find {} in {}", wanted.display(), archive.file().path().display());
+    Hinted::new(error, past::hint(&wanted.display())).into()
 }
 
 fn cat_scanned(
@@ -81,7 +97,7 @@ fn cat_scanned(
             };
         }
     }
-    bail!("could not find {} in {}", wanted.display(), path.display())
+    Err(not_found(wanted, archive))
 }
 
 fn write_content(found: &TarEntry, stored: &mut impl Read, out: &mut impl Write) -> anyhow::Result<()> {

@@ -75,6 +75,10 @@ pub enum Command {
     Diff(Diff),
     /// Write one file of an archive to stdout
     Cat(Cat),
+    /// Show every version of a file that the archives hold, newest first, across its names
+    History(History),
+    /// Show which archives hold files of a name
+    Find(Find),
     /// Send archives of the archive folder to a store
     Push(Push),
     /// Bring archives of a store back into the archive folder
@@ -317,6 +321,38 @@ pub struct Cat {
     /// The file's path in it
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
+}
+
+/// `history`
+#[derive(Debug, Group)]
+pub struct History {
+    /// The file's path in the workspace, as it is now or was
+    #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    pub path: PathBuf,
+
+    /// Show how each version of a text differs from the one before it
+    #[arg(long, conflicts_with = "grep")]
+    pub diff: bool,
+
+    /// Show only versions with lines that hold WORD, and how many; exit 1 if there is none
+    #[arg(long, value_name = "WORD")]
+    pub grep: Option<String>,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `find`
+#[derive(Debug, Group)]
+pub struct Find {
+    /// A name with * ? [ ] at any depth, or a path from the workspace's top; ** crosses folders
+    #[arg(value_name = "GLOB")]
+    pub glob: String,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `push`

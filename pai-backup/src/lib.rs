@@ -7,6 +7,7 @@
 //! | where archives are | `shelf` |
 //! | what lies beyond this disk | `store` |
 //! | how a command's output or a zip is made | `capture`, `zip` |
+//! | how all of them are read at once | `past` |
 //! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
 pub mod archive;
@@ -22,6 +23,7 @@ pub mod entry;
 mod list;
 mod members;
 mod pack;
+mod past;
 mod pipeline;
 pub mod restore;
 mod reuse;
@@ -67,7 +69,14 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
     // What only reads has nothing to clean up, and may be waiting for a pipe or be at a hole of exabytes.
     signal::end_at_once(matches!(
         args.command,
-        Some(Command::List(_) | Command::Verify(_) | Command::Diff(_) | Command::Cat(_))
+        Some(
+            Command::List(_)
+                | Command::Verify(_)
+                | Command::Diff(_)
+                | Command::Cat(_)
+                | Command::History(_)
+                | Command::Find(_)
+        )
     ));
     match &args.command {
         None => create::run(&args.create, &context),
@@ -83,6 +92,8 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
         Some(Command::Restore(args)) => restore::run(args, &context),
         Some(Command::Diff(args)) => diff::run(args, &context),
         Some(Command::Cat(args)) => cat::run(args, &context),
+        Some(Command::History(args)) => past::history::run(args, &context),
+        Some(Command::Find(args)) => past::find::run(args, &context),
         Some(Command::Push(args)) => store::push::run(args, &context),
         Some(Command::Pull(args)) => store::pull::run(args, &context),
         Some(Command::Forget(args)) => store::forget::run(args, &context),

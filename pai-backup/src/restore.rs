@@ -28,6 +28,7 @@ use crate::archive::open::Archive;
 use crate::cli::Restore;
 use crate::contents;
 use crate::create;
+use crate::past;
 use crate::restore::place::Applier;
 use crate::restore::plan::{Plan, Verdict};
 use crate::restore::select::Selector;
@@ -77,6 +78,9 @@ pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
 fn complain_of_missing(plan: &Plan, archive: &Archive, run: &Context<'_>) {
     for pattern in plan.missing() {
         run.console.complain(format_args!("could not find {pattern} in {}", name_of(archive).display()));
+    }
+    if let Some(pattern) = plan.missing().first() {
+        run.console.warn(format_args!("hint: {}", past::hint(pattern)));
     }
 }
 

@@ -14,7 +14,7 @@
 
 mod address;
 mod backend;
-mod cache;
+pub(crate) mod cache;
 mod folder;
 pub(crate) mod forget;
 mod layout;
@@ -53,7 +53,7 @@ use self::cache::{Cache, Remembered};
 use self::list::List;
 use self::needs::Needs;
 use self::stored::Stored;
-use crate::archive::open::Archive;
+use crate::archive::open::{Archive, ArchiveFile};
 use crate::shelf::{EXTENSION, Shelf};
 
 pub(crate) use self::backend::Kind;
@@ -154,12 +154,21 @@ impl Store {
 
     /// The archives of a series, newest first.
     pub(crate) fn archives(&self, series: &Series) -> anyhow::Result<Vec<Entry>> {
+        Ok(self.stamped(series)?.into_iter().map(|(entry, _)| entry).collect())
+    }
+
+    /// The same, each with what tells that its list is the one of last time: length and time of the object.
+    pub(crate) fn stamped(&self, series: &Series) -> anyhow::Result<Vec<(Entry, String)>> {
         let objects = self.backend.list(layout::ARCHIVES)?;
-        let names = objects.iter().filter_map(|object| layout::archive_of_list(&object.name));
-        let mut entries: Vec<Entry> = names
-            .filter_map(|name| Some(Entry { name: name.to_owned(), time: series.time_of(name)? }))
+        let mut entries: Vec<(Entry, String)> = objects
+            .iter()
+            .filter_map(|object| {
+                let name = layout::archive_of_list(&object.name)?;
+                let entry = Entry { name: name.to_owned(), time: series.time_of(name)? };
+                Some((entry, format!("{} {}", object.size, object.modified.secs())))
+            })
             .collect();
-        entries.sort_by(|a, b| (b.time, &b.name).cmp(&(a.time, &a.name)));
+        entries.sort_by(|(a, _), (b, _)| (b.time, &b.name).cmp(&(a.time, &a.name)));
         Ok(entries)
     }
 
@@ -188,6 +197,18 @@ impl Store {
     /// Opens an archive.
     pub(crate) fn open_archive(&self, archive: &str) -> anyhow::Result<Archive> {
         self.open_list(&self.list_of(archive).with_context(|| self.cannot_open(archive))?.0)
+    }
+
+    /// The bytes of an archive, of which nothing is read yet.
+    pub(crate) fn file_of(&self, archive: &str) -> anyhow::Result<ArchiveFile> {
+        let (list, _) = self.list_of(archive).with_context(|| self.cannot_open(archive))?;
+        let stored = Stored::new(Arc::clone(&self.backend), list.runs);
+        Ok(ArchiveFile::of_bytes(&self.path_of(archive), Arc::new(stored)))
+    }
+
+    /// The folder of what this machine remembers of the store.
+    pub(crate) fn cache_folder(&self) -> &Path {
+        self.cache.folder()
     }
 
     fn cannot_open(&self, archive: &str) -> String {

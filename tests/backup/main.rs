@@ -8,6 +8,7 @@ mod fixtures;
 mod foreign;
 mod hostile;
 mod interrupted;
+mod past;
 mod readers;
 mod released;
 mod roundtrip;

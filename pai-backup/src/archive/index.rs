@@ -33,7 +33,9 @@ use serde::{Deserialize, Serialize};
 use crate::archive::member::MemberInfo;
 use crate::entry::{Entry, Identity, Kind};
 
+pub(crate) use self::encoding::{Cursor, KINDS, varint, zigzag};
 pub use self::pieces::Deflated;
+pub(crate) use self::table::groups_of_piece;
 pub use self::table::{GroupPlace, Index};
 pub use self::write::{FinishedIndex, IndexWriter};
 

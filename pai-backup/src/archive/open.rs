@@ -82,10 +82,7 @@ pub struct Archive {
 impl Archive {
     /// Opens `path` and reads its footer and index. A file without them opens too: [`Archive::index`] says why.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let context = || format!("could not open {}", path.display());
-        let file = open_to_read(path).with_context(context)?;
-        let size = file.metadata().with_context(context)?.len();
-        Self::of_bytes(path, Arc::new(InFile { file, size }))
+        ArchiveFile::open(path)?.into_archive()
     }
 
     /// The same of bytes that lie elsewhere; `path` is what messages call them.
@@ -122,6 +119,29 @@ impl Archive {
 }
 
 impl ArchiveFile {
+    /// Opens `path`, and reads nothing.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let context = || format!("could not open {}", path.display());
+        let file = open_to_read(path).with_context(context)?;
+        let size = file.metadata().with_context(context)?.len();
+        Ok(Self { path: path.to_owned(), bytes: Arc::new(InFile { file, size }) })
+    }
+
+    /// The same of bytes that lie elsewhere.
+    pub(crate) fn of_bytes(path: &Path, bytes: Arc<dyn Bytes>) -> Self {
+        Self { path: path.to_owned(), bytes }
+    }
+
+    /// Its deflated index, whose length and SHA-256 are those its footer gives, and the footer. Nothing is inflated.
+    pub(crate) fn deflated_index(&self) -> anyhow::Result<Result<(Deflated, Footer), NoIndex>> {
+        read_deflated(&*self.bytes).with_context(|| format!("could not read {}", self.path.display()))
+    }
+
+    /// What is known of its content: footer and index are read.
+    pub(crate) fn into_archive(self) -> anyhow::Result<Archive> {
+        Archive::of_bytes(&self.path, self.bytes)
+    }
+
     /// Its path as it was opened.
     pub fn path(&self) -> &Path {
         &self.path
@@ -251,6 +271,13 @@ fn starts_as_ours(file: &dyn Bytes) -> io::Result<bool> {
 }
 
 fn read_index(file: &dyn Bytes) -> io::Result<Result<Index, NoIndex>> {
+    let damaged = |what: &str| NoIndex::Damaged(what.to_owned());
+    let read = read_deflated(file)?;
+    Ok(read.and_then(|(deflated, footer)| parse_checked(&deflated, &footer).map_err(damaged)))
+}
+
+/// The deflated index, whose length and SHA-256 are those its footer gives, and the footer.
+fn read_deflated(file: &dyn Bytes) -> io::Result<Result<(Deflated, Footer), NoIndex>> {
     let size = file.size();
     let damaged = |what: &str| Ok(Err(NoIndex::Damaged(what.to_owned())));
     let Some(footer_at) = size.checked_sub(FOOTER_LENGTH as u64) else {
@@ -265,7 +292,8 @@ fn read_index(file: &dyn Bytes) -> io::Result<Result<Index, NoIndex>> {
         return damaged("the footer contradicts the length of the file");
     };
     let bytes = read_long(file, footer.index_offset, region)?;
-    Ok(join_index(&bytes, &footer).map_err(|what| NoIndex::Damaged(what.to_owned())))
+    let checked = join_index(&bytes).and_then(|joined| check_deflated(joined, &footer));
+    Ok(checked.map(|deflated| (deflated, footer)).map_err(|what| NoIndex::Damaged(what.to_owned())))
 }
 
 /// Length of the index members, if the footer's figures fit the file: each member carries some bytes, and at most
@@ -278,14 +306,14 @@ fn index_region(footer: &Footer, footer_at: u64) -> Option<usize> {
     usize::try_from(region).ok()
 }
 
-fn join_index(mut bytes: &[u8], footer: &Footer) -> Result<Index, &'static str> {
+fn join_index(mut bytes: &[u8]) -> Result<Deflated, &'static str> {
     let mut deflated = Deflated::with_capacity(bytes.len());
     while !bytes.is_empty() {
         let (part, rest) = next_part(bytes).ok_or("a damaged index member")?;
         deflated.push(&part);
         bytes = rest;
     }
-    parse_index(deflated, footer)
+    Ok(deflated)
 }
 
 /// The pieces of an index as they stand in an archive, each in one or more members, then the footer: the bytes from the
@@ -318,7 +346,11 @@ fn next_part(bytes: &[u8]) -> Option<(IndexPart, &[u8])> {
 }
 
 /// The index behind its footer's digest, if its figures agree with the footer's.
-pub(crate) fn parse_index(mut deflated: Deflated, footer: &Footer) -> Result<Index, &'static str> {
+pub(crate) fn parse_index(deflated: Deflated, footer: &Footer) -> Result<Index, &'static str> {
+    parse_checked(&check_deflated(deflated, footer)?, footer)
+}
+
+fn check_deflated(mut deflated: Deflated, footer: &Footer) -> Result<Deflated, &'static str> {
     if footer.version == 1 {
         deflated.unite();
     }
@@ -328,7 +360,11 @@ pub(crate) fn parse_index(mut deflated: Deflated, footer: &Footer) -> Result<Ind
     if sha256::digest(deflated.joined()) != footer.index_digest {
         return Err("the index does not have the SHA-256 its footer gives");
     }
-    let index = Index::read(&deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
+    Ok(deflated)
+}
+
+fn parse_checked(deflated: &Deflated, footer: &Footer) -> Result<Index, &'static str> {
+    let index = Index::read(deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
     if index.data_size() != footer.index_offset {
         return Err("the index contradicts the footer: its members do not end where it starts");
     }

@@ -41,11 +41,14 @@ impl Remembered {
 impl Cache {
     /// That of a store, below `$XDG_CACHE_HOME/pai-backup` or `~/.cache/pai-backup`.
     pub(crate) fn of(store: &str) -> anyhow::Result<Self> {
+        Self::below(&Self::root()?, store)
+    }
+
+    /// `$XDG_CACHE_HOME` or `~/.cache`.
+    fn root() -> anyhow::Result<PathBuf> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let root = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-        let root =
-            root.context("could not find a folder for the cache: neither XDG_CACHE_HOME nor HOME is set")?;
-        Self::below(&root, store)
+        root.context("could not find a folder for the cache: neither XDG_CACHE_HOME nor HOME is set")
     }
 
     /// The same below `root`.

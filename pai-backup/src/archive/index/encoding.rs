@@ -11,7 +11,7 @@ use crate::archive::index::{BadIndex, Record};
 use crate::entry::{Entry, Identity, Kind};
 
 /// Each kind's number is its place.
-pub(super) const KINDS: [Kind; 7] = [
+pub(crate) const KINDS: [Kind; 7] = [
     Kind::File,
     Kind::HardLink,
     Kind::Symlink,
@@ -90,7 +90,7 @@ pub(super) fn decode_record(cursor: &mut Cursor<'_>, last: &mut Vec<u8>) -> Resu
 }
 
 /// Seven bits a byte, low ones first; the high bit says that more follow.
-pub(super) fn varint(out: &mut Vec<u8>, mut number: u64) {
+pub(crate) fn varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;
@@ -98,30 +98,31 @@ pub(super) fn varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-fn zigzag(number: i64) -> u64 {
+/// Small numbers on either side of zero as small ones.
+pub(crate) fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }
 
 /// What is still to be decoded.
-pub(super) struct Cursor<'a> {
-    pub(super) bytes: &'a [u8],
+pub(crate) struct Cursor<'a> {
+    pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], BadIndex> {
+    pub(crate) fn take(&mut self, length: u64) -> Result<&'a [u8], BadIndex> {
         let length = usize::try_from(length).map_err(|_| BadIndex)?;
         let (taken, rest) = self.bytes.split_at_checked(length).ok_or(BadIndex)?;
         self.bytes = rest;
         Ok(taken)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], BadIndex> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], BadIndex> {
         let (taken, rest) = self.bytes.split_first_chunk().ok_or(BadIndex)?;
         self.bytes = rest;
         Ok(*taken)
     }
 
-    pub(super) fn varint(&mut self) -> Result<u64, BadIndex> {
+    pub(crate) fn varint(&mut self) -> Result<u64, BadIndex> {
         let mut number = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.array::<1>()?[0];
@@ -133,7 +134,7 @@ impl<'a> Cursor<'a> {
         Err(BadIndex)
     }
 
-    pub(super) fn time(&mut self) -> Result<Timestamp, BadIndex> {
+    pub(crate) fn time(&mut self) -> Result<Timestamp, BadIndex> {
         let folded = self.varint()?;
         let secs = (folded >> 1) as i64 ^ -((folded & 1) as i64);
         let nanos = u32::try_from(self.varint()?).ok().filter(|&nanos| nanos < 1_000_000_000);

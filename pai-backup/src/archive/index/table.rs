@@ -148,6 +148,27 @@ impl Index {
     }
 }
 
+/// The groups of one piece of a deflated index that is neither the first nor the last; `most` is the length of the whole
+/// index once inflated, and `room` a buffer that may be used again.
+pub(crate) fn groups_of_piece(
+    piece: &[u8],
+    most: u64,
+    opener: &mut Opener,
+    room: &mut Vec<u8>,
+) -> Result<Vec<Group>, BadIndex> {
+    let length = usize::try_from(most.min(piece.len() as u64 * DEFLATE_RATIO)).map_err(|_| BadIndex)?;
+    if room.len() < length {
+        room.resize(length, 0);
+    }
+    let length = opener.inflate(piece, &mut room[..length]).map_err(|_| BadIndex)?;
+    let mut walk = Groups { cursor: Cursor { bytes: &room[..length] } };
+    let mut groups = Vec::new();
+    while !walk.cursor.bytes.is_empty() {
+        groups.push(walk.next_raw()?.ok_or(BadIndex)?.decode()?);
+    }
+    Ok(groups)
+}
+
 fn header(cursor: &mut Cursor<'_>) -> Result<About, BadIndex> {
     if cursor.take(4)? != MAGIC {
         return Err(BadIndex);

@@ -1,0 +1,153 @@
+//! What all archives hold, in one table.
+//!
+//! Indexes are written in pieces that repeat from night to night wherever the workspace did not change. So a piece is read
+//! once, however many archives have it, and a night is the list of its pieces.
+
+mod disk;
+mod read;
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use pai_common::clock::Timestamp;
+use pai_common::sha256::Digest;
+
+use super::nights::Named;
+use crate::archive::index::Totals;
+use crate::entry::Kind;
+
+/// What all archives of a place hold.
+#[derive(Debug, Default)]
+pub(crate) struct Catalogue {
+    /// The archives, oldest first.
+    nights: Vec<Night>,
+    pieces: Vec<Piece>,
+    paths: Vec<Box<[u8]>>,
+    things: Vec<Thing>,
+}
+
+/// One archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Night {
+    /// Its name, time and stamp.
+    pub(crate) named: Named,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// What it holds.
+    pub(crate) totals: Totals,
+    /// How many files are missing from it, or cut.
+    pub(crate) incomplete: u64,
+    /// Whether it could not be read to its end, or its index not at all.
+    pub(crate) damaged: bool,
+    /// The paths it was made of; none: all.
+    selection: Vec<PathBuf>,
+    pieces: Vec<u32>,
+}
+
+/// A piece of an index: what it says of which path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    digest: Digest,
+    records: Vec<Record>,
+}
+
+/// Number of a path, number of a thing.
+type Record = (u32, u32);
+
+/// What stood at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Thing {
+    /// What it was.
+    pub(crate) kind: Kind,
+    /// Permission bits.
+    pub(crate) mode: u32,
+    /// Bytes of content.
+    pub(crate) size: u64,
+    /// Last modification.
+    pub(crate) mtime: Timestamp,
+    /// Where a link leads.
+    pub(crate) link: PathBuf,
+    /// Numbers of a device.
+    pub(crate) device: (u32, u32),
+    /// SHA-256 of a file's content.
+    pub(crate) digest: Option<Digest>,
+}
+
+impl Thing {
+    /// Whether both have the same content: what was written, wherever, whenever and by whomever.
+    pub(crate) fn same_content(&self, other: &Self) -> bool {
+        (self.kind, self.digest, &self.link, self.device)
+            == (other.kind, other.digest, &other.link, other.device)
+    }
+}
+
+impl Night {
+    /// Whether the archive would have this path if the workspace had it.
+    pub(crate) fn covers(&self, path: &Path) -> bool {
+        let is_part = self.selection.is_empty() || self.selection.iter().any(|above| path.starts_with(above));
+        is_part && self.incomplete == 0 && !self.damaged
+    }
+}
+
+impl Catalogue {
+    /// The archives, oldest first.
+    pub(crate) fn nights(&self) -> &[Night] {
+        &self.nights
+    }
+
+    /// A path by its number.
+    pub(crate) fn path(&self, number: u32) -> &Path {
+        Path::new(OsStr::from_bytes(&self.paths[number as usize]))
+    }
+
+    /// The number of a path, if any archive has it.
+    pub(crate) fn number_of(&self, path: &Path) -> Option<u32> {
+        let bytes = path.as_os_str().as_bytes();
+        self.paths.iter().position(|known| **known == *bytes).map(|number| number as u32)
+    }
+
+    /// All paths, with their numbers.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = (u32, &Path)> {
+        self.paths.iter().zip(0..).map(|(bytes, number)| (number, Path::new(OsStr::from_bytes(bytes))))
+    }
+
+    /// A thing by its number.
+    pub(crate) fn thing(&self, number: u32) -> &Thing {
+        &self.things[number as usize]
+    }
+
+    /// What a night holds: numbers of paths and things, in the order of the archive.
+    pub(crate) fn held(&self, night: usize) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.nights[night]
+            .pieces
+            .iter()
+            .flat_map(|&piece| self.pieces[piece as usize].records.iter().copied())
+    }
+
+    /// The things that stood at each of the wanted paths, one for each night.
+    pub(crate) fn lines(&self, wanted: &[u32]) -> HashMap<u32, Vec<Option<u32>>> {
+        let mut is_wanted = vec![false; self.paths.len()];
+        for &path in wanted {
+            is_wanted[path as usize] = true;
+        }
+        let hits: Vec<Vec<Record>> = self
+            .pieces
+            .iter()
+            .map(|piece| {
+                piece.records.iter().copied().filter(|&(path, _)| is_wanted[path as usize]).collect()
+            })
+            .collect();
+        let mut lines: HashMap<u32, Vec<Option<u32>>> =
+            wanted.iter().map(|&path| (path, vec![None; self.nights.len()])).collect();
+        for (number, night) in self.nights.iter().enumerate() {
+            for &(path, thing) in night.pieces.iter().flat_map(|&piece| &hits[piece as usize]) {
+                if let Some(line) = lines.get_mut(&path) {
+                    line[number] = Some(thing);
+                }
+            }
+        }
+        lines
+    }
+}
