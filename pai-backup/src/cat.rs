@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use pai_common::cli::Hinted;
+use pai_common::hint::Hinted;
 use pai_common::exit::Exit;
 use pai_common::output::stdout_result;
 

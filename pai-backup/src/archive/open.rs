@@ -121,10 +121,7 @@ impl Archive {
 impl ArchiveFile {
     /// Opens `path`, and reads nothing.
     pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        let context = || format!("could not open {}", path.display());
-        let file = open_to_read(path).with_context(context)?;
-        let size = file.metadata().with_context(context)?.len();
-        Ok(Self { path: path.to_owned(), bytes: Arc::new(InFile { file, size }) })
+        Ok(Self { path: path.to_owned(), bytes: bytes_of(path)? })
     }
 
     /// The same of bytes that lie elsewhere.
@@ -167,6 +164,16 @@ impl ArchiveFile {
         read_checked(info, |bytes| self.bytes.read_exact_at(bytes, offset))
             .with_context(|| format!("could not read {} at byte {offset}", self.path.display()))
     }
+}
+
+/// The bytes of a file.
+pub(crate) fn bytes_of(path: &Path) -> anyhow::Result<Arc<dyn Bytes>> {
+    let open = || {
+        let file = open_to_read(path)?;
+        let size = file.metadata()?.len();
+        Ok::<_, io::Error>(Arc::new(InFile { file, size }) as Arc<dyn Bytes>)
+    };
+    open().with_context(|| format!("could not open {}", path.display()))
 }
 
 /// Opens a regular file. A FIFO among the archives would have us wait for somebody to write into it.

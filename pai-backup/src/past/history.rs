@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use pai_common::cli::Hinted;
+use pai_common::hint::Hinted;
 use pai_common::clock::Timestamp;
 use pai_common::exit::Exit;
 use pai_common::output::Output;
