@@ -34,6 +34,7 @@ use crate::archive::member::MemberInfo;
 use crate::entry::{Entry, Identity, Kind};
 
 pub use self::pieces::Deflated;
+pub(crate) use self::table::RawGroup;
 pub use self::table::{GroupPlace, Index};
 pub use self::write::{FinishedIndex, IndexWriter};
 
@@ -126,6 +127,13 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Counts what `other` counted.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.files += other.files;
+        self.bytes += other.bytes;
+    }
+
     /// Counts one more entry.
     pub fn count(&mut self, entry: &Entry) {
         self.entries += 1;

@@ -142,6 +142,31 @@ impl ArchiveFile {
         read_long(&*self.bytes, offset, self.size().saturating_sub(offset) as usize)
     }
 
+    /// The bytes of members that follow each other, checked against the CRCs the index has for them. They come in
+    /// `bytes`, which may have been used before.
+    pub(crate) fn members<'a>(
+        &self,
+        offset: u64,
+        members: impl Iterator<Item = &'a MemberInfo> + Clone,
+        mut bytes: Vec<u8>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let context = || format!("could not read {} at byte {offset}", self.path.display());
+        if members.clone().any(|info| info.size as usize > LARGEST_MEMBER) {
+            return Err(MemberError::BadSize).with_context(context);
+        }
+        bytes.resize(members.clone().map(|info| info.size as usize).sum(), 0);
+        self.bytes.read_exact_at(&mut bytes, offset).with_context(context)?;
+        let mut rest = &bytes[..];
+        for info in members {
+            let (member, behind) = rest.split_at(info.size as usize);
+            if crc32fast::hash(member) != info.crc {
+                return Err(MemberError::Crc).with_context(context);
+            }
+            rest = behind;
+        }
+        Ok(bytes)
+    }
+
     /// The bytes of one data member, checked against the CRC the index has for them.
     pub fn member(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
         read_checked(info, |bytes| self.bytes.read_exact_at(bytes, offset))
@@ -328,13 +353,14 @@ pub(crate) fn parse_index(mut deflated: Deflated, footer: &Footer) -> Result<Ind
     if sha256::digest(deflated.joined()) != footer.index_digest {
         return Err("the index does not have the SHA-256 its footer gives");
     }
-    let index = Index::read(&deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
+    let mut index = Index::read(&deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
     if index.data_size() != footer.index_offset {
         return Err("the index contradicts the footer: its members do not end where it starts");
     }
     if index.member_count() != footer.members {
         return Err("the index contradicts the footer: another number of members");
     }
+    index.keep(deflated);
     Ok(index)
 }
 
