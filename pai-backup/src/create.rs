@@ -42,6 +42,9 @@ use crate::zip::ZipArchive;
 /// Compression level unless told: `docs/archive-format.md` has the figures.
 pub(crate) const DEFAULT_LEVEL: u8 = 6;
 
+/// Members are some KiB each: so much of them is written at once.
+const WRITTEN: usize = 64 << 10;
+
 /// Runs `create`.
 pub(crate) fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
     let home = run.place.workspace.resolve()?;
@@ -160,7 +163,7 @@ impl<'a> Plan<'a> {
         let names = (&*self.root, &self.selection.excludes[..], &self.names[..]);
         log.raw(&lines::tar(&target, names, self.recipients.as_ref()))?;
         let mut totals = Totals::default();
-        self.sources(None, run.console).visit(&self.names, |source| {
+        self.sources(None, run.console).visit(|source| {
             totals.count(&source.entry);
             Ok(())
         })?;
@@ -256,7 +259,7 @@ impl<'a> Plan<'a> {
 
     /// An archive on stdout. A reader that goes away is a failed backup, not a reader that had enough.
     fn stream(&self, run: &Run<'_>) -> anyhow::Result<()> {
-        self.write_stream(BufWriter::with_capacity(1 << 20, std::io::stdout().lock()), run)
+        self.write_stream(std::io::stdout().lock(), run)
     }
 
     /// Writes the archive to `out`. `reader` reads it back, so that what it holds already can be copied.
@@ -268,23 +271,23 @@ impl<'a> Plan<'a> {
         run: &Run<'_>,
     ) -> anyhow::Result<Written<W>> {
         let about = self.about(run.clock);
+        // The walk begins while the parent's index is read.
+        let sources = self.sources(own, run.console);
         let parent = if self.args.full { None } else { self.parent(&about, run.console) };
-        let job = self.job(Known::new(parent.as_ref(), reader), own);
+        let job = self.job(Known::new(parent.as_ref(), reader));
+        let out = BufWriter::with_capacity(WRITTEN, out);
         let mut writer = ArchiveWriter::new(out, &about, self.args.sha256);
         let before = run.console.shortfalls();
-        let tally = pack::pack(&job, &mut writer, run.console)?;
+        let tally = pack::pack(&job, sources, &mut writer, run.console)?;
         writer.about_mut().incomplete = (run.console.shortfalls() - before) as u64;
         let written = writer.finish().context("could not write the archive")?;
         report(run.console, &written.totals, written.size, tally);
-        Ok(written)
+        written.unwrapped().context("could not write the archive")
     }
 
-    fn job<'b>(&'b self, known: Known<'b>, own: Option<&'b Path>) -> pack::Job<'b> {
+    fn job<'b>(&'b self, known: Known<'b>) -> pack::Job<'b> {
         pack::Job {
             root: &self.root,
-            names: &self.names,
-            options: &self.options,
-            own,
             xattrs: !self.args.no_xattrs,
             level: self.level,
             threads: self.threads,
@@ -295,7 +298,7 @@ impl<'a> Plan<'a> {
 
     fn write_zip(&self, file: AtomicFile, own: Option<&Path>, run: &Run<'_>) -> anyhow::Result<AtomicFile> {
         let mut zip = ZipArchive::new(file, &self.root, self.level, run.console);
-        self.sources(own, run.console).visit(&self.names, |source| zip.add(&source))?;
+        self.sources(own, run.console).visit(|source| zip.add(&source))?;
         let (file, totals) = zip.finish()?;
         if totals.files == 0 {
             bail!("no file to archive: no empty zip is made");
@@ -353,7 +356,7 @@ impl<'a> Plan<'a> {
     }
 
     fn sources<'b>(&'b self, own: Option<&'b Path>, console: &'b Console) -> Sources<'b> {
-        Sources::new(&self.root, &self.options, own, console)
+        Sources::new(&self.root, &self.names, &self.options, own, console, self.threads)
     }
 }
 

@@ -142,7 +142,7 @@ fn with_disk(archive: &Archive, quick: bool, run: &Context<'_>) -> anyhow::Resul
     pipeline::ordered(
         run.threads(),
         |submit| {
-            Sources::new(&root, &options, None, run.console).visit(&names, |source| {
+            Sources::new(&root, &names, &options, None, run.console, run.threads()).visit(|source| {
                 let known = old.remove(&source.entry.path);
                 submit.submit((known, source.entry)).map_err(|Stopped| anyhow::anyhow!("stopped"))
             })

@@ -7,18 +7,18 @@ mod plan;
 mod read;
 mod seal;
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use anyhow::Context;
 use pai_common::console::Console;
 use pai_common::progress::Progress;
-use pai_common::walk;
 
 use crate::archive::index::Group;
 use crate::archive::member::MemberInfo;
 use crate::archive::writer::{ArchiveWriter, Sink};
 use crate::pack::plan::Planner;
-use crate::pack::seal::{Sealed, Worker};
+use crate::pack::seal::{Sealed, Taken, Worker};
 use crate::pipeline;
 use crate::reuse::{Found, Known};
 use crate::source::Sources;
@@ -28,12 +28,6 @@ use crate::source::Sources;
 pub(crate) struct Job<'a> {
     /// The folder the entries' paths are relative to.
     pub(crate) root: &'a Path,
-    /// Top-level names, in order.
-    pub(crate) names: &'a [PathBuf],
-    /// Excludes and the like.
-    pub(crate) options: &'a walk::Options,
-    /// The archive being written, if it could lie inside the root.
-    pub(crate) own: Option<&'a Path>,
     /// Keep extended attributes.
     pub(crate) xattrs: bool,
     /// Compression level.
@@ -55,9 +49,10 @@ pub(crate) struct Tally {
     pub(crate) fresh: u64,
 }
 
-/// Packs everything into `writer`. Files that could not be read are complained of and left out.
+/// Packs all `sources` into `writer`. Files that could not be read are complained of and left out.
 pub(crate) fn pack<W: Sink>(
     job: &Job<'_>,
+    sources: Sources<'_>,
     writer: &mut ArchiveWriter<W>,
     console: &Console,
 ) -> anyhow::Result<Tally> {
@@ -69,8 +64,7 @@ pub(crate) fn pack<W: Sink>(
         job.threads,
         |submit| {
             let mut planner = Planner::new(job, submit, console, &progress);
-            Sources::new(job.root, job.options, job.own, console)
-                .visit(job.names, |source| planner.take(source))?;
+            sources.visit(|source| planner.take(source))?;
             planner.finish()
         },
         || Worker::new(job, console, &progress),
@@ -93,22 +87,60 @@ fn write_sealed<W: Sink>(
     sealed: Sealed,
     open_group: &mut Vec<MemberInfo>,
     tally: &mut Tally,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     match sealed {
         Sealed::Member { bytes, info, reused } => {
-            let offset = writer.offset();
-            match &bytes {
-                Found::Bytes(bytes) => writer.member(bytes)?,
-                Found::At(origin, at) => writer.take_over(*origin, *at, info.size)?,
-            }
-            job.known.written(offset, info);
-            open_group.push(info);
+            let mut offset = write_found(writer, &bytes, info.size.into())?;
+            member(job, info, &mut offset, open_group);
             *(if reused { &mut tally.reused } else { &mut tally.fresh }) += u64::from(info.size);
-            Ok(())
         }
+        Sealed::Run { bytes, size, parts } => {
+            let mut offset = write_found(writer, &bytes, size)?;
+            job.known.give_back(bytes);
+            for (info, ends) in parts {
+                member(job, info, &mut offset, open_group);
+                ends.map_or(Ok(()), |taken| known_group(job, writer, taken, open_group))?;
+            }
+            tally.reused += size;
+        }
+        Sealed::Known(taken) => known_group(job, writer, taken, open_group)?,
         Sealed::GroupEnd(records) => {
             writer.group(&Group { members: std::mem::take(open_group), records });
-            Ok(())
         }
     }
+    Ok(())
+}
+
+/// Writes `size` bytes of members, and says where they begin.
+fn write_found<W: Sink>(writer: &mut ArchiveWriter<W>, found: &Found, size: u64) -> io::Result<u64> {
+    let offset = writer.offset();
+    match found {
+        Found::Bytes(bytes) => writer.member(bytes)?,
+        Found::At(origin, at) => writer.take_over(*origin, *at, size)?,
+    }
+    Ok(offset)
+}
+
+/// A member was written at `offset`; the next one comes right behind it.
+fn member(job: &Job<'_>, info: MemberInfo, offset: &mut u64, open_group: &mut Vec<MemberInfo>) {
+    job.known.written(*offset, info);
+    *offset += u64::from(info.size);
+    open_group.push(info);
+}
+
+/// Ends a group of the parent. If one of its members had to be made again, and came out another, its records still hold.
+fn known_group<W: Sink>(
+    job: &Job<'_>,
+    writer: &mut ArchiveWriter<W>,
+    taken: Taken,
+    open_group: &mut Vec<MemberInfo>,
+) -> io::Result<()> {
+    let Some(parent) = job.known.parent else { return Ok(()) };
+    if parent.has_members(taken.at, open_group).map_err(io::Error::other)? {
+        open_group.clear();
+        return writer.known_group(parent.index(), taken.at, taken.totals).map_err(io::Error::other);
+    }
+    let records = parent.group_at(taken.at).map_err(io::Error::other)?.records;
+    writer.group(&Group { members: std::mem::take(open_group), records });
+    Ok(())
 }

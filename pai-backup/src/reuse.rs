@@ -5,6 +5,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::fmt;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,10 +13,11 @@ use anyhow::bail;
 use pai_common::clock::Timestamp;
 use pai_common::sha256::Digest;
 
-use crate::archive::index::{About, BadIndex, Group, GroupPlace, Index, Record, Totals};
+use crate::archive::index::{About, BadIndex, Group, GroupPlace, Index, RawGroup, Totals};
 use crate::archive::member::MemberInfo;
 use crate::archive::open::{Archive, ArchiveFile, read_member_at};
 use crate::archive::writer::Origin;
+use crate::chunk;
 use crate::source::Source;
 
 /// File systems keep times in steps of up to two seconds (FAT); within one step a change does not show.
@@ -27,8 +29,8 @@ pub(crate) struct Parent {
     archive: ArchiveFile,
     index: Index,
     places: Vec<GroupPlace>,
-    /// Groups by the hash of their first entry's path.
-    by_first: HashMap<u64, Vec<usize>>,
+    /// The hash of each group's first path, and which group it is; sorted.
+    by_first: Vec<(u64, u32)>,
     /// Members by digest: `(group, member)`.
     by_digest: HashMap<Digest, (u32, u32)>,
 }
@@ -40,6 +42,8 @@ pub(crate) struct Known<'a> {
     /// The archive to take unchanged chunks from.
     pub(crate) parent: Option<&'a Parent>,
     own: Option<Own>,
+    /// Buffers that members were copied in and will be again: fresh memory costs more than a copy.
+    buffers: Mutex<Vec<Vec<u8>>>,
     /// Set if what is known need not be copied: a store has it where it is.
     in_store: Option<&'a dyn InStore>,
 }
@@ -71,22 +75,40 @@ impl<'a> Known<'a> {
     /// `own` reads the archive that is being written; a pipe cannot be read back.
     pub(crate) fn new(parent: Option<&'a Parent>, own: Option<File>) -> Self {
         let own = own.map(|file| Own { file: Some(file), members: Mutex::default() });
-        Self { parent, own, in_store: None }
+        Self { parent, own, buffers: Mutex::default(), in_store: None }
     }
 
     /// The same where nothing is copied.
     pub(crate) fn in_store(parent: Option<&'a Parent>, store: &'a dyn InStore) -> Self {
         let own = Some(Own { file: None, members: Mutex::default() });
-        Self { parent, own, in_store: Some(store) }
+        Self { parent, own, buffers: Mutex::default(), in_store: Some(store) }
     }
 
-    /// The parent's member at `offset`.
-    pub(crate) fn of_parent(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Found> {
+    /// Members of the parent that follow each other, from `offset` on, in a buffer that may have been used before.
+    pub(crate) fn of_parent<'m>(
+        &self,
+        offset: u64,
+        members: impl Iterator<Item = &'m MemberInfo> + Clone,
+        buffer: Vec<u8>,
+    ) -> anyhow::Result<Found> {
         let Some(parent) = self.parent else { bail!("there is no archive to copy from") };
+        let length = || members.clone().map(|info| u64::from(info.size)).sum();
         match self.in_store {
-            None => parent.member(offset, info).map(Found::Bytes),
-            Some(store) if store.keeps(offset, u64::from(info.size)) => Ok(Found::At(Origin::Parent, offset)),
+            None => parent.archive.members(offset, members, buffer).map(Found::Bytes),
+            Some(store) if store.keeps(offset, length()) => Ok(Found::At(Origin::Parent, offset)),
             Some(_) => bail!("a pack at byte {offset} of the last archive is about to go"),
+        }
+    }
+
+    /// A buffer to copy many members in.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// What was copied is written: its buffer may be used again.
+    pub(crate) fn give_back(&self, found: Found) {
+        if let Found::Bytes(bytes) = found {
+            self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
         }
     }
 
@@ -94,7 +116,7 @@ impl<'a> Known<'a> {
     pub(crate) fn member(&self, digest: &Digest) -> Option<(Found, MemberInfo)> {
         if let Some(parent) = self.parent
             && let Some((offset, info)) = parent.known(digest)
-            && let Ok(found) = self.of_parent(offset, &info)
+            && let Ok(found) = self.of_parent(offset, std::iter::once(&info), Vec::new())
         {
             return Some((found, info));
         }
@@ -117,11 +139,11 @@ impl<'a> Known<'a> {
 
 /// A chunk that need not be read.
 #[derive(Debug)]
-pub(crate) struct Unchanged {
-    /// Offset of its first member in the parent.
-    pub(crate) offset: u64,
-    /// Its members and records.
-    pub(crate) group: Group,
+pub(crate) struct Unchanged<'a> {
+    /// Where it is in the parent, and its members.
+    pub(crate) place: &'a GroupPlace,
+    /// Sums over its entries.
+    pub(crate) totals: Totals,
 }
 
 impl Parent {
@@ -130,31 +152,49 @@ impl Parent {
         let (archive, index) = archive.into_parts();
         let Some(index) = index.filter(|index| fits(index.about(), about)) else { return Ok(None) };
         let places = index.members()?;
-        let mut by_first: HashMap<u64, Vec<usize>> = HashMap::with_capacity(places.len());
+        let mut by_first = Vec::with_capacity(places.len());
         let mut by_digest = HashMap::with_capacity(places.len());
         for (number, place) in places.iter().enumerate() {
-            if let Some(first) = index.first_path(place.at)? {
-                by_first.entry(hash(&first)).or_default().push(number);
+            if let Some(first) = index.raw_at(place.at)?.first_path()? {
+                by_first.push((chunk::hash(first), number as u32));
             }
             for (member, info) in place.members.iter().enumerate() {
                 by_digest.insert(info.digest, (number as u32, member as u32));
             }
         }
+        by_first.sort_unstable();
         Ok(Some(Self { archive, index, places, by_first, by_digest }))
     }
 
     /// The parent's chunk that holds exactly these entries, if none of them can have changed since.
-    pub(crate) fn unchanged(&self, sources: &[Source]) -> anyhow::Result<Option<Unchanged>> {
+    pub(crate) fn unchanged(&self, sources: &[Source]) -> anyhow::Result<Option<Unchanged<'_>>> {
         let Some(first) = sources.first() else { return Ok(None) };
-        let key = hash(first.entry.path.as_os_str());
-        for &number in self.by_first.get(&key).into_iter().flatten() {
-            let place = &self.places[number];
-            let group = self.index.group_at(place.at)?;
-            if holds(&group.records, sources, self.walk()) {
-                return Ok(Some(Unchanged { offset: place.offset, group }));
+        let key = chunk::hash(first.entry.path.as_os_str().as_bytes());
+        let from = self.by_first.partition_point(|&(hash, _)| hash < key);
+        for &(_, number) in self.by_first[from..].iter().take_while(|&&(hash, _)| hash == key) {
+            let place = &self.places[number as usize];
+            if holds(&self.index.raw_at(place.at)?, sources, self.walk())? {
+                let mut totals = Totals::default();
+                sources.iter().for_each(|source| totals.count(&source.entry));
+                return Ok(Some(Unchanged { place, totals }));
             }
         }
         Ok(None)
+    }
+
+    /// The group at an index position, decoded.
+    pub(crate) fn group_at(&self, at: usize) -> Result<Group, BadIndex> {
+        self.index.group_at(at)
+    }
+
+    /// Whether the group at an index position has exactly these members.
+    pub(crate) fn has_members(&self, at: usize, members: &[MemberInfo]) -> Result<bool, BadIndex> {
+        self.index.raw_at(at)?.has_members(members)
+    }
+
+    /// The index.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
     }
 
     /// A member with this payload.
@@ -164,11 +204,6 @@ impl Parent {
         let before = &place.members[..member as usize];
         let offset = place.offset + before.iter().map(|info| u64::from(info.size)).sum::<u64>();
         Some((offset, place.members[member as usize]))
-    }
-
-    /// The bytes of one of its members, checked by CRC.
-    pub(crate) fn member(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
-        self.archive.member(offset, info)
     }
 
     /// Sums over its entries.
@@ -196,14 +231,16 @@ fn fits(parent: &About, child: &About) -> bool {
 }
 
 /// Whether what was recorded is what is there now, as far as metadata can tell.
-fn holds(records: &[Record], sources: &[Source], walk: Timestamp) -> bool {
-    records.len() == sources.len()
-        && records.iter().zip(sources).all(|(record, source)| {
-            record.entry == source.entry
-                && record.identity.ctime == source.identity.ctime
-                && record.identity.inode == source.identity.inode
-                && is_settled(source, walk)
+fn holds(group: &RawGroup<'_>, sources: &[Source], walk: Timestamp) -> Result<bool, BadIndex> {
+    if group.entries() != sources.len() as u64 {
+        return Ok(false);
+    }
+    let mut sources = sources.iter();
+    group.all(|path, record| {
+        sources.next().is_some_and(|source| {
+            record.is_of(path, &source.entry, &source.identity) && is_settled(source, walk)
         })
+    })
 }
 
 /// Whether a change after the walk would show: a file touched in the same clock step as the walk may have
@@ -221,6 +258,7 @@ fn hash(value: &(impl Hash + ?Sized)) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::archive::index::{IndexWriter, Record};
     use crate::entry::{Entry, Identity, Kind};
 
     fn source() -> Source {
@@ -241,25 +279,37 @@ mod tests {
         }
     }
 
-    fn record() -> Record {
+    /// Whether a record of [`source`] holds for these.
+    fn holds_for(sources: &[Source], walk: i64) -> bool {
         let Source { entry, identity, .. } = source();
-        Record { entry, identity, digest: Some([1; 32]), member: 0, offset: 0 }
+        let record = Record { entry, identity, digest: Some([1; 32]), member: 0, offset: 0 };
+        let member = MemberInfo { size: 1, payload: 1, digest: [0; 32], crc: 0 };
+        let mut writer = IndexWriter::new(About::default());
+        writer.group(&Group { members: vec![member], records: vec![record] });
+        let finished = writer.finish().unwrap();
+        let index = Index::read(&finished.deflated, finished.inflated).unwrap();
+        let group = index.raw_at(index.members().unwrap()[0].at).unwrap();
+        holds(&group, sources, Timestamp::new(walk, 0)).unwrap()
     }
 
     fn holds_after(change: impl Fn(&mut Source), walk: i64) -> bool {
         let mut source = source();
         change(&mut source);
-        holds(&[record()], &[source], Timestamp::new(walk, 0))
+        holds_for(&[source], walk)
     }
 
     #[test]
     fn an_unchanged_settled_file_is_trusted_and_any_change_is_not() {
         assert!(holds_after(|_| (), 1000));
         assert!(holds_after(|source| source.identity.device = 9, 1000), "device numbers move between boots");
-        let changes: [&dyn Fn(&mut Source); 7] = [
+        let changes: [&dyn Fn(&mut Source); 11] = [
             &|source| source.entry.path = "b".into(),
             &|source| source.entry.mode = 0o600,
             &|source| source.entry.uid = 1,
+            &|source| source.entry.gid = 1,
+            &|source| source.entry.kind = Kind::Fifo,
+            &|source| source.entry.link = "a".into(),
+            &|source| source.entry.device = (1, 1),
             &|source| source.entry.size = 4,
             &|source| source.entry.mtime = Timestamp::new(100, 6),
             &|source| source.identity.ctime = Timestamp::new(200, 1),
@@ -268,7 +318,8 @@ mod tests {
         for (number, change) in changes.iter().enumerate() {
             assert!(!holds_after(change, 1000), "change {number}");
         }
-        assert!(!holds(&[record()], &[source(), source()], Timestamp::new(1000, 0)));
+        assert!(!holds_for(&[source(), source()], 1000));
+        assert!(!holds_for(&[], 1000));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
 use pai_common::console::Console;
-use pai_common::walk::{Found, Options, walk};
+use pai_common::walk::{Found, Options, Walk, walk_ahead};
 use rustix::fs::{OFlags, SeekFrom};
 
 use crate::archive::header::SparseMap;
@@ -83,7 +83,7 @@ fn inside(root: &Path, named: &Path) -> anyhow::Result<PathBuf> {
 #[derive(Debug)]
 pub(crate) struct Sources<'a> {
     root: &'a Path,
-    options: &'a Options,
+    walk: Walk,
     console: &'a Console,
     /// First path of each file that has several names.
     linked: HashMap<(u64, u64), PathBuf>,
@@ -92,39 +92,37 @@ pub(crate) struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    /// Entries of `root`; `own` is the absolute path of a file to leave out.
+    /// Entries of `root` below `names`, in order. So many threads begin to look at once; `own` is the absolute path of a
+    /// file to leave out.
     pub(crate) fn new(
         root: &'a Path,
-        options: &'a Options,
+        names: &[PathBuf],
+        options: &Options,
         own: Option<&'a Path>,
         console: &'a Console,
+        threads: usize,
     ) -> Self {
         let own = own.and_then(|own| own.strip_prefix(root).ok());
-        Self { root, options, console, linked: HashMap::new(), own }
+        let walk = walk_ahead(root, names, options, threads);
+        Self { root, walk, console, linked: HashMap::new(), own }
     }
 
-    /// Calls `visit` for each entry below `names`, in order. What cannot be read is complained of.
-    pub(crate) fn visit(
-        mut self,
-        names: &[PathBuf],
-        mut visit: impl FnMut(Source) -> anyhow::Result<()>,
-    ) -> anyhow::Result<()> {
-        for name in names {
-            for item in walk(self.root, name, self.options) {
-                pai_common::signal::check()?;
-                match item {
-                    Ok(found) => {
-                        if let Some(source) = self.source(found) {
-                            visit(source)?;
-                        }
+    /// Calls `visit` for each entry. What cannot be read is complained of.
+    pub(crate) fn visit(mut self, mut visit: impl FnMut(Source) -> anyhow::Result<()>) -> anyhow::Result<()> {
+        while let Some(item) = self.walk.next() {
+            pai_common::signal::check()?;
+            match item {
+                Ok(found) => {
+                    if let Some(source) = self.source(found) {
+                        visit(source)?;
                     }
-                    Err(failure) => {
-                        self.console.complain(format_args!(
-                            "could not read {}: {}",
-                            failure.path.display(),
-                            failure.error
-                        ));
-                    }
+                }
+                Err(failure) => {
+                    self.console.complain(format_args!(
+                        "could not read {}: {}",
+                        failure.path.display(),
+                        failure.error
+                    ));
                 }
             }
         }

@@ -35,7 +35,7 @@ use crate::entry::{Entry, Identity, Kind};
 
 pub(crate) use self::encoding::{Cursor, KINDS, varint, zigzag};
 pub use self::pieces::Deflated;
-pub(crate) use self::table::groups_of_piece;
+pub(crate) use self::table::{RawGroup, groups_of_piece};
 pub use self::table::{GroupPlace, Index};
 pub use self::write::{FinishedIndex, IndexWriter};
 
@@ -128,6 +128,13 @@ pub struct Totals {
 }
 
 impl Totals {
+    /// Counts what `other` counted.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.files += other.files;
+        self.bytes += other.bytes;
+    }
+
     /// Counts one more entry.
     pub fn count(&mut self, entry: &Entry) {
         self.entries += 1;

@@ -159,6 +159,31 @@ impl ArchiveFile {
         read_long(&*self.bytes, offset, self.size().saturating_sub(offset) as usize)
     }
 
+    /// The bytes of members that follow each other, checked against the CRCs the index has for them. They come in
+    /// `bytes`, which may have been used before.
+    pub(crate) fn members<'a>(
+        &self,
+        offset: u64,
+        members: impl Iterator<Item = &'a MemberInfo> + Clone,
+        mut bytes: Vec<u8>,
+    ) -> anyhow::Result<Vec<u8>> {
+        let context = || format!("could not read {} at byte {offset}", self.path.display());
+        if members.clone().any(|info| info.size as usize > LARGEST_MEMBER) {
+            return Err(MemberError::BadSize).with_context(context);
+        }
+        bytes.resize(members.clone().map(|info| info.size as usize).sum(), 0);
+        self.bytes.read_exact_at(&mut bytes, offset).with_context(context)?;
+        let mut rest = &bytes[..];
+        for info in members {
+            let (member, behind) = rest.split_at(info.size as usize);
+            if crc32fast::hash(member) != info.crc {
+                return Err(MemberError::Crc).with_context(context);
+            }
+            rest = behind;
+        }
+        Ok(bytes)
+    }
+
     /// The bytes of one data member, checked against the CRC the index has for them.
     pub fn member(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
         read_checked(info, |bytes| self.bytes.read_exact_at(bytes, offset))
@@ -354,7 +379,7 @@ fn next_part(bytes: &[u8]) -> Option<(IndexPart, &[u8])> {
 
 /// The index behind its footer's digest, if its figures agree with the footer's.
 pub(crate) fn parse_index(deflated: Deflated, footer: &Footer) -> Result<Index, &'static str> {
-    parse_checked(&check_deflated(deflated, footer)?, footer)
+    parse_checked(check_deflated(deflated, footer)?, footer)
 }
 
 fn check_deflated(mut deflated: Deflated, footer: &Footer) -> Result<Deflated, &'static str> {
@@ -370,14 +395,15 @@ fn check_deflated(mut deflated: Deflated, footer: &Footer) -> Result<Deflated, &
     Ok(deflated)
 }
 
-fn parse_checked(deflated: &Deflated, footer: &Footer) -> Result<Index, &'static str> {
-    let index = Index::read(deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
+fn parse_checked(deflated: Deflated, footer: &Footer) -> Result<Index, &'static str> {
+    let mut index = Index::read(&deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
     if index.data_size() != footer.index_offset {
         return Err("the index contradicts the footer: its members do not end where it starts");
     }
     if index.member_count() != footer.members {
         return Err("the index contradicts the footer: another number of members");
     }
+    index.keep(deflated);
     Ok(index)
 }
 

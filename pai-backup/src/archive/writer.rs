@@ -1,11 +1,11 @@
 //! Members in order, then index and footer.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 
 use pai_common::sha256::{self, Sha256};
 
 use crate::archive::header::BLOCK;
-use crate::archive::index::{About, Group, IndexWriter, Totals};
+use crate::archive::index::{About, BadIndex, Group, Index, IndexWriter, Totals};
 use crate::archive::member::{Footer, Sealer, VERSION, footer_member, index_members};
 
 /// Which archive has bytes that need not be written again.
@@ -96,6 +96,15 @@ pub struct Written<W> {
     pub digest: Option<sha256::Digest>,
 }
 
+impl<W: Write> Written<BufWriter<W>> {
+    /// The same without the buffer.
+    pub(crate) fn unwrapped(self) -> io::Result<Written<W>> {
+        let Self { out, size, about, totals, digest } = self;
+        let out = out.into_inner().map_err(IntoInnerError::into_error)?;
+        Ok(Written { out, size, about, totals, digest })
+    }
+}
+
 impl<W: Sink> ArchiveWriter<W> {
     /// Starts an archive. With `digest` the SHA-256 of all its bytes is kept.
     pub fn new(out: W, about: &About, digest: bool) -> Self {
@@ -103,21 +112,26 @@ impl<W: Sink> ArchiveWriter<W> {
         Self { sink, index: IndexWriter::new(about.clone()), level: about.level }
     }
 
-    /// Writes one sealed member; the group it belongs to follows with [`ArchiveWriter::group`].
+    /// Writes sealed members; the groups they belong to follow with [`ArchiveWriter::group`].
     pub fn member(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.sink.append(bytes)
     }
 
-    /// The next member is `size` bytes that the sink can find by itself. The SHA-256 of an archive is not known then.
-    pub fn take_over(&mut self, origin: Origin, offset: u64, size: u32) -> io::Result<()> {
+    /// The next members are `size` bytes that the sink can find by itself. The SHA-256 of an archive is not known then.
+    pub fn take_over(&mut self, origin: Origin, offset: u64, size: u64) -> io::Result<()> {
         self.sink.whole = None;
-        self.sink.offset += u64::from(size);
-        self.sink.out.take_over(origin, offset, u64::from(size))
+        self.sink.offset += size;
+        self.sink.out.take_over(origin, offset, size)
     }
 
     /// Puts the group whose members were just written into the index.
     pub fn group(&mut self, group: &Group) {
         self.index.group(group);
+    }
+
+    /// The same of a group that stands in another index, at `at`.
+    pub(crate) fn known_group(&mut self, index: &Index, at: usize, totals: Totals) -> Result<(), BadIndex> {
+        self.index.take_over(index, at, totals)
     }
 
     /// What the archive says of itself: what is known only at the end can still be put there.

@@ -21,11 +21,12 @@ impl Plan<'_> {
         let mut sender = Sender::begin(&store, &series, self.args.full, run.console)?;
         let name = sender.free_name(run.clock.now());
         let about = self.about(run.clock);
+        let sources = self.sources(None, run.console);
         let parent = sender.parent().transpose()?.and_then(|archive| self.parent_of(archive, &about));
-        let job = self.job(Known::in_store(parent.as_ref(), &sender), None);
+        let job = self.job(Known::in_store(parent.as_ref(), &sender));
         let mut writer = ArchiveWriter::new(StoreSink::new(&sender, &name), &about, false);
         let context = || format!("could not make {name} in {}", store.shown());
-        let tally = pack::pack(&job, &mut writer, run.console).with_context(context)?;
+        let tally = pack::pack(&job, sources, &mut writer, run.console).with_context(context)?;
         let written = writer.finish().with_context(context)?;
         let (sink, totals, size) = (written.out, written.totals, written.size);
         let summary = sink.finish(&mut sender, None).with_context(context)?;

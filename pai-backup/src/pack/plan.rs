@@ -10,7 +10,7 @@ use crate::content::ContentHash;
 use crate::entry::{Identity, Kind};
 use crate::pack::Job;
 use crate::pack::read::{self, StoredReader};
-use crate::pack::seal::{Chunk, Origin, Sealed};
+use crate::pack::seal::{Chunk, Origin, Part, Run, Sealed, Taken};
 use crate::pipeline::Submit;
 use crate::reuse::Unchanged;
 use crate::source::Source;
@@ -18,6 +18,7 @@ use crate::source::Source;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
@@ -28,6 +29,11 @@ const BATCH: u64 = 4 << 20;
 
 /// A large file is read so far ahead of the next cut, at most.
 const AHEAD: usize = 2 * LARGEST_PIECE;
+
+/// Members that follow each other are copied in one go up to this size: what the cache of a core holds.
+const RUN: u64 = 256 << 10;
+/// A byte to copy counts for so many: the bytes of a batch should still be in a cache when they are written.
+const COPIED: u64 = 4;
 
 /// What an entry's metadata takes in memory, roughly.
 const HELD_PER_ENTRY: u64 = 1 << 10;
@@ -91,27 +97,32 @@ impl<'a> Planner<'a> {
         if sources.is_empty() {
             return Ok(());
         }
-        let size = sources.iter().map(|source| chunk::counted(source.stored())).sum::<u64>();
-        let unchanged = self.unchanged(&sources)?;
-        let chunk = match unchanged {
-            Some(Unchanged { offset, group }) if !self.reread(&sources[0]) => {
-                let info = group.members[0];
+        let expected = match self.unchanged(&sources)? {
+            // Of a chunk of small entries there is one member.
+            Some(Unchanged { place, totals }) if !self.reread(&sources[0]) => {
                 // A thousand tiny files compress to little, but what is known of them takes room too.
-                let held = u64::from(info.size) + sources.len() as u64 * HELD_PER_ENTRY;
-                let origin = Origin::Small { sources, records: group.records };
-                return self.push(Chunk::Copy { offset, info, origin }, held);
+                let held = sources.len() as u64 * HELD_PER_ENTRY;
+                let ends = Some(Taken { at: place.at, totals });
+                let part = Part { info: place.members[0], origin: Origin::Small(sources), ends };
+                return self.push_copy(place.offset, part, held);
             }
-            Some(Unchanged { group, .. }) => Chunk::Small { sources, expected: Some(group) },
-            None => Chunk::Small { sources, expected: None },
+            unchanged => self.expected(unchanged)?,
         };
-        self.push(chunk, size)
+        let size = sources.iter().map(|source| chunk::counted(source.stored())).sum::<u64>();
+        self.push(Chunk::Small { sources, expected }, size)
     }
 
-    fn unchanged(&self, sources: &[Source]) -> anyhow::Result<Option<Unchanged>> {
+    fn unchanged(&self, sources: &[Source]) -> anyhow::Result<Option<Unchanged<'a>>> {
         Ok(match self.job.known.parent {
             Some(parent) => parent.unchanged(sources)?,
             None => None,
         })
+    }
+
+    /// What an unchanged chunk that is read all the same should hold.
+    fn expected(&self, unchanged: Option<Unchanged<'_>>) -> anyhow::Result<Option<Group>> {
+        let Some((parent, unchanged)) = self.job.known.parent.zip(unchanged) else { return Ok(None) };
+        Ok(Some(parent.group_at(unchanged.place.at)?))
     }
 
     /// Whether this unchanged chunk is among those read anyway.
@@ -120,28 +131,30 @@ impl<'a> Planner<'a> {
     }
 
     fn large(&mut self, source: Source) -> anyhow::Result<()> {
-        let unchanged = self.unchanged(std::slice::from_ref(&source))?;
-        match unchanged {
-            Some(unchanged) if !self.reread(&source) => self.copy_large(&source, unchanged),
-            Some(Unchanged { group, .. }) => self.read_large(source, Some(group)),
-            None => self.read_large(source, None),
+        match self.unchanged(std::slice::from_ref(&source))? {
+            Some(unchanged) if !self.reread(&source) => self.copy_large(source, &unchanged),
+            unchanged => {
+                let expected = self.expected(unchanged)?;
+                self.read_large(source, expected)
+            }
         }
     }
 
     /// Copies each member of an unchanged large file; a member that turns out damaged is made anew from its
     /// part of the file.
-    fn copy_large(&mut self, source: &Source, unchanged: Unchanged) -> anyhow::Result<()> {
-        let Unchanged { mut offset, group } = unchanged;
-        let mut start = 0;
-        for (number, info) in group.members.iter().enumerate() {
+    fn copy_large(&mut self, source: Source, unchanged: &Unchanged<'_>) -> anyhow::Result<()> {
+        let Unchanged { place, totals } = unchanged;
+        let (source, mut offset, mut start) = (Arc::new(source), place.offset, 0);
+        for (number, &info) in place.members.iter().enumerate() {
             let part = (number > 0).then_some(start);
-            let chunk =
-                Chunk::Copy { offset, info: *info, origin: Origin::Large { source: source.clone(), part } };
-            self.push(chunk, u64::from(info.size))?;
+            let is_last = number + 1 == place.members.len();
+            let ends = is_last.then_some(Taken { at: place.at, totals: *totals });
+            let origin = Origin::Large { source: Arc::clone(&source), part };
+            self.push_copy(offset, Part { info, origin, ends }, 0)?;
             offset += u64::from(info.size);
             start += if number > 0 { u64::from(info.payload) } else { 0 };
         }
-        self.push(Chunk::GroupEnd(group.records), 0)
+        Ok(())
     }
 
     fn read_large(&mut self, mut source: Source, expected: Option<Group>) -> anyhow::Result<()> {
@@ -192,8 +205,26 @@ impl<'a> Planner<'a> {
         self.push(Chunk::GroupEnd(vec![record]), 0)
     }
 
+    /// Adds a member of the parent at `offset`; what is known of it takes `held` bytes.
+    fn push_copy(&mut self, offset: u64, part: Part, held: u64) -> anyhow::Result<()> {
+        let size = u64::from(part.info.size);
+        let counted = held + size * COPIED;
+        match self.batch.last_mut() {
+            Some(Chunk::Run(run)) if run.offset + run.size == offset && run.size + size <= RUN => {
+                run.size += size;
+                run.parts.push(part);
+                self.count(counted)
+            }
+            _ => self.push(Chunk::Run(Run { offset, size, parts: vec![part] }), counted),
+        }
+    }
+
     fn push(&mut self, chunk: Chunk, size: u64) -> anyhow::Result<()> {
         self.batch.push(chunk);
+        self.count(size)
+    }
+
+    fn count(&mut self, size: u64) -> anyhow::Result<()> {
         self.batched += size;
         if self.batched >= self.batch_limit { self.flush() } else { Ok(()) }
     }

@@ -1,13 +1,14 @@
 //! Chunks to members: the threads that read small files, hash and compress.
 
 use std::io::Read;
+use std::sync::Arc;
 
 use pai_common::console::Console;
 use pai_common::progress::Progress;
 use pai_common::sha256::{self, Digest};
 
 use crate::archive::header;
-use crate::archive::index::{Group, Record};
+use crate::archive::index::{Group, Record, Totals};
 use crate::archive::member::{MemberInfo, Sealer};
 use crate::chunk;
 use crate::content::ContentHash;
@@ -24,19 +25,45 @@ pub(super) enum Chunk {
     Small { sources: Vec<Source>, expected: Option<Group> },
     /// A piece of a large file, read already.
     Piece(Vec<u8>),
-    /// A member of the parent archive at `offset`.
-    Copy { offset: u64, info: MemberInfo, origin: Origin },
+    /// Members of the parent archive.
+    Run(Run),
     /// The pieces since the last group make up these entries.
     GroupEnd(Vec<Record>),
+}
+
+/// Members of the parent archive that follow each other there.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) offset: u64,
+    pub(super) size: u64,
+    pub(super) parts: Vec<Part>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) info: MemberInfo,
+    pub(super) origin: Origin,
+    /// The group that ends with it.
+    pub(super) ends: Option<Taken>,
+}
+
+/// A group of the parent archive, taken over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Taken {
+    /// Its position in the parent's index.
+    pub(super) at: usize,
+    /// Sums over its entries.
+    pub(super) totals: Totals,
 }
 
 /// What to make a member from if the parent's turns out damaged.
 #[derive(Debug)]
 pub(super) enum Origin {
-    /// A chunk of small entries, and its records.
-    Small { sources: Vec<Source>, records: Vec<Record> },
+    /// A chunk of small entries.
+    Small(Vec<Source>),
     /// A large file: its header, or its stored bytes from `part` on.
-    Large { source: Source, part: Option<u64> },
+    Large { source: Arc<Source>, part: Option<u64> },
 }
 
 /// What goes into the archive next.
@@ -44,8 +71,12 @@ pub(super) enum Origin {
 pub(super) enum Sealed {
     /// A member's bytes.
     Member { bytes: Found, info: MemberInfo, reused: bool },
+    /// Members that follow each other, and where groups of the parent end among them.
+    Run { bytes: Found, size: u64, parts: Vec<(MemberInfo, Option<Taken>)> },
     /// The group of the members since the last one ends.
     GroupEnd(Vec<Record>),
+    /// The same of a group of the parent.
+    Known(Taken),
 }
 
 /// One thread's tools.
@@ -89,26 +120,42 @@ impl<'a> Worker<'a> {
             Chunk::GroupEnd(records) => vec![Half::Done(vec![Sealed::GroupEnd(records)])],
             Chunk::Piece(payload) => vec![Half::Payload { payload, entries: None, expected: None }],
             Chunk::Small { sources, expected } => self.read_small(sources, expected),
-            Chunk::Copy { offset, info, origin } => match self.copy(offset, info) {
-                Some(bytes) => vec![copied(bytes, info, origin)],
-                None => match origin {
-                    Origin::Small { sources, .. } => self.read_small(sources, None),
-                    Origin::Large { source, part } => vec![self.read_part(source, part, &info)],
-                },
-            },
+            Chunk::Run(run) => self.copy(run),
         }
     }
 
-    /// A member's bytes from the parent, if they are still good.
-    fn copy(&self, offset: u64, info: MemberInfo) -> Option<Found> {
-        match self.job.known.of_parent(offset, &info) {
+    /// The parent's bytes, if they are still good. If they are not, only what is damaged is made again.
+    fn copy(&self, Run { offset, size, parts }: Run) -> Vec<Half> {
+        let known = &self.job.known;
+        let Ok(bytes) = known.of_parent(offset, parts.iter().map(|part| &part.info), known.buffer()) else {
+            let mut offset = offset;
+            return parts.into_iter().flat_map(|part| self.copy_part(&mut offset, part)).collect();
+        };
+        self.progress.add(parts.iter().map(|part| u64::from(part.info.payload)).sum());
+        let parts = parts.into_iter().map(|part| (part.info, part.ends)).collect();
+        vec![Half::Done(vec![Sealed::Run { bytes, size, parts }])]
+    }
+
+    fn copy_part(&self, next: &mut u64, Part { info, origin, ends }: Part) -> Vec<Half> {
+        let offset = *next;
+        *next += u64::from(info.size);
+        let ends = ends.map(Sealed::Known);
+        match self.job.known.of_parent(offset, std::iter::once(&info), Vec::new()) {
             Ok(bytes) => {
                 self.progress.add(u64::from(info.payload));
-                Some(bytes)
+                let member = Sealed::Member { bytes, info, reused: true };
+                vec![Half::Done([member].into_iter().chain(ends).collect())]
             }
             Err(error) => {
                 self.console.warn(format_args!("{error:#}; this part is read from the files again"));
-                None
+                match origin {
+                    Origin::Small(sources) => self.read_small(sources, None),
+                    Origin::Large { source, part } => {
+                        let mut halves = vec![self.read_part((*source).clone(), part, &info)];
+                        halves.extend(ends.map(|ends| Half::Done(vec![ends])));
+                        halves
+                    }
+                }
             }
         }
     }
@@ -207,14 +254,6 @@ impl<'a> Worker<'a> {
         let (bytes, info) = self.sealer.seal(payload, digest);
         Sealed::Member { bytes: Found::Bytes(bytes), info, reused: false }
     }
-}
-
-fn copied(bytes: Found, info: MemberInfo, origin: Origin) -> Half {
-    let member = Sealed::Member { bytes, info, reused: true };
-    Half::Done(match origin {
-        Origin::Small { records, .. } => vec![member, Sealed::GroupEnd(records)],
-        Origin::Large { .. } => vec![member],
-    })
 }
 
 /// The digests of a batch in one go, in the order in which [`Worker::finish`] asks for them.

@@ -15,8 +15,17 @@ fn tree() -> tempfile::TempDir {
     root
 }
 
+/// What a walk finds, which must be the same however many threads look ahead.
 fn paths(root: &Path, start: &str, options: &Options) -> Vec<String> {
-    walk(root, Path::new(start), options).map(|item| item.unwrap().path.display().to_string()).collect()
+    let found = |threads| -> Vec<String> {
+        let walk = walk_ahead(root, &[start], options, threads);
+        walk.map(|item| item.unwrap().path.display().to_string()).collect()
+    };
+    let alone = found(0);
+    for threads in [1, 3] {
+        assert_eq!(found(threads), alone, "{threads}");
+    }
+    alone
 }
 
 fn excluding(patterns: &[&str]) -> Options {
@@ -76,33 +85,80 @@ fn a_pipe_named_like_a_cache_tag_is_not_waited_for() {
 }
 
 #[test]
-fn few_folders_stay_open_however_deep_the_tree() {
-    let root = tempfile::tempdir().unwrap();
-    let mut folder = root.path().to_owned();
-    for _ in 0..100 {
-        folder.push("a");
-        std::fs::create_dir(&folder).unwrap();
-        // What keeps the folder above it open.
-        std::fs::write(folder.with_file_name("z"), "").unwrap();
-    }
-    let options = Options::default();
-    let mut walk = walk(root.path(), Path::new(""), &options);
-    let open = |walk: &Walk<'_>| {
-        let names = walk.stack.iter().flat_map(|level| &level.names);
-        names.filter(|name| name.entry.is_some()).count()
-    };
-    let mut found = Vec::new();
-    while let Some(item) = walk.next() {
-        found.push(item.unwrap().path);
-        assert!(open(&walk) <= 2 * OPEN, "{}", open(&walk));
-    }
-    assert_eq!(found.len(), 200);
-}
-
-#[test]
 fn a_missing_start_is_one_failure() {
     let root = tree();
     let options = Options::default();
     let items: Vec<Item> = walk(root.path(), Path::new("nope"), &options).collect();
     assert!(matches!(&items[..], [Err(failure)] if failure.error.kind() == io::ErrorKind::NotFound));
+}
+
+#[test]
+fn a_large_folder_and_a_deep_one_come_in_order() {
+    let root = tempfile::tempdir().unwrap();
+    let mut folder = root.path().to_owned();
+    for _ in 0..100 {
+        folder.push("deep");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.with_file_name("z"), "").unwrap();
+    }
+    for number in 0..2 * stretch::LENGTH + 2 {
+        // Files and folders, at the border of a stretch too.
+        let path = root.path().join(format!("n{number:05}"));
+        if number % 3 == 0 {
+            std::fs::create_dir(&path).unwrap();
+            std::fs::write(path.join("inside"), "").unwrap();
+        } else {
+            std::fs::write(path, "").unwrap();
+        }
+    }
+    let mut expected: Vec<Vec<u8>> = std::process::Command::new("find")
+        .args([".", "-mindepth", "1", "-printf", "%P\\0"])
+        .current_dir(root.path())
+        .output()
+        .unwrap()
+        .stdout
+        .split(|&byte| byte == 0)
+        .map(<[u8]>::to_vec)
+        .filter(|path| !path.is_empty())
+        .collect();
+    expected.sort_by_key(|path| path.split(|&byte| byte == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>());
+    let found = paths(root.path(), "", &Options::default());
+    assert_eq!(found.iter().map(|path| path.as_bytes().to_vec()).collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn starts_come_in_the_order_they_are_named() {
+    let root = tree();
+    let options = Options::default();
+    for threads in [0, 2] {
+        let walk = walk_ahead(root.path(), &["cache", "nope", "b", "a"], &options, threads);
+        let found: Vec<_> = walk
+            .map(|item| match item {
+                Ok(found) => found.path.display().to_string(),
+                Err(failure) => format!("no {}", failure.path.display()),
+            })
+            .collect();
+        let expected = [
+            "cache",
+            "cache/CACHEDIR.TAG",
+            "cache/big",
+            "no nope",
+            "b",
+            "a",
+            "a/deep",
+            "a/deep/y.tmp",
+            "a/x.md",
+        ];
+        assert_eq!(found, expected, "{threads}");
+    }
+}
+
+#[test]
+fn a_walk_that_is_given_up_ends_its_threads() {
+    let root = tree();
+    let mut walk = walk_ahead(root.path(), &[""], &Options::default(), 3);
+    assert!(walk.next().is_some());
+    let shared = std::sync::Arc::downgrade(&walk.shared);
+    drop(walk);
+    assert!(shared.upgrade().is_none());
 }

@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use pai_common::clock::Timestamp;
-use pai_common::sha256;
+use pai_common::sha256::{self, Digest};
 
 use crate::archive::index::{BadIndex, Record};
 use crate::entry::{Entry, Identity, Kind};
@@ -54,8 +54,50 @@ pub(super) fn encode_record(out: &mut Vec<u8>, record: &Record, last: &[u8]) {
     }
 }
 
+/// A record where it stands in the index, but for its path.
+#[derive(Debug)]
+pub(crate) struct Fields<'a> {
+    kind: Kind,
+    mode: u32,
+    uid: u64,
+    gid: u64,
+    size: u64,
+    mtime: Timestamp,
+    identity: Identity,
+    member: u64,
+    offset: u64,
+    link: &'a [u8],
+    device: (u32, u32),
+    digest: Option<Digest>,
+}
+
+impl Fields<'_> {
+    /// Whether this record, whose path is `path`, is of exactly this entry, and of the same inode, unchanged since. Numbers
+    /// of file systems move between boots.
+    pub(crate) fn is_of(&self, path: &[u8], entry: &Entry, identity: &Identity) -> bool {
+        self.identity.inode == identity.inode
+            && self.identity.ctime == identity.ctime
+            && self.mtime == entry.mtime
+            && self.size == entry.size
+            && self.kind == entry.kind
+            && (self.mode, self.uid, self.gid) == (entry.mode, entry.uid, entry.gid)
+            && self.device == entry.device
+            && self.link == entry.link.as_os_str().as_bytes()
+            && path == entry.path.as_os_str().as_bytes()
+    }
+}
+
 /// Takes a record; `last` is the path before, and then this one's.
 pub(super) fn decode_record(cursor: &mut Cursor<'_>, last: &mut Vec<u8>) -> Result<Record, BadIndex> {
+    let fields = decode_fields(cursor, last)?;
+    let owned = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+    let Fields { kind, mode, uid, gid, size, mtime, identity, member, offset, link, device, digest } = fields;
+    let entry = Entry { path: owned(last), kind, mode, uid, gid, size, mtime, link: owned(link), device };
+    Ok(Record { entry, identity, digest, member, offset })
+}
+
+/// The same without making anything of it.
+pub(super) fn decode_fields<'a>(cursor: &mut Cursor<'a>, last: &mut Vec<u8>) -> Result<Fields<'a>, BadIndex> {
     let kind = *KINDS.get(usize::from(cursor.array::<1>()?[0])).ok_or(BadIndex)?;
     let shared = usize::try_from(cursor.varint()?).map_err(|_| BadIndex)?;
     let rest = cursor.varint()?;
@@ -64,29 +106,32 @@ pub(super) fn decode_record(cursor: &mut Cursor<'_>, last: &mut Vec<u8>) -> Resu
     }
     last.truncate(shared);
     last.extend_from_slice(cursor.take(rest)?);
-    let mut entry = Entry {
-        path: PathBuf::from(OsString::from_vec(last.clone())),
+    let narrow = |number: u64| u32::try_from(number).map_err(|_| BadIndex);
+    let mut fields = Fields {
         kind,
-        mode: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
+        mode: narrow(cursor.varint()?)?,
         uid: cursor.varint()?,
         gid: cursor.varint()?,
         size: cursor.varint()?,
         mtime: cursor.time()?,
-        link: PathBuf::new(),
+        identity: Identity { ctime: cursor.time()?, inode: cursor.varint()?, device: cursor.varint()? },
+        member: cursor.varint()?,
+        offset: cursor.varint()?,
+        link: b"",
         device: (0, 0),
+        digest: None,
     };
-    let identity = Identity { ctime: cursor.time()?, inode: cursor.varint()?, device: cursor.varint()? };
-    let (member, offset) = (cursor.varint()?, cursor.varint()?);
     if matches!(kind, Kind::Symlink | Kind::HardLink) {
         let length = cursor.varint()?;
-        entry.link = PathBuf::from(OsString::from_vec(cursor.take(length)?.to_vec()));
+        fields.link = cursor.take(length)?;
     }
     if kind.is_device() {
-        let narrow = |number: u64| u32::try_from(number).map_err(|_| BadIndex);
-        entry.device = (narrow(cursor.varint()?)?, narrow(cursor.varint()?)?);
+        fields.device = (narrow(cursor.varint()?)?, narrow(cursor.varint()?)?);
     }
-    let digest = if kind == Kind::File { Some(cursor.array()?) } else { None };
-    Ok(Record { entry, identity, digest, member, offset })
+    if kind == Kind::File {
+        fields.digest = Some(cursor.array()?);
+    }
+    Ok(fields)
 }
 
 /// Seven bits a byte, low ones first; the high bit says that more follow.
@@ -104,6 +149,7 @@ pub(crate) fn zigzag(number: i64) -> u64 {
 }
 
 /// What is still to be decoded.
+#[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     pub(crate) bytes: &'a [u8],
 }

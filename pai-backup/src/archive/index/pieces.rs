@@ -64,6 +64,12 @@ impl Deflated {
         starts.zip(&self.ends).map(|(start, &end)| &self.joined[Range { start, end }])
     }
 
+    /// The piece of this number.
+    pub(super) fn piece(&self, number: usize) -> Option<&[u8]> {
+        let start = number.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.joined.get(start..*self.ends.get(number)?)
+    }
+
     /// Whether the last part ended a piece.
     pub fn is_complete(&self) -> bool {
         self.ends.last() == Some(&self.joined.len())

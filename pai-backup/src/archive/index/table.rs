@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use flate2::read::DeflateDecoder;
 
-use crate::archive::index::encoding::{Cursor, decode_record};
+use crate::archive::index::encoding::{Cursor, Fields, decode_fields, decode_record};
 use crate::archive::index::{About, BadIndex, Deflated, Group, MAGIC, Totals};
 use crate::archive::member::{MemberInfo, Opener};
 
@@ -20,6 +20,10 @@ pub struct Index {
     bytes: Vec<u8>,
     /// Where the first group starts.
     groups: usize,
+    /// Where each piece starts, and where the last one ends.
+    borders: Vec<usize>,
+    /// The pieces as they were read, if they are kept.
+    pieces: Deflated,
     totals: Totals,
     data_size: u64,
     member_count: u64,
@@ -28,16 +32,26 @@ pub struct Index {
 impl Index {
     /// Inflates and checks an index; `inflated` is the length the footer promises.
     pub fn read(deflated: &Deflated, inflated: u64) -> Result<Self, BadIndex> {
-        let bytes = inflate(deflated, inflated)?;
+        let (bytes, borders) = inflate(deflated, inflated)?;
         let mut cursor = Cursor { bytes: &bytes };
         let about = header(&mut cursor)?;
         let groups = bytes.len() - cursor.bytes.len();
-        let mut this =
-            Self { about, bytes, groups, totals: Totals::default(), data_size: 0, member_count: 0 };
+        let mut this = Self {
+            about,
+            bytes,
+            groups,
+            borders,
+            pieces: Deflated::default(),
+            totals: Totals::default(),
+            data_size: 0,
+            member_count: 0,
+        };
         let mut walk = this.raw_groups();
         let (mut data_size, mut member_count, mut entries) = (0, 0, 0_u64);
         while let Some(raw) = walk.next_raw()? {
-            data_size += raw.members()?.iter().map(|member| u64::from(member.size)).sum::<u64>();
+            for member in raw.each_member() {
+                data_size += u64::from(member?.size);
+            }
             member_count += raw.member_count;
             entries = entries.checked_add(raw.entries).ok_or(BadIndex)?;
         }
@@ -53,6 +67,17 @@ impl Index {
         this.data_size = data_size;
         this.member_count = member_count;
         Ok(this)
+    }
+
+    /// Keeps the pieces it was read from, for an index that takes some of them over.
+    pub(crate) fn keep(&mut self, pieces: Deflated) {
+        self.pieces = pieces;
+    }
+
+    /// The piece that begins at index position `at`, deflated, and its length once inflated.
+    pub(super) fn piece_at(&self, at: usize) -> Option<(&[u8], usize)> {
+        let number = self.borders.binary_search(&at).ok()?;
+        Some((self.pieces.piece(number)?, self.borders.get(number + 1)? - at))
     }
 
     /// Reads the first piece of an index alone.
@@ -125,22 +150,19 @@ impl Index {
 
     /// The group that [`Index::members`] found at index position `at`.
     pub fn group_at(&self, at: usize) -> Result<Group, BadIndex> {
+        self.raw_at(at)?.decode()
+    }
+
+    /// The same as it stands there.
+    pub(crate) fn raw_at(&self, at: usize) -> Result<RawGroup<'_>, BadIndex> {
         let mut walk = Groups { cursor: Cursor { bytes: self.bytes.get(at..).ok_or(BadIndex)? } };
-        walk.next_raw()?.ok_or(BadIndex)?.decode()
+        walk.next_raw()?.ok_or(BadIndex)
     }
 
     /// The path of the first entry of the group at index position `at`; the end member's group has none.
     pub fn first_path(&self, at: usize) -> Result<Option<OsString>, BadIndex> {
-        let mut walk = Groups { cursor: Cursor { bytes: self.bytes.get(at..).ok_or(BadIndex)? } };
-        let raw = walk.next_raw()?.ok_or(BadIndex)?;
-        if raw.entries == 0 {
-            return Ok(None);
-        }
-        let mut cursor = Cursor { bytes: raw.records.bytes };
-        let _kind: [u8; 1] = cursor.array()?;
-        let _shared = cursor.varint()?;
-        let length = cursor.varint()?;
-        Ok(Some(OsString::from_vec(cursor.take(length)?.to_vec())))
+        let path = self.raw_at(at)?.first_path()?;
+        Ok(path.map(|path| OsString::from_vec(path.to_vec())))
     }
 
     fn raw_groups(&self) -> Groups<'_> {
@@ -177,8 +199,8 @@ fn header(cursor: &mut Cursor<'_>) -> Result<About, BadIndex> {
     serde_json::from_slice(cursor.take(u64::from(length))?).map_err(|_| BadIndex)
 }
 
-/// Inflates all pieces, which must come to `length` bytes.
-fn inflate(deflated: &Deflated, length: u64) -> Result<Vec<u8>, BadIndex> {
+/// Inflates all pieces, which must come to `length` bytes. Where each starts, and where the last one ends.
+fn inflate(deflated: &Deflated, length: u64) -> Result<(Vec<u8>, Vec<usize>), BadIndex> {
     if length > deflated.joined().len() as u64 * DEFLATE_RATIO || !deflated.is_complete() {
         return Err(BadIndex);
     }
@@ -188,10 +210,12 @@ fn inflate(deflated: &Deflated, length: u64) -> Result<Vec<u8>, BadIndex> {
     bytes.resize(length, 0);
     let mut opener = Opener::default();
     let mut at = 0;
+    let mut borders = vec![0];
     for piece in deflated.pieces() {
         at += opener.inflate(piece, &mut bytes[at..]).map_err(|_| BadIndex)?;
+        borders.push(at);
     }
-    if at == length { Ok(bytes) } else { Err(BadIndex) }
+    if at == length { Ok((bytes, borders)) } else { Err(BadIndex) }
 }
 
 /// Where a group is.
@@ -205,11 +229,15 @@ pub struct GroupPlace {
     pub members: Vec<MemberInfo>,
 }
 
+#[derive(Debug)]
 struct Groups<'a> {
     cursor: Cursor<'a>,
 }
 
-struct RawGroup<'a> {
+/// A group as it stands in the index.
+#[derive(Debug)]
+pub(crate) struct RawGroup<'a> {
+    bytes: &'a [u8],
     member_count: u64,
     entries: u64,
     members: Cursor<'a>,
@@ -219,6 +247,7 @@ struct RawGroup<'a> {
 impl<'a> Groups<'a> {
     /// The next group, or `None` at the zero that ends them (then the totals come next).
     fn next_raw(&mut self) -> Result<Option<RawGroup<'a>>, BadIndex> {
+        let bytes = self.cursor.bytes;
         let member_count = self.cursor.varint()?;
         if member_count == 0 {
             return Ok(None);
@@ -232,23 +261,80 @@ impl<'a> Groups<'a> {
             self.cursor.take(36)?;
         }
         let records = Cursor { bytes: self.cursor.take(length)? };
-        Ok(Some(RawGroup { member_count, entries, members: start, records }))
+        let bytes = &bytes[..bytes.len() - self.cursor.bytes.len()];
+        Ok(Some(RawGroup { bytes, member_count, entries, members: start, records }))
     }
 }
 
-impl RawGroup<'_> {
+impl<'a> RawGroup<'a> {
+    /// All its bytes.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// How many members it has.
+    pub(super) fn member_count(&self) -> u64 {
+        self.member_count
+    }
+
+    /// How many entries it has.
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// The path of its first entry; the end of the tar stream has none.
+    pub(crate) fn first_path(&self) -> Result<Option<&'a [u8]>, BadIndex> {
+        if self.entries == 0 {
+            return Ok(None);
+        }
+        let mut cursor = Cursor { bytes: self.records.bytes };
+        let _kind: [u8; 1] = cursor.array()?;
+        let _shared = cursor.varint()?;
+        let length = cursor.varint()?;
+        cursor.take(length).map(Some)
+    }
+
+    /// Whether `holds` says so of each record and its path.
+    pub(crate) fn all(&self, mut holds: impl FnMut(&[u8], &Fields<'_>) -> bool) -> Result<bool, BadIndex> {
+        let mut cursor = Cursor { bytes: self.records.bytes };
+        let mut path = Vec::new();
+        for _ in 0..self.entries {
+            let fields = decode_fields(&mut cursor, &mut path)?;
+            if !holds(&path, &fields) {
+                return Ok(false);
+            }
+        }
+        Ok(cursor.bytes.is_empty())
+    }
+
+    /// Its members.
     fn members(&self) -> Result<Vec<MemberInfo>, BadIndex> {
+        self.each_member().collect()
+    }
+
+    /// Whether its members are these.
+    pub(crate) fn has_members(&self, members: &[MemberInfo]) -> Result<bool, BadIndex> {
+        if self.member_count != members.len() as u64 {
+            return Ok(false);
+        }
+        for (is, expected) in self.each_member().zip(members) {
+            if is? != *expected {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn each_member(&self) -> impl Iterator<Item = Result<MemberInfo, BadIndex>> {
         let mut cursor = Cursor { bytes: self.members.bytes };
-        (0..self.member_count)
-            .map(|_| {
-                Ok(MemberInfo {
-                    size: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
-                    payload: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
-                    digest: cursor.array()?,
-                    crc: u32::from_le_bytes(cursor.array()?),
-                })
+        (0..self.member_count).map(move |_| {
+            Ok(MemberInfo {
+                size: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
+                payload: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
+                digest: cursor.array()?,
+                crc: u32::from_le_bytes(cursor.array()?),
             })
-            .collect()
+        })
     }
 
     fn decode(&self) -> Result<Group, BadIndex> {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::archive::index::encoding::{encode_record, varint};
 use crate::archive::index::pieces::{Deflated, border_before};
-use crate::archive::index::{About, Group, MAGIC, Totals};
+use crate::archive::index::{About, BadIndex, Group, Index, MAGIC, Totals};
 use crate::archive::member::Sealer;
 use crate::chunk;
 
@@ -21,9 +21,20 @@ pub struct IndexWriter {
     pieces: Vec<Vec<u8>>,
     /// The piece that is not.
     open: Vec<u8>,
+    /// What it is deflated, if it goes on as it began.
+    known: Option<KnownPiece>,
     inflated: u64,
     members: u64,
     totals: Totals,
+}
+
+/// A piece of another index, all of whose groups came in their order so far.
+#[derive(Debug)]
+struct KnownPiece {
+    deflated: Vec<u8>,
+    inflated: usize,
+    /// Position in that index of the group that must come next.
+    next: usize,
 }
 
 /// A finished index.
@@ -49,6 +60,7 @@ impl IndexWriter {
             sealer: Sealer::new(LEVEL),
             pieces: Vec::new(),
             open: Vec::new(),
+            known: None,
             inflated: 0,
             members: 0,
             totals: Totals::default(),
@@ -66,14 +78,44 @@ impl IndexWriter {
             return;
         }
         let encoded = self.encode(group);
-        let first = group.records.first().map(|record| chunk::hash(record.entry.path.as_os_str().as_bytes()));
+        self.make_room(
+            encoded.len(),
+            group.records.first().map(|record| record.entry.path.as_os_str().as_bytes()),
+        );
+        self.known = None;
+        self.open.extend_from_slice(&encoded);
+        self.members += group.members.len() as u64;
+    }
+
+    /// Adds the group at position `at` of another index as it stands there; `totals` are the sums over it. A piece that
+    /// comes out the same need not be deflated again.
+    pub(crate) fn take_over(&mut self, index: &Index, at: usize, totals: Totals) -> Result<(), BadIndex> {
+        let group = index.raw_at(at)?;
+        let bytes = group.bytes();
+        self.make_room(bytes.len(), group.first_path()?);
+        if self.open.is_empty() {
+            let known = index.piece_at(at);
+            self.known =
+                known.map(|(piece, inflated)| KnownPiece { deflated: piece.to_vec(), inflated, next: at });
+        }
+        self.known = self.known.take().filter(|known| known.next == at);
+        if let Some(known) = &mut self.known {
+            known.next += bytes.len();
+        }
+        self.open.extend_from_slice(bytes);
+        self.members += group.member_count();
+        self.totals.add(totals);
+        Ok(())
+    }
+
+    /// Ends the open piece if one ends before a group of `size` bytes whose first entry has this path.
+    fn make_room(&mut self, size: usize, first: Option<&[u8]>) {
         // The end of the tar stream, which has no entry, is a piece of its own.
-        let ends = first.is_none_or(|hash| border_before(self.open.len() as u64, encoded.len() as u64, hash));
+        let ends =
+            first.is_none_or(|path| border_before(self.open.len() as u64, size as u64, chunk::hash(path)));
         if ends {
             self.end_piece();
         }
-        self.open.extend_from_slice(&encoded);
-        self.members += group.members.len() as u64;
     }
 
     fn encode(&mut self, group: &Group) -> Vec<u8> {
@@ -99,11 +141,23 @@ impl IndexWriter {
     }
 
     fn end_piece(&mut self) {
-        if !self.open.is_empty() {
-            let open = std::mem::take(&mut self.open);
-            let piece = self.piece(&open);
-            self.pieces.push(piece);
+        if self.open.is_empty() {
+            return;
         }
+        let piece = match self.known.take().filter(|known| known.inflated == self.open.len()) {
+            Some(known) => {
+                self.inflated += known.inflated as u64;
+                known.deflated
+            }
+            None => {
+                let open = std::mem::take(&mut self.open);
+                let piece = self.piece(&open);
+                self.open = open;
+                piece
+            }
+        };
+        self.open.clear();
+        self.pieces.push(piece);
     }
 
     fn piece(&mut self, bytes: &[u8]) -> Vec<u8> {
