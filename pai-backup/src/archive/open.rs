@@ -305,7 +305,7 @@ fn starts_as_ours(file: &dyn Bytes) -> io::Result<bool> {
 fn read_index(file: &dyn Bytes) -> io::Result<Result<Index, NoIndex>> {
     let damaged = |what: &str| NoIndex::Damaged(what.to_owned());
     let read = read_deflated(file)?;
-    Ok(read.and_then(|(deflated, footer)| parse_checked(&deflated, &footer).map_err(damaged)))
+    Ok(read.and_then(|(deflated, footer)| parse_checked(deflated, &footer).map_err(damaged)))
 }
 
 /// The deflated index, whose length and SHA-256 are those its footer gives, and the footer.
