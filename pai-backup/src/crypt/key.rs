@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Key, run: &Context<'_>) -> anyhow::Result<Exit> {
         KeyCommand::New(args) => {
             let recipient = new(&args.file, args.passphrase, run.clock.now())?;
             out.line(recipient.as_bytes())?;
+            out.flush()?;
             run.console.note(format_args!(
                 "wrote {}: keep a copy of it elsewhere; without it nothing that is encrypted for {recipient} can be read",
                 args.file.display()
