@@ -27,6 +27,7 @@ use crate::Context;
 use crate::archive::member::{Sealer, read_full};
 use crate::cli::{Capture, StampForm};
 use crate::create::DEFAULT_LEVEL;
+use crate::crypt::{self, Recipients, SealWriter};
 use crate::pipeline::{self, Stopped};
 use crate::shelf;
 
@@ -43,24 +44,56 @@ pub(crate) fn run(args: &Capture, run: &Context<'_>) -> anyhow::Result<Exit> {
     let prefix = run.place.prefix.as_bytes();
     atomic::remove_abandoned(folder, |name| name.starts_with(prefix) && name.ends_with(args.ext.as_bytes()))?;
     let target = target(args, folder, run)?;
-    let mut file = AtomicFile::create(&target, 0o600)?;
+    let named = Recipients::named(&args.seal.recipient, &args.seal.recipients_file)?;
+    let recipients = crypt::for_name(&target, named)?;
+    let context = || format!("could not write {}", target.display());
+    let mut out = Destination::new(AtomicFile::create(&target, 0o600)?, recipients).with_context(context)?;
 
     let mut child = spawn(args)?;
     let progress = Progress::bytes(run.console, "capturing", None);
-    let (seen, status) = watch(&mut child, |stdout| copy(stdout, &mut file, args, run.threads(), &progress))?;
+    let (seen, status) = watch(&mut child, |stdout| copy(stdout, &mut out, args, run.threads(), &progress))?;
     drop(progress);
     signal::check()?;
-    let seen = seen.with_context(|| format!("could not write {}", target.display()))?;
+    let seen = seen.with_context(context)?;
     if !status.success() {
         run.console.complain(format_args!("{} {}: nothing was kept", shown(args), ending(status)));
         return Ok(code(status));
     }
     seen.check(args)?;
-    file.commit()?;
+    out.finish().with_context(context)?.commit()?;
     let mut out = Output::stdout(false);
     out.line(target.as_os_str().as_encoded_bytes())?;
     out.finish()?;
     Ok(Exit::Done)
+}
+
+/// Where the output goes: into the file, or sealed on the way.
+enum Destination {
+    Plain(AtomicFile),
+    Sealed(Box<SealWriter<AtomicFile>>),
+}
+
+impl Destination {
+    fn new(file: AtomicFile, recipients: Option<Recipients>) -> io::Result<Self> {
+        Ok(match recipients {
+            None => Self::Plain(file),
+            Some(to) => Self::Sealed(Box::new(SealWriter::new(file, &to)?)),
+        })
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(file) => file.write_all(bytes),
+            Self::Sealed(sealer) => sealer.write_all(bytes),
+        }
+    }
+
+    fn finish(self) -> io::Result<AtomicFile> {
+        match self {
+            Self::Plain(file) => Ok(file),
+            Self::Sealed(sealer) => sealer.finish(),
+        }
+    }
 }
 
 fn target(args: &Capture, folder: &Path, run: &Context<'_>) -> anyhow::Result<PathBuf> {
@@ -184,12 +217,12 @@ impl Seen {
 /// Copies the output to the file, compressed on all cores if the name says so.
 fn copy(
     mut stdout: impl Read + Send,
-    file: &mut AtomicFile,
+    out: &mut Destination,
     args: &Capture,
     threads: usize,
     progress: &Progress<'_>,
 ) -> anyhow::Result<Seen> {
-    let compress = args.ext.as_bytes().ends_with(b".gz");
+    let compress = args.ext.strip_suffix(crypt::END).unwrap_or(&args.ext).ends_with(".gz");
     let level = args.level.unwrap_or(DEFAULT_LEVEL);
     pipeline::ordered(
         if compress { threads } else { 1 },
@@ -208,7 +241,7 @@ fn copy(
         },
         || Sealer::new(level),
         |sealer, chunk: Vec<u8>| if compress { sealer.gzip(&chunk) } else { chunk },
-        |bytes| Ok(file.write_all(&bytes)?),
+        |bytes| Ok(out.write_all(&bytes)?),
     )
 }
 

@@ -53,6 +53,10 @@ pub struct Place {
     #[arg(long, global = true, value_name = "STORE", value_hint = clap::ValueHint::AnyPath)]
     pub store: Option<String>,
 
+    /// A file with the identity that opens what is encrypted: age's, or a private key of ssh (may be repeated)
+    #[arg(long, global = true, env = "PAI_IDENTITY", value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub identity: Vec<PathBuf>,
+
     /// Threads for compression and inflation [default: all cores]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,
@@ -83,6 +87,20 @@ pub enum Command {
     Forget(Forget),
     /// Free what no archive of a store needs: marked now, deleted by a run a day later
     Prune(Prune),
+    /// Make a key for encryption, or show its public half
+    Key(Key),
+}
+
+/// Whom something is encrypted for.
+#[derive(Debug, Clone, Default, PartialEq, Group)]
+pub struct Seal {
+    /// Encrypt for this recipient: age1..., or an ssh-ed25519 or ssh-rsa public key (may be repeated)
+    #[arg(long, value_name = "RECIPIENT")]
+    pub recipient: Vec<String>,
+
+    /// Encrypt for the recipients in this file, one a line
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub recipients_file: Vec<PathBuf>,
 }
 
 /// `create`
@@ -140,6 +158,10 @@ pub struct Create {
     #[arg(long)]
     pub sha256: bool,
 
+    /// For a store, or an output whose name ends in .age
+    #[command(flatten)]
+    pub seal: Seal,
+
     /// Remove archives older than N days after success [default: 30; env: `RETENTION_DAYS`]
     // Not clap's env: a junk value there must not keep `list` from working.
     #[arg(long, value_name = "N")]
@@ -182,7 +204,7 @@ pub enum StampForm {
 /// `capture`
 #[derive(Debug, Group)]
 pub struct Capture {
-    /// Last part of the file's name; a final .gz compresses
+    /// Last part of the file's name; .gz at its end compresses, .age behind that encrypts
     #[arg(long, value_name = "EXT", default_value = "")]
     pub ext: String,
 
@@ -197,6 +219,10 @@ pub struct Capture {
     /// Compression level, 1 (fast) to 9 (small) [default: 6]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     pub level: Option<u8>,
+
+    /// For an EXT that ends in .age
+    #[command(flatten)]
+    pub seal: Seal,
 
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -330,6 +356,10 @@ pub struct Push {
     #[arg(long, conflicts_with = "archives")]
     pub all: bool,
 
+    /// The store is encrypted, or becomes it with its first archive
+    #[command(flatten)]
+    pub seal: Seal,
+
     /// Wait so long for another run to end, instead of exit 75 at once
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     pub wait: Option<Duration>,
@@ -371,6 +401,43 @@ pub struct Prune {
     pub dry_run: bool,
 }
 
+/// `key`
+#[derive(Debug, Group)]
+pub struct Key {
+    /// What to do
+    #[command(subcommand)]
+    pub command: KeyCommand,
+}
+
+/// The commands of `key`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a pair: the identity goes into FILE, and its recipient to stdout
+    New(KeyNew),
+    /// Show the recipients that belong to the identities in FILE
+    Public(KeyPublic),
+}
+
+/// `key new`
+#[derive(Debug, Group)]
+pub struct KeyNew {
+    /// A file that is not there yet
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub file: PathBuf,
+
+    /// Protect it by a passphrase, which is asked for
+    #[arg(long)]
+    pub passphrase: bool,
+}
+
+/// `key public`
+#[derive(Debug, Group)]
+pub struct KeyPublic {
+    /// A file of identities
+    #[arg(value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub file: PathBuf,
+}
+
 fn prefix(text: &str) -> Result<String, String> {
     if text.is_empty() || text.starts_with('.') || text.contains('/') {
         return Err(
@@ -394,6 +461,7 @@ fn after_help() -> String {
 
 Environment:
   PAI_HOME        the workspace (--home wins)
+  PAI_IDENTITY    the file of the identity that opens what is encrypted (--identity wins)
   PAI_NOW         an RFC 3339 instant taken for now (--now wins)
   PAI_STORE       the store to read, push to, forget in and prune (--store wins)
   RETENTION_DAYS  age in days past which archives go (--retention-days wins)

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 
-use anyhow::{Context, bail};
+use anyhow::{Context as _, bail};
 use pai_common::console::Console;
 use pai_common::sha256::{self, Digest};
 
+use crate::Context;
 use crate::archive::header::SparseMap;
 use crate::archive::index::{Group, Record};
 use crate::archive::member::{MemberError, MemberInfo, Opener};
@@ -66,11 +67,15 @@ pub(crate) fn scan(archive: &Archive, threads: usize) -> anyhow::Result<TarReade
     Ok(TarReader::new(tar_bytes(archive.file().rewind(), threads).with_context(context)?))
 }
 
-/// The tar stream of an archive that comes through a pipe.
-pub(crate) fn scan_stdin(threads: usize) -> anyhow::Result<TarReader<TarBytes>> {
-    let stdin = io::stdin();
-    let stdin = File::from(rustix::io::dup(&stdin).context("could not read stdin")?);
-    Ok(TarReader::new(tar_bytes(stdin, threads).context("could not read stdin")?))
+/// The tar stream of an archive that comes through a pipe, encrypted or not.
+pub(crate) fn scan_stdin(run: &Context<'_>) -> anyhow::Result<TarReader<TarBytes>> {
+    let input = run.open_stream(Box::new(stdin()?), &"stdin")?.content;
+    Ok(TarReader::new(tar_bytes(input, run.threads()).context("could not read stdin")?))
+}
+
+/// stdin, without the buffer and the lock that std gives it.
+pub(crate) fn stdin() -> anyhow::Result<File> {
+    Ok(File::from(rustix::io::dup(io::stdin()).context("could not read stdin")?))
 }
 
 fn visit_scanned(

@@ -1,6 +1,7 @@
 //! `create`: a new archive of the workspace; then, and only then, old ones go.
 
 mod lines;
+mod sealed;
 mod send;
 mod settings;
 mod shrink;
@@ -31,6 +32,7 @@ use crate::archive::open::Archive;
 use crate::archive::writer::{ArchiveWriter, Written};
 use crate::cli::{Create, Format};
 use crate::create::shrink::Shrunk;
+use crate::crypt::Recipients;
 use crate::pack::{self, Tally};
 use crate::reuse::{Known, Parent};
 use crate::shelf::{self, Shelf};
@@ -90,6 +92,8 @@ struct Plan<'a> {
     options: walk::Options,
     selection: Selection,
     retention_days: Option<u32>,
+    /// Whom the archive is encrypted for.
+    recipients: Option<Recipients>,
     level: u8,
     threads: usize,
 }
@@ -107,6 +111,7 @@ impl<'a> Plan<'a> {
                 "--store keeps archives with an index: neither --output nor --format zip nor --sha256 goes with it"
             );
         }
+        let recipients = sealed::recipients(args, beyond)?;
         warn_of_foreign_owner(home.root(), run.console);
         let root = home.root().to_owned();
         let shelf = run.shelf(Some(home))?;
@@ -138,6 +143,7 @@ impl<'a> Plan<'a> {
             options,
             selection,
             retention_days: rotates.then_some(retention_days),
+            recipients,
             level: args.level.unwrap_or(DEFAULT_LEVEL),
             threads: run.threads(),
             args,
@@ -151,7 +157,8 @@ impl<'a> Plan<'a> {
             (None, Some(store)) => PathBuf::from(store),
             (None, None) => self.free_name(run)?,
         };
-        log.raw(&lines::tar(&target, &self.root, &self.selection.excludes, &self.names))?;
+        let names = (&*self.root, &self.selection.excludes[..], &self.names[..]);
+        log.raw(&lines::tar(&target, names, self.recipients.as_ref()))?;
         let mut totals = Totals::default();
         self.sources(None, run.console).visit(&self.names, |source| {
             totals.count(&source.entry);
@@ -222,18 +229,16 @@ impl<'a> Plan<'a> {
                 None
             }
             Format::TarGz => {
-                let reader = file.file().try_clone().context("could not read back what is written")?;
-                let written = self
-                    .write(file, Some(reader), own.as_deref(), run)
+                let made = self
+                    .write_file(file, own.as_deref(), run)
                     .with_context(|| format!("could not make {}", target.display()))?;
-                let made = Some((written.about, written.totals));
                 // A sidecar that is there is of what had this name before.
                 shelf::remove_sidecar(target)?;
-                written.out.commit()?;
-                if let Some(digest) = written.digest {
+                made.file.commit()?;
+                if let Some(digest) = made.digest {
                     write_sidecar(target, &digest)?;
                 }
-                made
+                Some((made.about, made.totals))
             }
         };
         // stderr may be nobody's: what is not in the archive must be in the log.
@@ -251,9 +256,7 @@ impl<'a> Plan<'a> {
 
     /// An archive on stdout. A reader that goes away is a failed backup, not a reader that had enough.
     fn stream(&self, run: &Run<'_>) -> anyhow::Result<()> {
-        let out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
-        let mut written = self.write(out, None, None, run)?;
-        written.out.flush().context("could not write the archive to stdout")
+        self.write_stream(BufWriter::with_capacity(1 << 20, std::io::stdout().lock()), run)
     }
 
     /// Writes the archive to `out`. `reader` reads it back, so that what it holds already can be copied.
@@ -374,6 +377,7 @@ pub(crate) fn archive_paths(
         names,
         options: walk::Options::default(),
         retention_days: None,
+        recipients: None,
         level: DEFAULT_LEVEL,
         threads: run.threads(),
     };

@@ -193,7 +193,8 @@ fn of_disk(root: &Path, entry: &Entry) -> io::Result<Entry> {
     Ok(Entry::of(entry.path.clone(), Kind::File, &metadata))
 }
 
-fn digest_of(path: &Path) -> io::Result<Digest> {
+/// SHA-256 of a file's content.
+pub(crate) fn digest_of(path: &Path) -> io::Result<Digest> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 128 << 10];

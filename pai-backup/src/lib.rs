@@ -6,6 +6,7 @@
 //! | what an archive is | `archive` |
 //! | where archives are | `shelf` |
 //! | what lies beyond this disk | `store` |
+//! | who can read it there | `crypt` |
 //! | how a command's output or a zip is made | `capture`, `zip` |
 //! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod content;
 pub mod contents;
 mod create;
+pub mod crypt;
 mod diff;
 pub mod entry;
 mod list;
@@ -32,6 +34,8 @@ mod store;
 pub mod verify;
 mod zip;
 
+use std::fmt::Display;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::bail;
@@ -42,8 +46,9 @@ use pai_common::exit::Exit;
 use pai_common::home::Home;
 use pai_common::signal;
 
-use crate::archive::open::Archive;
+use crate::archive::open::{self, Archive};
 use crate::cli::{Args, Command, Create, Place};
+use crate::crypt::Keys;
 use crate::shelf::Shelf;
 use crate::store::{Series, Store};
 
@@ -58,12 +63,19 @@ pub struct Context<'a> {
     pub now_given: bool,
     /// stderr.
     pub console: &'a Console,
+    /// What opens what is encrypted.
+    pub keys: Keys,
 }
 
 /// Runs the tool.
 pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
-    let context =
-        Context { place: &args.place, clock: args.now.clock(), now_given: args.now.now.is_some(), console };
+    let context = Context {
+        place: &args.place,
+        clock: args.now.clock(),
+        now_given: args.now.now.is_some(),
+        console,
+        keys: Keys::new(&args.place.identity),
+    };
     // What only reads has nothing to clean up, and may be waiting for a pipe or be at a hole of exabytes.
     signal::end_at_once(matches!(
         args.command,
@@ -87,6 +99,7 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
         Some(Command::Pull(args)) => store::pull::run(args, &context),
         Some(Command::Forget(args)) => store::forget::run(args, &context),
         Some(Command::Prune(args)) => store::prune::run(args, &context),
+        Some(Command::Key(args)) => crypt::key::run(args, &context),
     }
 }
 
@@ -109,7 +122,7 @@ impl Context<'_> {
         }
         // A path needs no workspace.
         if named.as_os_str() != "latest" && (named.exists() || !shelf::is_name(named)) {
-            return Archive::open(named);
+            return self.open_file(named);
         }
         let shelf = self.shelf(None)?;
         let path = shelf.resolve(named, self.console)?;
@@ -119,7 +132,22 @@ impl Context<'_> {
                 path.display()
             ));
         }
-        Archive::open(&path)
+        self.open_file(&path)
+    }
+
+    /// Opens an archive in a file, encrypted or not.
+    pub(crate) fn open_file(&self, path: &Path) -> anyhow::Result<Archive> {
+        let bytes = open::bytes_of(path)?;
+        Archive::of_bytes(path, crypt::open_bytes(bytes, &path.display(), &self.keys, self.console)?)
+    }
+
+    /// What comes out of `input`, opened if it is encrypted; `name` is what messages call it.
+    pub(crate) fn open_stream(
+        &self,
+        input: Box<dyn Read + Send>,
+        name: &dyn Display,
+    ) -> anyhow::Result<crypt::Stream> {
+        crypt::open_stream(input, name, &self.keys, self.console)
     }
 
     /// The store that was named, for a command that cannot do without one.

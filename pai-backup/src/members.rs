@@ -33,7 +33,8 @@ const SHARED: [(&str, IsOurs); 2] = [("archive", is_archive), ("logs", is_log)];
 /// `YYYYMMDD-HHMMSS` as a pattern.
 const STAMP: &str = "[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9]";
 /// What follows the stamp in the name of an archive, of a capsule, and of their sidecars.
-const ENDINGS: [&str; 4] = [".tar.gz", ".tar.gz.sha256", ".zip", ".zip.sha256"];
+const ENDINGS: [&str; 6] =
+    [".tar.gz", ".tar.gz.sha256", ".tar.gz.age", ".tar.gz.age.sha256", ".zip", ".zip.sha256"];
 /// A file of ours that was being written when a run was killed.
 const UNFINISHED: &str = ".*.partial";
 
@@ -121,6 +122,8 @@ mod tests {
             ("pai-20250916-090003.tar.gz", true, false),
             ("my-series-20250916-090003.tar.gz.sha256", true, false),
             ("pre-restore-20250916-090003.tar.gz", true, false),
+            ("pai-20250916-090003.tar.gz.age", true, false),
+            ("pai-20250916-090003.tar.gz.age.sha256", true, false),
             ("pai-20250916-090003.zip", true, false),
             (".pai-20250916-090003.tar.gz.partial", true, false),
             ("memory", false, false),

@@ -115,7 +115,7 @@ fn from_pipe(args: &Restore, selector: &Selector, run: &Context<'_>) -> anyhow::
         .with_context(|| format!("could not create folder {}", target.display()))?;
     let _lock = DirLock::acquire(target, None)?;
     let applier = Applier::new(target, args.privileged, args.force, run)?;
-    let mut reader = contents::scan_stdin(run.threads())?;
+    let mut reader = contents::scan_stdin(run)?;
     if let Err(error) = apply::apply_stream(&mut reader, selector, &applier, run) {
         pai_common::signal::check()?;
         run.console.complain(format_args!("could not read the archive from stdin to its end: {error:#}"));

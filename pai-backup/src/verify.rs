@@ -27,7 +27,9 @@ use crate::archive::reader::TarReader;
 use crate::archive::stream::tar_bytes;
 use crate::cli::Verify;
 use crate::shelf::is_name;
-use crate::{Context, diff, shelf};
+use crate::{Context, contents, crypt, diff, shelf};
+
+const OTHER_SIDECAR: &str = "the SHA-256 of its sidecar is another";
 
 /// Runs `verify`.
 pub fn run(args: &Verify, run: &Context<'_>) -> anyhow::Result<Exit> {
@@ -108,7 +110,7 @@ fn newest(run: &Context<'_>) -> anyhow::Result<PathBuf> {
 /// What is wrong with an archive, if anything is. An error is trouble of another kind, such as a signal.
 fn why_bad(path: &Path, args: &Verify, run: &Context<'_>) -> anyhow::Result<Option<String>> {
     let input: Box<dyn Read + Send> = if path.as_os_str() == "-" {
-        Box::new(File::from(rustix::io::dup(io::stdin()).context("could not read stdin")?))
+        Box::new(contents::stdin()?)
     } else {
         // What is named may be a pipe (`verify <(ssh ...)`); a FIFO among the archives is none.
         let opened = if args.archives.is_empty() { open_to_read(path) } else { File::open(path) };
@@ -119,16 +121,26 @@ fn why_bad(path: &Path, args: &Verify, run: &Context<'_>) -> anyhow::Result<Opti
     };
     let total = path.metadata().ok().map(|metadata| metadata.len());
     let progress = Progress::bytes(run.console, "verifying", total);
-    let sidecar = match read_sidecar(path) {
+    let mut sidecar = match read_sidecar(path) {
         Ok(sidecar) => sidecar,
         Err(error) => return Ok(Some(format!("sidecar: {error:#}"))),
     };
-    if let Err(error) = verify_stream(input, run.threads(), sidecar, &progress, run.console) {
+    let input = match run.open_stream(input, &path.display()) {
+        Err(error) if crypt::is_damage(&error) => return Ok(Some(format!("{error:#}"))),
+        other => other?,
+    };
+    if input.was_sealed
+        && let Some(expected) = sidecar.take()
+        && diff::digest_of(path)? != expected
+    {
+        return Ok(Some(OTHER_SIDECAR.to_owned()));
+    }
+    if let Err(error) = verify_stream(input.content, run.threads(), sidecar, &progress, run.console) {
         pai_common::signal::check()?;
         return Ok(Some(format!("{error:#}")));
     }
     if args.against_disk {
-        return differences(&Archive::open(path)?, run);
+        return differences(&run.open_file(path)?, run);
     }
     Ok(None)
 }
@@ -183,7 +195,7 @@ pub fn verify_stream(
         bail!("it ends with a footer but does not begin with a member of ours");
     }
     match (sidecar, hasher.map(Sha256::finish)) {
-        (Some(expected), Some(found)) if expected != found => bail!("the SHA-256 of its sidecar is another"),
+        (Some(expected), Some(found)) if expected != found => bail!(OTHER_SIDECAR),
         _ => Ok(()),
     }
 }

@@ -286,9 +286,16 @@ mod tests {
 
     #[test]
     fn what_a_compressor_makes_of_nothing_is_hollow() {
-        for (name, most) in
-            [("a.sql", 0), ("a.sql.gz", 20), ("a.tgz", 20), ("a.sql.xz", 32), ("a.zst", 13), ("a.gz.age", 0)]
-        {
+        for (name, most) in [
+            ("a.sql", 0),
+            ("a.sql.gz", 20),
+            ("a.tgz", 20),
+            ("a.sql.xz", 32),
+            ("a.zst", 13),
+            ("a.gz.age", 220),
+            ("a.sql.age", 200),
+            ("a.gz.gpg", 0),
+        ] {
             assert!(is_hollow(OsStr::new(name), most), "{name}");
             assert!(!is_hollow(OsStr::new(name), most + 1), "{name}");
         }

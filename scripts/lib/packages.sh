@@ -5,10 +5,10 @@
 # shellcheck disable=SC2034 # read by the scripts that source this file
 test_programs=(
   /usr/lib/python3/dist-packages/yaml=python3-yaml /usr/sbin/cron=cron /usr/sbin/logrotate=logrotate
-  7z=p7zip-full bsdtar=libarchive-tools busybox=busybox chromium=chromium curl=curl docker=docker.io
+  7z=p7zip-full age=age bsdtar=libarchive-tools busybox=busybox chromium=chromium curl=curl docker=docker.io
   faketime=faketime fish=fish gnuplot=gnuplot-nox jq=jq mandoc=mandoc openssl=openssl pg_createcluster=postgresql
-  python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3 systemd-analyze=systemd
-  time=time unzip=unzip zip=zip zsh=zsh
+  python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3 ssh-keygen=openssh-client
+  systemd-analyze=systemd time=time unzip=unzip zip=zip zsh=zsh
 )
 # shellcheck disable=SC2034
 lint_programs=(shellcheck=shellcheck shfmt=shfmt)

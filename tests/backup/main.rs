@@ -3,6 +3,7 @@
 
 mod capture;
 mod craft;
+mod encrypted;
 mod exchange;
 mod fixtures;
 mod foreign;

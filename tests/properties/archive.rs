@@ -183,9 +183,12 @@ impl Stage {
             workspace: Workspace::default(),
             archive_dir: None,
             prefix: "pai".to_owned(),
+            identity: Vec::new(),
             jobs: Some(1),
         };
-        let context = Context { place: &place, clock: Clock::default(), now_given: false, console: &console };
+        let keys = pai_backup::crypt::Keys::default();
+        let context =
+            Context { place: &place, clock: Clock::default(), now_given: false, console: &console, keys };
         let args = Restore {
             archive: self.archive.clone(),
             paths: Vec::new(),

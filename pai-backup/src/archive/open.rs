@@ -82,10 +82,7 @@ pub struct Archive {
 impl Archive {
     /// Opens `path` and reads its footer and index. A file without them opens too: [`Archive::index`] says why.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
-        let context = || format!("could not open {}", path.display());
-        let file = open_to_read(path).with_context(context)?;
-        let size = file.metadata().with_context(context)?.len();
-        Self::of_bytes(path, Arc::new(InFile { file, size }))
+        Self::of_bytes(path, bytes_of(path)?)
     }
 
     /// The same of bytes that lie elsewhere; `path` is what messages call them.
@@ -147,6 +144,16 @@ impl ArchiveFile {
         read_checked(info, |bytes| self.bytes.read_exact_at(bytes, offset))
             .with_context(|| format!("could not read {} at byte {offset}", self.path.display()))
     }
+}
+
+/// The bytes of a file.
+pub(crate) fn bytes_of(path: &Path) -> anyhow::Result<Arc<dyn Bytes>> {
+    let open = || {
+        let file = open_to_read(path)?;
+        let size = file.metadata()?.len();
+        Ok::<_, io::Error>(Arc::new(InFile { file, size }) as Arc<dyn Bytes>)
+    };
+    open().with_context(|| format!("could not open {}", path.display()))
 }
 
 /// Opens a regular file. A FIFO among the archives would have us wait for somebody to write into it.

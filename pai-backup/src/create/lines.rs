@@ -3,12 +3,19 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::crypt::Recipients;
 use crate::shelf::Shelf;
 use crate::shell;
 
-/// The tar command that makes an archive with the same members.
-pub(super) fn tar(target: &Path, root: &Path, excludes: &[String], names: &[PathBuf]) -> Vec<u8> {
-    let mut words: Vec<&OsStr> = vec!["tar".as_ref(), "-czf".as_ref(), target.as_os_str()];
+/// The tar command that makes an archive with the same members: `names` below a root, without what matches. With
+/// recipients age has it from a pipe.
+pub(super) fn tar(
+    target: &Path,
+    (root, excludes, names): (&Path, &[String], &[PathBuf]),
+    recipients: Option<&Recipients>,
+) -> Vec<u8> {
+    let file = if recipients.is_some() { OsStr::new("-") } else { target.as_os_str() };
+    let mut words: Vec<&OsStr> = vec!["tar".as_ref(), "-czf".as_ref(), file];
     let excludes: Vec<String> = excludes.iter().flat_map(|pattern| tar_excludes(pattern)).collect();
     words.extend(excludes.iter().map(OsStr::new));
     words.extend([OsStr::new("-C"), root.as_os_str()]);
@@ -16,7 +23,14 @@ pub(super) fn tar(target: &Path, root: &Path, excludes: &[String], names: &[Path
         words.push("--".as_ref());
     }
     words.extend(names.iter().map(|name| name.as_os_str()));
-    shell::line(words)
+    let mut line = shell::line(words);
+    if let Some(recipients) = recipients {
+        let mut words: Vec<&OsStr> = vec!["age".as_ref()];
+        words.extend(recipients.texts().flat_map(|text| ["-r".as_ref(), OsStr::new(text)]));
+        words.extend(["-o".as_ref(), target.as_os_str()]);
+        line.extend([b" | ", &shell::line(words)[..]].concat());
+    }
+    line
 }
 
 /// A pattern of ours in tar's words. Member names of tar begin with no slash, and a pattern that ends in one never

@@ -15,6 +15,7 @@ use super::memory::{Memory, Trouble};
 use super::send::Sender;
 use super::{Series, Store, forget, layout, prune, pull, push};
 use crate::cli::Args;
+use crate::crypt::Keys;
 use crate::{Context, create};
 
 const DAY: i64 = 24 * 3600;
@@ -47,7 +48,13 @@ impl Machine {
     fn with<T>(&self, work: impl FnOnce(&Context<'_>) -> T) -> T {
         let args = self.args(self.nights);
         let clock = args.now.clock();
-        work(&Context { place: &args.place, clock, now_given: true, console: &self.console })
+        work(&Context {
+            place: &args.place,
+            clock,
+            now_given: true,
+            console: &self.console,
+            keys: Keys::default(),
+        })
     }
 
     /// Changes something, and makes the archive of another night.
@@ -56,7 +63,13 @@ impl Machine {
         fs::write(self.path(&format!("home/file-{}", self.nights % 3)), content).unwrap();
         let args = self.args(self.nights);
         let clock = args.now.clock();
-        let run = Context { place: &args.place, clock, now_given: true, console: &self.console };
+        let run = Context {
+            place: &args.place,
+            clock,
+            now_given: true,
+            console: &self.console,
+            keys: Keys::default(),
+        };
         create::run(&args.create, &run).unwrap();
         let mut archives = self.archives();
         archives.pop().unwrap()
@@ -351,7 +364,13 @@ fn two_machines_pushing_the_same_night_at_once_leave_whole_archives() {
             let series = Series::new("pai").unwrap();
             let mut sender = Sender::begin(&other, &series, false, &console).unwrap();
             let clock = args.now.clock();
-            let run = Context { place: &args.place, clock, now_given: true, console: &console };
+            let run = Context {
+                place: &args.place,
+                clock,
+                now_given: true,
+                console: &console,
+                keys: Keys::default(),
+            };
             push::push(&mut sender, &second_path, &run).unwrap();
             *done.lock().unwrap() = true;
         });
