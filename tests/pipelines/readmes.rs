@@ -24,7 +24,7 @@ fn readmes() -> Vec<PathBuf> {
     folders.push(repository().to_owned());
     folders.sort();
     let readmes = folders.into_iter().map(|folder| folder.join("README.md"));
-    let pages = ["docs/stores.md", "docs/recover.md"].map(|page| repository().join(page));
+    let pages = ["docs/stores.md", "docs/recover.md", "docs/past.md"].map(|page| repository().join(page));
     readmes.chain(pages).filter(|page| page.is_file()).collect()
 }
 
