@@ -83,6 +83,10 @@ pub enum Command {
     History(History),
     /// Show which archives hold files of a name
     Find(Find),
+    /// Show nights, folders, differences and versions as pages on 127.0.0.1
+    Browse(Browse),
+    /// Mend a damaged archive from others that hold the same
+    Repair(Repair),
     /// Send archives of the archive folder to a store
     Push(Push),
     /// Bring archives of a store back into the archive folder
@@ -280,6 +284,10 @@ pub struct Verify {
     #[arg(long)]
     pub against_disk: bool,
 
+    /// Mend what is damaged, as repair does; the exit status is 1 all the same
+    #[arg(long, conflicts_with = "against_disk")]
+    pub repair: bool,
+
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
@@ -375,6 +383,30 @@ pub struct Find {
     /// A name with * ? [ ] at any depth, or a path from the workspace's top; ** crosses folders
     #[arg(value_name = "GLOB")]
     pub glob: String,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `browse`
+#[derive(Debug, Group)]
+pub struct Browse {
+    /// Listen on this port of 127.0.0.1 [default: a free one]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub port: u16,
+}
+
+/// `repair`
+#[derive(Debug, Group)]
+pub struct Repair {
+    /// An archive of the archive folder, or latest
+    #[arg(value_name = "ARCHIVE|latest")]
+    pub archive: PathBuf,
+
+    /// Show what would be mended, from where, and what is lost
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
 
     /// Print one JSON object a line
     #[arg(long)]

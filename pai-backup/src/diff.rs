@@ -135,7 +135,13 @@ fn between_archives(old: &Archive, new: &Archive, run: &Context<'_>) -> anyhow::
     Ok(with_removed(changes, old))
 }
 
-fn with_disk(archive: &Archive, quick: bool, run: &Context<'_>) -> anyhow::Result<Vec<Change>> {
+/// Where the files lie that an archive is compared with.
+pub(crate) fn root_of(archive: &Archive, run: &Context<'_>) -> anyhow::Result<PathBuf> {
+    Ok(Scope::of(archive, run)?.root)
+}
+
+/// Compares an archive with the files as they are; `quick` trusts sizes and times.
+pub(crate) fn with_disk(archive: &Archive, quick: bool, run: &Context<'_>) -> anyhow::Result<Vec<Change>> {
     let Scope { root, names, options } = Scope::of(archive, run)?;
     let mut old = load(archive, run)?;
     let mut changes = Vec::new();

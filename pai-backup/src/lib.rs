@@ -8,10 +8,12 @@
 //! | what lies beyond this disk | `store` |
 //! | who can read it there | `crypt` |
 //! | how a command's output or a zip is made | `capture`, `zip` |
-//! | how all of them are read at once | `past` |
+//! | how all of them are read at once | `past`, `browse` |
+//! | how a damaged one is mended | `repair` |
 //! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
 pub mod archive;
+mod browse;
 mod capture;
 mod cat;
 mod chunk;
@@ -27,6 +29,7 @@ mod members;
 mod pack;
 mod past;
 mod pipeline;
+mod repair;
 pub mod restore;
 mod reuse;
 mod shelf;
@@ -36,12 +39,13 @@ mod store;
 pub mod verify;
 mod zip;
 
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use pai_common::clock::Clock;
+use pai_common::clock::{Clock, Timestamp};
 use pai_common::console::Console;
 use pai_common::exit::Exit;
 use pai_common::hint::Hinted;
@@ -88,6 +92,7 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
                 | Command::Cat(_)
                 | Command::History(_)
                 | Command::Find(_)
+                | Command::Browse(_)
         )
     ));
     match &args.command {
@@ -106,6 +111,8 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
         Some(Command::Cat(args)) => cat::run(args, &context),
         Some(Command::History(args)) => past::history::run(args, &context),
         Some(Command::Find(args)) => past::find::run(args, &context),
+        Some(Command::Browse(args)) => browse::run(args, &context),
+        Some(Command::Repair(args)) => repair::run(args, &context),
         Some(Command::Push(args)) => store::push::run(args, &context),
         Some(Command::Pull(args)) => store::pull::run(args, &context),
         Some(Command::Forget(args)) => store::forget::run(args, &context),
@@ -159,6 +166,27 @@ impl Context<'_> {
         name: &dyn Display,
     ) -> anyhow::Result<crypt::Stream> {
         crypt::open_stream(input, name, &self.keys, self.console)
+    }
+
+    /// The archive file that `named` means: a path, a name in the archive folder, or `latest`, be it good or not.
+    pub(crate) fn shelf_path(&self, named: &Path) -> anyhow::Result<PathBuf> {
+        if named.as_os_str() == "latest" {
+            return verify::newest(self);
+        }
+        if named.exists() || !shelf::is_name(named) {
+            return Ok(named.to_owned());
+        }
+        self.shelf(None)?.resolve(named, self.console)
+    }
+
+    /// The store that was named, if one was.
+    pub(crate) fn store_named(&self) -> anyhow::Result<Option<Store>> {
+        self.store_address().map(|address| Store::open(&address)).transpose()
+    }
+
+    /// When the archive of this file name was begun, if it is one of the series.
+    pub(crate) fn time_of(&self, name: &OsStr) -> Option<Timestamp> {
+        Shelf::new(PathBuf::new(), &self.place.prefix).time_of(name)
     }
 
     /// The store that was named, for a command that cannot do without one.

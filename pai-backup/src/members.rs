@@ -32,9 +32,16 @@ const SHARED: [(&str, IsOurs); 2] = [("archive", is_archive), ("logs", is_log)];
 
 /// `YYYYMMDD-HHMMSS` as a pattern.
 const STAMP: &str = "[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9]";
-/// What follows the stamp in the name of an archive, of a capsule, and of their sidecars.
-const ENDINGS: [&str; 6] =
-    [".tar.gz", ".tar.gz.sha256", ".tar.gz.age", ".tar.gz.age.sha256", ".zip", ".zip.sha256"];
+/// What follows the stamp in the name of an archive, of a capsule, and of what belongs to them.
+const ENDINGS: [&str; 7] = [
+    ".tar.gz",
+    ".tar.gz.sha256",
+    ".tar.gz.broken",
+    ".tar.gz.age",
+    ".tar.gz.age.sha256",
+    ".zip",
+    ".zip.sha256",
+];
 /// A file of ours that was being written when a run was killed.
 const UNFINISHED: &str = ".*.partial";
 

@@ -5,6 +5,7 @@
 
 mod plan;
 mod read;
+pub(crate) mod remake;
 mod seal;
 
 use std::io;

@@ -11,15 +11,15 @@
 //! | `texts` | contents of versions, their differences, words in them |
 //! | `history`, `find` | the commands |
 
-mod catalogue;
-mod chronicle;
+pub(crate) mod catalogue;
+pub(crate) mod chronicle;
 pub(crate) mod find;
 pub(crate) mod history;
 mod line;
 mod moved;
-mod nights;
+pub(crate) mod nights;
 mod stretch;
-mod texts;
+pub(crate) mod texts;
 
 use std::fmt::Display;
 

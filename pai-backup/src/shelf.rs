@@ -193,24 +193,40 @@ pub(crate) fn first_free(now: Timestamp, path: impl Fn(Timestamp) -> PathBuf) ->
 
 /// The sidecar that belongs to an archive.
 pub(crate) fn sidecar(archive: &Path) -> PathBuf {
+    with_suffix(archive, SIDECAR)
+}
+
+fn with_suffix(archive: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(archive);
-    name.push(SIDECAR);
+    name.push(suffix);
     PathBuf::from(name)
 }
 
-/// Removes an archive and its sidecar.
+/// What follows the name of a damaged archive that could be mended in part only, and is kept beside what it became.
+const BROKEN: &str = ".broken";
+
+/// The name under which a damaged archive is kept.
+pub(crate) fn broken(archive: &Path) -> PathBuf {
+    with_suffix(archive, BROKEN)
+}
+
+/// Removes an archive and what belongs to it.
 pub(crate) fn remove(archive: &Path) -> anyhow::Result<()> {
     std::fs::remove_file(archive).with_context(|| format!("could not remove {}", archive.display()))?;
     remove_sidecar(archive)?;
+    remove_if_there(&broken(archive))?;
     atomic::sync_folder(archive)
 }
 
 /// Removes an archive's sidecar, if it has one.
 pub(crate) fn remove_sidecar(archive: &Path) -> anyhow::Result<()> {
-    let sidecar = sidecar(archive);
-    match std::fs::remove_file(&sidecar) {
+    remove_if_there(&sidecar(archive))
+}
+
+fn remove_if_there(path: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not remove {}", sidecar.display()))
+            Err(error).with_context(|| format!("could not remove {}", path.display()))
         }
         _ => Ok(()),
     }

@@ -5,7 +5,7 @@
 //! that index and footer say of all this exactly what was found; the sidecar, if there is one. Of a plain
 //! tar: the gzip CRCs, the tar structure, its end, and that nothing follows it.
 
-mod ours;
+pub(crate) mod ours;
 mod stored;
 
 use std::fs::File;
@@ -22,12 +22,12 @@ use pai_common::sha256::{Digest, Sha256};
 use serde::Serialize;
 
 use crate::archive::member::{Announced, FOOTER_LENGTH, announced, read_full};
-use crate::archive::open::{Archive, open_to_read};
+use crate::archive::open::{Archive, NoIndex, open_to_read};
 use crate::archive::reader::TarReader;
 use crate::archive::stream::tar_bytes;
 use crate::cli::Verify;
 use crate::shelf::is_name;
-use crate::{Context, contents, crypt, diff, shelf};
+use crate::{Context, contents, crypt, diff, repair, shelf};
 
 const OTHER_SIDECAR: &str = "the SHA-256 of its sidecar is another";
 
@@ -39,7 +39,39 @@ pub fn run(args: &Verify, run: &Context<'_>) -> anyhow::Result<Exit> {
             Ok((store.path_of(name), stored::why_bad(&store, name, args, run)?))
         });
     }
-    report(&which(args, run)?, args, run, |path| Ok((path.clone(), why_bad(path, args, run)?)))
+    let archives = which(args, run)?;
+    let mut damaged = Vec::new();
+    let exit = report(&archives, args, run, |path| {
+        let why = why_bad(path, args, run)?;
+        if why.is_some() && is_ours(path) {
+            damaged.push(path.clone());
+        }
+        Ok((path.clone(), why))
+    })?;
+    for path in &damaged {
+        if args.repair {
+            repair_one(path, args, run);
+        } else {
+            run.console.warn(format_args!("hint: {}", repair::hint(path)));
+        }
+    }
+    Ok(exit)
+}
+
+/// Whether a file is, or was, an archive with an index: only such a one can be mended.
+fn is_ours(path: &Path) -> bool {
+    path.is_file()
+        && Archive::open(path)
+            .is_ok_and(|archive| !archive.index().is_err_and(|why| *why == NoIndex::Foreign))
+}
+
+/// Mends an archive that does not verify. One that cannot be mended keeps no other from it.
+fn repair_one(path: &Path, args: &Verify, run: &Context<'_>) {
+    let mut out = Output::stdout(args.json);
+    let mended = repair::mend(path, false, &mut out, run).and_then(|_| out.finish());
+    if let Err(error) = mended {
+        run.console.complain(format_args!("{error:#}"));
+    }
 }
 
 /// Verifies one archive after another, and prints a line for each.
@@ -99,11 +131,26 @@ fn which(args: &Verify, run: &Context<'_>) -> anyhow::Result<Vec<PathBuf>> {
     Ok(vec![newest(run)?])
 }
 
-fn newest(run: &Context<'_>) -> anyhow::Result<PathBuf> {
+/// The newest archive, good or not.
+pub(crate) fn newest(run: &Context<'_>) -> anyhow::Result<PathBuf> {
     let shelf = run.shelf(None)?;
     match shelf.list()?.into_iter().next() {
         Some(stored) => Ok(stored.path),
         None => bail!("no archive {} in {}", shelf.pattern(), shelf.folder().display()),
+    }
+}
+
+/// What is wrong with an archive file in itself, if anything is.
+pub(crate) fn why_damaged(path: &Path, run: &Context<'_>) -> anyhow::Result<Option<String>> {
+    let file = open_to_read(path).with_context(|| format!("could not open {}", path.display()))?;
+    let progress = Progress::bytes(run.console, "verifying", file.metadata().ok().map(|found| found.len()));
+    let sidecar = read_sidecar(path).ok().flatten();
+    match verify_stream(file, run.threads(), sidecar, &progress, run.console) {
+        Ok(()) => Ok(None),
+        Err(error) => {
+            pai_common::signal::check()?;
+            Ok(Some(format!("{error:#}")))
+        }
     }
 }
 

@@ -7,8 +7,8 @@ use pai_common::retention::{self, Decision, Item, Policy, Reason};
 
 use crate::series::{Key, Series};
 
-/// Endings of files that prove or sign another file and live and die with it.
-pub const SIDECARS: [&str; 6] = [".sha256", ".sha512", ".sha1", ".md5", ".asc", ".sig"];
+/// Endings of files that prove, sign or mend another file, or are what it was, and live and die with it.
+pub const SIDECARS: [&str; 8] = [".sha256", ".sha512", ".sha1", ".md5", ".asc", ".sig", ".par2", ".broken"];
 
 /// Endings of files that someone is still writing.
 const UNFINISHED: [&str; 5] = [".partial", ".part", ".tmp", ".temp", ".filepart"];

@@ -1,6 +1,7 @@
 //! End-to-end tests of pai-backup.
 #![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
 
+mod browse;
 mod capture;
 mod craft;
 mod encrypted;
@@ -12,6 +13,7 @@ mod interrupted;
 mod past;
 mod readers;
 mod released;
+mod repair;
 mod roundtrip;
 mod rows;
 mod selection;

@@ -5,6 +5,7 @@ mod checksum;
 mod create;
 mod logs;
 mod optimize;
+mod repair;
 mod restore;
 mod rotate;
 
@@ -43,6 +44,7 @@ macro_rules! for_each_scene {
         crate::scenes::for_each_scene! { @scene capture "capture" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene restore_into_a_new_folder "restore into a new folder" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene restore_over_a_workspace "restore over a workspace" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene repair "repair" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene rotate "rotate" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene logs "rotate logs" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene logs_copied "rotate logs --copytruncate" $($test => $check,)* }
@@ -57,11 +59,12 @@ pub(crate) use for_each_scene;
 pub(crate) type Setup = (&'static str, fn(&Path, usize) -> Box<dyn Scene>);
 
 /// One for each way a tool writes or deletes.
-pub(crate) const ALL: [Setup; 10] = [
+pub(crate) const ALL: [Setup; 11] = [
     ("create", |folder, size| Box::new(create::Create::new(folder, size))),
     ("capture", |folder, size| Box::new(capture::Capture::new(folder, size))),
     ("restore into a new folder", |folder, size| Box::new(restore::Restore::into_new(folder, size))),
     ("restore over a workspace", |folder, size| Box::new(restore::Restore::into_home(folder, size))),
+    ("repair", |folder, size| Box::new(repair::Repair::new(folder, size))),
     ("rotate", |folder, size| Box::new(rotate::Rotate::new(folder, size))),
     ("rotate logs", |folder, size| Box::new(logs::Logs::new(folder, size, false))),
     ("rotate logs --copytruncate", |folder, size| Box::new(logs::Logs::new(folder, size, true))),

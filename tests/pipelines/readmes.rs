@@ -24,8 +24,8 @@ fn readmes() -> Vec<PathBuf> {
     folders.push(repository().to_owned());
     folders.sort();
     let readmes = folders.into_iter().map(|folder| folder.join("README.md"));
-    let pages =
-        ["docs/stores.md", "docs/recover.md", "docs/encryption.md"].map(|page| repository().join(page));
+    let pages = ["docs/stores.md", "docs/recover.md", "docs/encryption.md", "docs/past.md"]
+        .map(|page| repository().join(page));
     readmes.chain(pages).filter(|page| page.is_file()).collect()
 }
 

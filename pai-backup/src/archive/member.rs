@@ -190,6 +190,17 @@ pub fn announced(bytes: &[u8]) -> Result<Announced, MemberError> {
     }
 }
 
+/// Whether a member of ours may begin here: sixteen bytes are looked at.
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    bytes.starts_with(&START) && matches!(bytes.get(12..14), Some(b"PI" | b"PX" | b"PY" | b"PF"))
+}
+
+/// Bytes of an index or footer member that begins with these sixteen.
+pub(crate) fn length_of_empty(start: &[u8]) -> Option<usize> {
+    let length = u16::from_le_bytes([*start.get(14)?, *start.get(15)?]);
+    Some(usize::from(length) + INDEX_OVERHEAD)
+}
+
 /// Reads the next of our members from a stream, whole; `None` at the end of the stream.
 /// Bytes that are no member of ours come back as [`NextMember::Foreign`], as far as they were read.
 pub fn read_member(input: &mut impl Read) -> io::Result<Option<NextMember>> {

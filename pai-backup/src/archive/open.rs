@@ -184,6 +184,12 @@ impl ArchiveFile {
         Ok(bytes)
     }
 
+    /// So many bytes from `offset` on, or those that there are.
+    pub(crate) fn bytes_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+        let there = self.size().saturating_sub(offset).min(length as u64) as usize;
+        read_long(&*self.bytes, offset, there)
+    }
+
     /// The bytes of one data member, checked against the CRC the index has for them.
     pub fn member(&self, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
         read_checked(info, |bytes| self.bytes.read_exact_at(bytes, offset))

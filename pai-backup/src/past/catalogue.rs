@@ -6,7 +6,7 @@
 mod disk;
 mod read;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -83,6 +83,17 @@ impl Thing {
     }
 }
 
+/// What differs at a path between two nights: numbers of things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// The path.
+    pub(crate) path: u32,
+    /// What stood there before.
+    pub(crate) old: Option<u32>,
+    /// What stands there after.
+    pub(crate) new: Option<u32>,
+}
+
 impl Night {
     /// Whether the archive would have this path if the workspace had it.
     pub(crate) fn covers(&self, path: &Path) -> bool {
@@ -124,6 +135,62 @@ impl Catalogue {
             .pieces
             .iter()
             .flat_map(|&piece| self.pieces[piece as usize].records.iter().copied())
+    }
+
+    /// The archive of this name.
+    pub(crate) fn night_of(&self, name: &str) -> Option<usize> {
+        self.nights.iter().position(|night| night.named.name == name)
+    }
+
+    /// What stood at a path.
+    pub(crate) fn thing_at(&self, night: usize, path: &Path) -> Option<&Thing> {
+        let wanted = self.number_of(path)?;
+        let found = self.held(night).find(|&(path, _)| path == wanted)?;
+        Some(self.thing(found.1))
+    }
+
+    /// The file at a path, under whichever of its names.
+    pub(crate) fn file_at(&self, night: usize, path: &Path) -> Option<&Thing> {
+        let thing = self.thing_at(night, path)?;
+        match thing.kind {
+            Kind::File => Some(thing),
+            // Archives name the first of a file's names, which is no link itself.
+            Kind::HardLink => self.thing_at(night, &thing.link).filter(|thing| thing.kind == Kind::File),
+            _ => None,
+        }
+    }
+
+    /// What differs between two nights in content. Pieces that both have cannot differ, and are not looked at.
+    pub(crate) fn differences(&self, old: usize, new: usize) -> Vec<Change> {
+        let pieces = |night: usize| self.nights[night].pieces.iter().copied().collect::<HashSet<u32>>();
+        let (before, after) = (pieces(old), pieces(new));
+        let records = |of: &HashSet<u32>, not: &HashSet<u32>| -> Vec<Record> {
+            of.difference(not)
+                .flat_map(|&piece| self.pieces[piece as usize].records.iter().copied())
+                .collect()
+        };
+        let mut olds: HashMap<u32, u32> = records(&before, &after).into_iter().collect();
+        let mut changes = Vec::new();
+        for (path, new) in records(&after, &before) {
+            let old = olds.remove(&path);
+            if !old.is_some_and(|old| self.thing(old).same_content(self.thing(new))) {
+                changes.push(Change { path, old, new: Some(new) });
+            }
+        }
+        changes.extend(olds.into_iter().map(|(path, old)| Change { path, old: Some(old), new: None }));
+        changes.sort_by(|a, b| self.path(a.path).cmp(self.path(b.path)));
+        changes
+    }
+
+    /// The sizes that these paths had at a night.
+    pub(crate) fn sizes<'a>(
+        &self,
+        night: usize,
+        paths: impl Iterator<Item = &'a Path>,
+    ) -> HashMap<PathBuf, u64> {
+        let wanted: HashSet<&Path> = paths.collect();
+        let held = self.held(night).filter(|&(path, _)| wanted.contains(self.path(path)));
+        held.map(|(path, thing)| (self.path(path).to_owned(), self.thing(thing).size)).collect()
     }
 
     /// The things that stood at each of the wanted paths, one for each night.

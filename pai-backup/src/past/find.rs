@@ -48,13 +48,14 @@ pub(crate) fn run(args: &Find, run: &Context<'_>) -> anyhow::Result<Exit> {
 }
 
 /// A name at any depth, or a path from the top.
-struct Glob {
+pub(crate) struct Glob {
     pattern: Pattern,
     is_name: bool,
 }
 
 impl Glob {
-    fn new(text: &str) -> anyhow::Result<Self> {
+    /// Reads a pattern.
+    pub(crate) fn new(text: &str) -> anyhow::Result<Self> {
         let trimmed = text.trim_start_matches("./").trim_end_matches('/');
         let from_top = trimmed.trim_start_matches('/');
         if from_top.is_empty() {
@@ -64,7 +65,8 @@ impl Glob {
         Ok(Self { pattern, is_name: !trimmed.contains('/') })
     }
 
-    fn matches(&self, path: &Path) -> bool {
+    /// Whether a path is meant.
+    pub(crate) fn matches(&self, path: &Path) -> bool {
         const OPTIONS: MatchOptions = MatchOptions {
             case_sensitive: true,
             require_literal_separator: true,

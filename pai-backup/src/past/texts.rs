@@ -145,6 +145,44 @@ fn hunk(ops: &[DiffOp], old: &[Vec<u8>], new: &[Vec<u8>], out: &mut Vec<u8>) {
     }
 }
 
+/// A line of two texts beside each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// Lines that both have are left out here.
+    Skipped,
+    /// A line that both have.
+    Same(Vec<u8>),
+    /// A line of the old text, of the new one, or of both.
+    Differs(Option<Vec<u8>>, Option<Vec<u8>>),
+}
+
+/// Two texts beside each other: what differs, and a few lines around it.
+pub(crate) fn side_by_side(old: &[u8], new: &[u8]) -> Vec<Side> {
+    let lines = |text: &[u8]| -> Vec<Vec<u8>> {
+        text.split_inclusive(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect()
+    };
+    let (old, new) = (lines(old), lines(new));
+    let deadline = Instant::now() + PATIENCE;
+    let ops = capture_diff_slices_deadline(Algorithm::Myers, &old, &new, Some(deadline));
+    let mut sides = Vec::new();
+    for (number, group) in group_diff_ops(ops, AROUND).into_iter().enumerate() {
+        if number > 0 {
+            sides.push(Side::Skipped);
+        }
+        for op in group {
+            let (before, after) = (&old[op.old_range()], &new[op.new_range()]);
+            if let DiffOp::Equal { .. } = op {
+                sides.extend(after.iter().cloned().map(Side::Same));
+            } else {
+                let longer = before.len().max(after.len());
+                let line = |number: usize| (before.get(number).cloned(), after.get(number).cloned());
+                sides.extend((0..longer).map(line).map(|(old, new)| Side::Differs(old, new)));
+            }
+        }
+    }
+    sides
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,5 +208,26 @@ mod tests {
     fn lines_that_hold_a_word_are_counted() {
         assert_eq!(lines_with(b"milk\nmilk milk\nMilk\nno milk", b"milk"), 3);
         assert_eq!(lines_with(b"", b"milk"), 0);
+    }
+
+    #[test]
+    fn texts_stand_beside_each_other() {
+        let numbers: String = (1..=20).map(|number| format!("{number}\n")).collect();
+        let other = numbers.replace("\n2\n", "\ntwo\n").replace("20\n", "");
+        let shown: Vec<String> = side_by_side(numbers.as_bytes(), other.as_bytes())
+            .iter()
+            .map(|side| {
+                let text = |line: &Option<Vec<u8>>| {
+                    line.as_ref()
+                        .map_or("-".to_owned(), |line| String::from_utf8_lossy(line).trim().to_owned())
+                };
+                match side {
+                    Side::Skipped => "...".to_owned(),
+                    Side::Same(line) => text(&Some(line.clone())),
+                    Side::Differs(old, new) => format!("{}|{}", text(old), text(new)),
+                }
+            })
+            .collect();
+        assert_eq!(shown.join(" "), "1 2|two 3 4 5 ... 17 18 19 20|-");
     }
 }

@@ -90,19 +90,20 @@ fn read_members(
 }
 
 /// A member that inflated and whose digests held.
-struct Opened {
-    info: MemberInfo,
+pub(crate) struct Opened {
+    pub(crate) info: MemberInfo,
     /// The entries that begin in it, if it begins with one. A piece of a large file does not.
-    entries: Option<Vec<(TarEntry, Option<Digest>)>>,
+    pub(crate) entries: Option<Vec<(TarEntry, Option<Digest>)>>,
     /// Whether the end of the archive is in it.
-    ends: bool,
+    pub(crate) ends: bool,
     /// What it holds, and how much of that its entries cover. The rest is content of a large file; if such
     /// a file is open already, all of it is, whatever it looks like.
-    payload: Vec<u8>,
-    covered: usize,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) covered: usize,
 }
 
-fn open(opener: &mut Opener, bytes: &[u8]) -> Result<Opened, MemberError> {
+/// Inflates a member and checks its digests.
+pub(crate) fn open(opener: &mut Opener, bytes: &[u8]) -> Result<Opened, MemberError> {
     let (payload, announced) = opener.open(bytes)?;
     let parsed = parse(&payload);
     let mut buffers: Vec<&[u8]> = vec![&payload];

@@ -1,0 +1,141 @@
+//! `repair`: a damaged archive made whole again from what others hold of it.
+//!
+//! Thirty nights are thirty copies. What an archive was is told by its index (`blueprint`), or, where that is damaged, by what
+//! is left of it and the tar headers (`survey`, `rebuild`, `proof`). Each member that is damaged is looked for by its SHA-256 in the
+//! other archives of the folder and in the store (`donors`), then made anew from files that did not change; what is found is
+//! first a list (`plan`), then a new archive that must verify before it takes the name (`write`).
+
+mod blueprint;
+mod donors;
+mod plan;
+mod proof;
+mod rebuild;
+mod survey;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use pai_common::exit::Exit;
+use pai_common::lock::DirLock;
+use pai_common::output::Output;
+use pai_common::sha256;
+use serde::Serialize;
+
+use self::blueprint::Blueprint;
+use self::donors::Donors;
+use self::plan::Plan;
+use crate::archive::open::{Archive, NoIndex};
+use crate::cli::Repair;
+use crate::{Context, shelf, verify};
+
+/// What came of a repair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// There was nothing to mend.
+    Good,
+    /// All is there again; how many members were put in.
+    Mended(usize),
+    /// What could be; these files are lost.
+    InPart(Vec<PathBuf>),
+}
+
+/// Runs `repair`.
+pub(crate) fn run(args: &Repair, run: &Context<'_>) -> anyhow::Result<Exit> {
+    let path = run.shelf_path(&args.archive)?;
+    let mut out = Output::stdout(args.json);
+    let outcome = mend(&path, args.dry_run, &mut out, run)?;
+    out.finish()?;
+    Ok(Exit::partial_if(matches!(outcome, Outcome::InPart(_)) || run.console.complaints() > 0))
+}
+
+/// Mends the archive at `path`, and tells on `out` what was done, or with `dry_run` what would be.
+pub(crate) fn mend(
+    path: &Path,
+    dry_run: bool,
+    out: &mut Output,
+    run: &Context<'_>,
+) -> anyhow::Result<Outcome> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let _lock = if dry_run { None } else { Some(DirLock::acquire(folder, None)?) };
+    let Some(why) = verify::why_damaged(path, run)? else {
+        tell(out, path, "good", 0, &[], true)?;
+        return Ok(Outcome::Good);
+    };
+    run.console.note(format_args!("{} is damaged: {why}", path.display()));
+    let archive = Archive::open(path)?;
+    let donors = Donors::beside(path, run)?;
+    let blueprint = Blueprint::of(&archive, &donors, run)?;
+    if blueprint.groups.iter().all(|(_, group)| group.records.is_empty()) && archive.index().is_err() {
+        let foreign = archive.index().is_err_and(|why| *why == NoIndex::Foreign);
+        let what = if foreign { "it is not an archive with an index" } else { "nothing of it can be read" };
+        bail!("could not repair {}: {what}", path.display());
+    }
+    let plan = Plan::make(&archive, blueprint, &donors, run)?;
+    for line in plan.lines(&donors) {
+        out.record(&line, |text| line.write(text))?;
+    }
+    let whole = plan.is_whole();
+    let state = match (whole, dry_run) {
+        (true, true) => "mendable",
+        (false, true) => "mendable in part",
+        (true, false) => "mended",
+        (false, false) => "mended in part",
+    };
+    let as_it_was =
+        if dry_run { plan.is_exact() } else { write::write(path, &archive, &plan, &donors, run)? };
+    tell(out, path, state, plan.put_in(), &plan.lost, as_it_was)?;
+    let mended = plan.put_in();
+    Ok(if whole { Outcome::Mended(mended) } else { Outcome::InPart(plan.lost) })
+}
+
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    r#type: &'static str,
+    path: std::borrow::Cow<'a, str>,
+    state: &'a str,
+    members: usize,
+    lost: usize,
+    /// Whether the archive is, byte for byte, what it was when it was made.
+    as_it_was: bool,
+}
+
+fn tell(
+    out: &mut Output,
+    path: &Path,
+    state: &str,
+    members: usize,
+    lost: &[PathBuf],
+    as_it_was: bool,
+) -> anyhow::Result<()> {
+    let row =
+        Row { r#type: "repair", path: path.to_string_lossy(), state, members, lost: lost.len(), as_it_was };
+    out.record(&row, |text| {
+        text.write_all(path.as_os_str().as_encoded_bytes())?;
+        write!(text, ": {state}")?;
+        match (state, as_it_was) {
+            ("good", _) => writeln!(text),
+            (_, true) => writeln!(text, " ({members} members put in, byte for byte as it was)"),
+            (_, false) => {
+                writeln!(text, " ({members} members put in, {} files lost, index made anew)", lost.len())
+            }
+        }
+    })
+}
+
+/// What `verify` says of an archive that is damaged.
+pub(crate) fn hint(path: &Path) -> String {
+    format!("pai-backup repair -n {} shows what other archives can mend", path.display())
+}
+
+/// The digest that an archive's sidecar gives, if it has one that can be read.
+fn sidecar_digest(path: &Path) -> Option<sha256::Digest> {
+    let text = std::fs::read(shelf::sidecar(path)).ok()?;
+    let text = text.strip_prefix(b"\\").unwrap_or(&text);
+    let mut digest = [0; 32];
+    hex::decode_to_slice(text.get(..64)?, &mut digest).ok()?;
+    Some(digest)
+}

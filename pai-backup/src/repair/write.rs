@@ -1,0 +1,185 @@
+//! The mended archive, beside the damaged one, until it has been verified to the last byte.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use pai_common::atomic::AtomicFile;
+use pai_common::checksum_line::{self, Style};
+use pai_common::progress::Progress;
+use pai_common::sha256::{self, Digest, Sha256};
+use std::os::unix::ffi::OsStrExt;
+
+use super::donors::{self, Donors};
+use super::plan::{From, Plan};
+use super::sidecar_digest;
+use crate::Context;
+use crate::archive::index::Group;
+use crate::archive::member::{MemberInfo, Opener, Sealer};
+use crate::archive::open::{Archive, open_to_read};
+use crate::archive::writer::ArchiveWriter;
+use crate::pack::remake;
+use crate::{shelf, verify};
+
+/// Writes the mended archive and lets it take the name. Whether it is, byte for byte, what the archive was.
+pub(super) fn write(
+    path: &Path,
+    archive: &Archive,
+    plan: &Plan,
+    donors: &Donors,
+    run: &Context<'_>,
+) -> anyhow::Result<bool> {
+    let context = || format!("could not repair {}", path.display());
+    let out = AtomicFile::replace(path, 0o600)?;
+    let mut out = Hashed { out: BufWriter::with_capacity(1 << 20, out), whole: Sha256::new() };
+    let mut source = Source::new(archive, plan, donors);
+    match &plan.tail {
+        Some(tail) if plan.is_whole() => copy(&mut source, tail, &mut out).with_context(context)?,
+        _ => rebuild(&mut source, &mut out).with_context(context)?,
+    }
+    let Hashed { out, whole } = out;
+    let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(context)?;
+    let digest = whole.finish();
+    let known = sidecar_digest(path);
+    let temp = file.temp().to_owned();
+    prove(&temp, run).with_context(context)?;
+    let as_it_was = plan.is_exact() || known == Some(digest);
+    if !plan.is_whole() {
+        keep(path).with_context(context)?;
+    }
+    // A sidecar goes before its file: one of another archive would call this one bad.
+    let renewed = known.is_some_and(|known| known != digest);
+    if renewed {
+        shelf::remove_sidecar(path)?;
+    }
+    file.commit()?;
+    if renewed {
+        let name = path.file_name().unwrap_or_default().as_bytes();
+        let mut line = checksum_line::format(&digest, name, Style::Text);
+        line.push(b'\n');
+        pai_common::atomic::write(&shelf::sidecar(path), 0o600, &line)?;
+    }
+    Ok(as_it_was)
+}
+
+/// The damaged archive keeps its bytes under another name: somebody may know more about them one day.
+fn keep(path: &Path) -> anyhow::Result<()> {
+    let broken = shelf::broken(path);
+    match std::fs::hard_link(path, &broken) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => std::fs::copy(path, &broken)
+            .map(drop)
+            .with_context(|| format!("could not keep the damaged archive as {}", broken.display())),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// What was written must verify, or nothing is replaced.
+fn prove(temp: &Path, run: &Context<'_>) -> anyhow::Result<()> {
+    let progress = Progress::bytes(run.console, "verifying", temp.metadata().ok().map(|found| found.len()));
+    let input: File = open_to_read(temp)?;
+    verify::verify_stream(input, run.threads(), None, &progress, run.console)
+        .context("what was put together does not verify, and nothing was replaced")
+}
+
+/// All members as they are, then index and footer as they were.
+fn copy(source: &mut Source<'_>, tail: &[u8], out: &mut impl Write) -> anyhow::Result<()> {
+    for (group, from) in &source.plan.groups {
+        for (number, from) in from.iter().enumerate() {
+            out.write_all(&source.member(group, number, *from)?)?;
+        }
+    }
+    out.write_all(tail)?;
+    Ok(())
+}
+
+/// All members as they are, then a new end, index and footer.
+fn rebuild(source: &mut Source<'_>, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut about = source.plan.about.clone();
+    about.level = about.level.clamp(1, 9);
+    let mut writer = ArchiveWriter::new(out, &about, false);
+    for (group, from) in source.plan.groups.iter().filter(|(group, _)| !group.records.is_empty()) {
+        for (number, from) in from.iter().enumerate() {
+            writer.member(&source.member(group, number, *from)?)?;
+        }
+        writer.group(group);
+    }
+    writer.finish()?;
+    Ok(())
+}
+
+/// Gets the bytes of members.
+struct Source<'a> {
+    archive: &'a Archive,
+    plan: &'a Plan,
+    donors: &'a Donors,
+    open: HashMap<usize, Archive>,
+    opener: Opener,
+    sealer: Sealer,
+}
+
+/// So many other archives are held open; each has its index in memory.
+const HELD_OPEN: usize = 4;
+
+impl<'a> Source<'a> {
+    fn new(archive: &'a Archive, plan: &'a Plan, donors: &'a Donors) -> Self {
+        let sealer = Sealer::new(plan.about.level.clamp(1, 9));
+        Self { archive, plan, donors, open: HashMap::new(), opener: Opener::default(), sealer }
+    }
+
+    fn member(&mut self, group: &Group, number: usize, from: From) -> anyhow::Result<Vec<u8>> {
+        pai_common::signal::check()?;
+        let info = &group.members[number];
+        match from {
+            From::Own(at) => self.archive.file().member(at, info),
+            From::Donor(taken) => {
+                if !self.open.contains_key(&taken.donor) {
+                    if self.open.len() == HELD_OPEN {
+                        self.open.clear();
+                    }
+                    let Some(archive) = self.donors.open(taken.donor) else {
+                        bail!("could not open {} again", self.donors.name(taken.donor));
+                    };
+                    self.open.insert(taken.donor, archive);
+                }
+                let (bytes, payload) = donors::read(&self.open[&taken.donor], &taken, &mut self.opener)?;
+                if taken.info == *info { Ok(bytes) } else { self.seal(&payload, info) }
+            }
+            From::Files => {
+                let payload = remake::payload(&self.plan.root, group, number, self.plan.about.xattrs)?;
+                anyhow::ensure!(
+                    sha256::digest(&payload) == info.digest,
+                    "files changed while they were read"
+                );
+                self.seal(&payload, info)
+            }
+        }
+    }
+
+    fn seal(&mut self, payload: &[u8], info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
+        let digest: Digest = info.digest;
+        let (bytes, made) = self.sealer.seal(payload, digest);
+        anyhow::ensure!(made == *info, "a member made anew is not the same");
+        Ok(bytes)
+    }
+}
+
+/// Hashes what passes.
+struct Hashed<W> {
+    out: W,
+    whole: Sha256,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+        let count = self.out.write(buf)?;
+        self.whole.update(&buf[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.out.flush()
+    }
+}

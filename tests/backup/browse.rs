@@ -1,0 +1,298 @@
+//! `browse`: who may look, and that what is shown is shown as text.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use pai_tests::rigs::browser;
+use pai_tests::{command, has, run, scratch, skip};
+
+use crate::fixtures::{assert_same_tree, tree};
+use crate::past::Nights;
+
+/// A running `pai-backup browse`.
+struct Server {
+    child: Child,
+    port: u16,
+    token: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    fn start(nights: &Nights) -> Self {
+        let mut child =
+            nights.pai(&["browse", "-q"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let rest = line.trim().strip_prefix("http://127.0.0.1:").unwrap();
+        let (port, token) = rest.trim_end_matches('/').split_once('/').unwrap();
+        assert_eq!(token.len(), 32, "{line}");
+        Self { child, port: port.parse().unwrap(), token: token.to_owned() }
+    }
+
+    /// Sends a request as it stands; status, header and body of the answer.
+    fn send(&self, request: &str) -> (u16, String, Vec<u8>) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        let end = answer.windows(4).position(|part| part == b"\r\n\r\n").unwrap();
+        let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+        (head[9..12].parse().unwrap(), head, answer[end + 4..].to_vec())
+    }
+
+    fn request(&self, method: &str, address: &str, host: &str) -> u16 {
+        self.send(&format!("{method} {address} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).0
+    }
+
+    /// A page, by its address behind the token.
+    fn get(&self, page: &str) -> (u16, String) {
+        let (status, _, body) = self.fetch(page);
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    fn fetch(&self, page: &str) -> (u16, String, Vec<u8>) {
+        let (token, port) = (&self.token, self.port);
+        self.send(&format!("GET /{token}/{page} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n"))
+    }
+
+    fn address(&self, page: &str) -> String {
+        format!("http://127.0.0.1:{}/{}/{page}", self.port, self.token)
+    }
+}
+
+const FIRST: &str = "pai-20261101-020000.tar.gz";
+const SECOND: &str = "pai-20261102-020000.tar.gz";
+
+fn two_nights() -> Nights {
+    let mut nights = Nights::new();
+    nights.workspace.write("projects/a.md", b"one\ntwo\nthree\n");
+    nights.workspace.write(
+        "memory.md",
+        b"# M\n\n## Summaries\n- 2026-10-01: Went sailing. ([archive](archive/memory/memory-2026-10-01.md))\n",
+    );
+    nights
+        .workspace
+        .write("archive/memory/memory-2026-10-01.md", b"## 2026-10-01\n- Went sailing with Ann.\n");
+    nights.night(&[]);
+    nights.workspace.write("projects/a.md", b"one\n2\nthree\n");
+    fs::hard_link(nights.workspace.home().join("memory.md"), nights.workspace.home().join("projects/linked"))
+        .unwrap();
+    nights.night(&[]);
+    nights
+}
+
+#[test]
+fn only_the_told_address_under_its_own_name_is_answered() {
+    let nights = two_nights();
+    let server = Server::start(&nights);
+    let (own, good) = (format!("127.0.0.1:{}", server.port), format!("/{}/", server.token));
+    let other = "0".repeat(32);
+    for (method, address, host, status) in [
+        ("GET", good.as_str(), own.as_str(), 200),
+        ("HEAD", &good, &own, 200),
+        ("GET", &good, &format!("localhost:{}", server.port), 200),
+        ("GET", "/", &own, 403),
+        ("GET", &format!("/{other}/"), &own, 403),
+        ("GET", &format!("/{}", &server.token[1..]), &own, 403),
+        ("GET", &good, "127.0.0.1", 403),
+        ("GET", &good, &format!("evil.example:{}", server.port), 403),
+        ("GET", &good, "", 403),
+        ("POST", &good, &own, 405),
+        ("DELETE", &good, &own, 405),
+        ("GET", &format!("{good}nothing"), &own, 404),
+    ] {
+        assert_eq!(server.request(method, address, host), status, "{method} {address} {host}");
+    }
+    let twice =
+        format!("GET {good} HTTP/1.1\r\nHost: {own}\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+    assert_eq!(server.send(&twice).0, 403);
+    let (_, head, _) = server.fetch("");
+    for field in [
+        "Content-Security-Policy: default-src 'none'; style-src 'self';",
+        "X-Content-Type-Options: nosniff",
+        "Referrer-Policy: no-referrer",
+        "Cache-Control: no-store",
+    ] {
+        assert!(head.contains(field), "{head}");
+    }
+    assert_eq!(
+        TcpStream::connect(("127.0.0.2", server.port)).map(drop).map_err(drop),
+        Err(()),
+        "no other address"
+    );
+}
+
+#[test]
+fn nothing_outside_the_archives_is_served() {
+    let nights = two_nights();
+    let server = Server::start(&nights);
+    for page in [
+        format!("get/{FIRST}/../../../etc/passwd"),
+        format!("get/{FIRST}/%2e%2e/%2e%2e/etc/passwd"),
+        format!("get/{FIRST}//etc/passwd"),
+        format!("get/{FIRST}/%2Fetc%2Fpasswd"),
+        format!("text/{FIRST}/etc/passwd"),
+        format!("tree/{FIRST}/.."),
+        format!("tree/{FIRST}/nowhere"),
+        format!("get/{FIRST}/projects/nothing"),
+        "get/..%2F..%2Fetc/passwd".to_owned(),
+        "tree/passwd/".to_owned(),
+        "get//etc/passwd".to_owned(),
+        format!("compare/{FIRST}/nothing"),
+        format!("compare/nothing/{FIRST}"),
+        "versions/../../etc/passwd".to_owned(),
+        "versions/%zz".to_owned(),
+    ] {
+        let (status, body) = server.get(&page);
+        assert_eq!(status, 404, "{page}: {body}");
+    }
+}
+
+#[test]
+fn pages_tell_of_nights_folders_differences_and_versions() {
+    let nights = two_nights();
+    let server = Server::start(&nights);
+    for (page, parts) in [
+        (String::new(), vec!["2026-11", "+1 \u{2212}0 ~1", FIRST, SECOND]),
+        (format!("tree/{SECOND}/"), vec!["projects/", "memory.md", "Since the night before", "Until now"]),
+        (format!("tree/{SECOND}/projects"), vec!["a.md", "linked", "Download as tar.gz"]),
+        (format!("compare/{FIRST}/{SECOND}"), vec!["2 in all", "projects", "a.md", "+ <a", "~ <a"]),
+        (format!("compare/{SECOND}/now"), vec!["Nothing differs"]),
+        (
+            "versions/projects/a.md".to_owned(),
+            vec![
+                "2026-11-01",
+                "<td class=gone><pre><b>\u{2212}</b>two</pre></td>",
+                "<td class=new><pre><b>+</b>2</pre></td>",
+            ],
+        ),
+        (format!("versions/projects/a.md?at={FIRST}"), vec!["<b>+</b>two</pre>", "not there"]),
+        (format!("text/{FIRST}/projects/a.md"), vec!["one\ntwo\nthree\n</pre>"]),
+        (format!("memory/{FIRST}"), vec!["2026-10-01: Went sailing.", "Went sailing with Ann."]),
+        ("find?q=a.md".to_owned(), vec!["1 found", "projects/a.md"]),
+        ("find?q=*.md".to_owned(), vec!["3 found"]),
+    ] {
+        let (status, body) = server.get(&page);
+        assert_eq!(status, 200, "{page}: {body}");
+        for part in parts {
+            assert!(body.contains(part), "{page} lacks {part}:\n{body}");
+        }
+    }
+}
+
+#[test]
+fn a_new_night_is_there_once_the_calendar_is_opened_again() {
+    let mut nights = two_nights();
+    let server = Server::start(&nights);
+    let third = nights.night(&[]);
+    assert!(server.get("").1.contains(&third));
+    assert_eq!(server.get(&format!("tree/{third}/")).0, 200);
+}
+
+#[test]
+fn files_and_folders_are_downloaded_as_they_were() {
+    let nights = two_nights();
+    let server = Server::start(&nights);
+    let (status, head, body) = server.fetch(&format!("get/{FIRST}/projects/a.md"));
+    assert_eq!((status, body.as_slice()), (200, b"one\ntwo\nthree\n".as_slice()));
+    assert!(head.contains("Content-Disposition: attachment; filename*=UTF-8''a.md"), "{head}");
+    assert!(head.contains("Content-Type: application/octet-stream"), "{head}");
+    let folder = scratch();
+    for (page, only) in
+        [(format!("get/{SECOND}/projects"), Some("projects")), (format!("get/{SECOND}/"), None)]
+    {
+        let (status, _, body) = server.fetch(&page);
+        assert_eq!(status, 200);
+        let target = folder.path().join(if only.is_some() { "part" } else { "all" });
+        fs::create_dir(&target).unwrap();
+        fs::write(folder.path().join("got.tar.gz"), body).unwrap();
+        run(command("tar").arg("-xzf").arg(folder.path().join("got.tar.gz")).arg("-C").arg(&target))
+            .expect(0);
+        let mut expected = tree(nights.workspace.home());
+        expected.retain(|path, _| path.starts_with(only.unwrap_or("")) && !path.starts_with("logs"));
+        expected.retain(|path, _| {
+            !path.starts_with("archive") || path.starts_with("archive/memory/memory-2026-10-01.md")
+        });
+        let mut found = tree(&target);
+        found.remove(std::path::Path::new("archive"));
+        found.remove(std::path::Path::new("archive/memory"));
+        if only.is_some() {
+            // A hard link to a file outside becomes a file of its own.
+            expected.values_mut().for_each(|node| node.same_as = None);
+        }
+        assert_same_tree(&found, &expected);
+    }
+}
+
+#[test]
+fn hostile_names_and_contents_are_text_in_a_real_browser() {
+    let Some(chromium) = chromium() else { return };
+    let mut nights = Nights::new();
+    let name = "<img src=x onerror=document.title='name'>.md";
+    let content = "</pre><script>document.title='content'</script><b id=bold>&lt;\n";
+    nights.workspace.write(name, b"before\n");
+    nights.workspace.write("<script>alert(1)<!--/a\"b'c&d\u{1b}[31m\u{202e}.md", content.as_bytes());
+    nights.night(&[]);
+    nights.workspace.write(name, content.as_bytes());
+    nights.night(&[]);
+    let server = Server::start(&nights);
+    let address = "%3Cimg%20src=x%20onerror=document.title='name'%3E.md";
+    for (page, shown) in [
+        (format!("tree/{SECOND}/"), "&lt;img src=x onerror=document.title='name'&gt;.md"),
+        (format!("compare/{FIRST}/{SECOND}"), "&lt;img src=x onerror="),
+        (format!("versions/{address}"), "&lt;/pre&gt;&lt;script&gt;document.title='content'&lt;/script&gt;"),
+        (format!("text/{SECOND}/{address}"), "&lt;b id=bold&gt;&amp;lt;"),
+        ("find?q=%3Cscript%3E".to_owned(), "&lt;script&gt;alert(1)"),
+    ] {
+        let profile = scratch();
+        let outcome = run(command(&chromium)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+            .args([
+                "--disable-component-update",
+                "--disable-sync",
+                "--no-first-run",
+                "--disable-dev-shm-usage",
+            ])
+            .args(["--virtual-time-budget=5000", "--dump-dom"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg(server.address(&page)));
+        let dom = outcome.stdout;
+        assert!(dom.contains("<main>"), "{page}: {dom}{}", outcome.stderr);
+        assert!(dom.contains(shown), "{page} lacks {shown}:\n{dom}");
+        for element in ["<script", "<img", "id=\"bold\"", "<title>name", "<title>content"] {
+            assert!(!dom.contains(element), "{page} has {element}:\n{dom}");
+        }
+        assert!(!dom.contains('\u{1b}'), "{page}");
+    }
+}
+
+fn chromium() -> Option<String> {
+    if !has("chromium") {
+        skip("no chromium (package chromium)");
+        return None;
+    }
+    Some("chromium".to_owned())
+}
+
+#[test]
+fn pages_fit_a_phone() {
+    let nights = two_nights();
+    let server = Server::start(&nights);
+    let style = server.get("style.css").1;
+    for page in [String::new(), format!("tree/{SECOND}/"), "versions/projects/a.md".to_owned()] {
+        let html = server.get(&page).1;
+        let link = html.find("<link rel=stylesheet").unwrap();
+        let end = html[link..].find('>').unwrap() + link + 1;
+        let html = format!("{}<style>{style}</style>{}", &html[..link], &html[end..]);
+        let Some(shown) = browser::open(&html, 400) else { return };
+        assert!(shown.needed <= shown.width, "{page} needs {} of {}", shown.needed, shown.width);
+    }
+}
