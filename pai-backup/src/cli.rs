@@ -330,6 +330,10 @@ pub struct Push {
     #[arg(long, conflicts_with = "archives")]
     pub all: bool,
 
+    /// Send nothing new: read every pack, and make missing and damaged ones again from local archives
+    #[arg(long, conflicts_with_all = ["archives", "all"])]
+    pub repair: bool,
+
     /// Wait so long for another run to end, instead of exit 75 at once
     #[arg(long, value_name = "DURATION", value_parser = units::parse_duration)]
     pub wait: Option<Duration>,
@@ -366,6 +370,10 @@ pub struct Forget {
 /// `prune`
 #[derive(Debug, Group)]
 pub struct Prune {
+    /// First write packs anew of which archives use less than half
+    #[arg(long)]
+    pub repack: bool,
+
     /// Show what would be marked and deleted
     #[arg(short = 'n', long)]
     pub dry_run: bool,

@@ -17,5 +17,6 @@ mod shrunk;
 mod steps;
 mod store;
 mod store_cluster;
+mod store_history;
 mod trouble;
 mod verify;
