@@ -7,6 +7,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/say.sh"
 # shellcheck source=scripts/lib/placement.sh
 . "$here/lib/placement.sh"
+# shellcheck source=scripts/lib/schedule-store.sh
+. "$here/lib/schedule-store.sh"
 
 usage() {
   cat <<'TEXT'
@@ -24,6 +26,8 @@ installed, and changes nothing when run again. A file of another origin is kept 
   --run-as USER      somebody else runs them [codex for codex-backup]
   --backups DIR      codex-backup: where dumps go [/backups]; made if missing, 0700
   --codex-home DIR   codex-backup: [/opt/Super-Codex-AI]; its storage/replays is made if missing, 0700
+  --store STORE      also send the workspace into a store at 02:15: a folder, s3://BUCKET/PREFIX, rclone:REMOTE:PATH
+  --credentials FILE of the store: mode 0600, of the jobs' user or root [their ~/.config/pai/store.env]
   --prefix DIR       where install.sh put the tools [/usr/local as root, else ~/.local]
   --user             systemd: your own units
   --remove           take the jobs out; what was there before comes back byte for byte
@@ -78,6 +82,7 @@ schedule_cron_d() {
   fi
   getent passwd "$run_as" >/dev/null || die "no user $run_as on this machine (--run-as)"
   render "$here/cron/$name" >"$file"
+  store_cron "$file" "$run_as"
   chmod 644 "$file"
   local as=()
   [ "$(id -u)" -eq 0 ] || as=(--template)
@@ -95,6 +100,7 @@ schedule_cron() {
   : >"$block"
   if [ "$remove" = no ]; then
     render "$here/cron/cron_maintenance" >"$block"
+    store_cron "$block"
     "$here/lint-cron.sh" --crontab "$block" >&2 || die 'the lint refuses the jobs'
     need_tools "$block"
   fi
@@ -114,7 +120,9 @@ schedule_systemd() {
     [ "$remove" = yes ] || templates+=("$here/systemd/$scope/pai-notify@.service")
     timers=(pai-vector-store.timer pai-vector-cache.timer pai-vector-metrics.timer pai-vector-report.timer)
   fi
+  if [ -n "$store" ] || [ "$remove$name" = yes ]; then timers+=(pai-store.timer); fi
   if [ "$remove" = yes ]; then
+    [ -n "$name" ] || templates+=("$here/systemd/store/$scope/pai-store.service" "$here/systemd/store/pai-store.timer")
     control "${control[@]}" disable --now "${timers[@]}"
   fi
   for template in "${templates[@]}"; do
@@ -127,6 +135,7 @@ schedule_systemd() {
     fi
   done
   if [ "$remove" = no ]; then
+    store_units "$scope"
     if command -v systemd-analyze >/dev/null; then
       (cd "$scratch" && XDG_RUNTIME_DIR=$scratch systemd-analyze verify "--$scope" --man=no ./*.service ./*.timer) ||
         die 'systemd-analyze verify refuses the units'
@@ -141,7 +150,7 @@ schedule_systemd() {
 
 main() {
   local kind='' name='' home='' run_as='' prefix='' user=no remove=no
-  local backups=/backups codex_home=/opt/Super-Codex-AI
+  local backups=/backups codex_home=/opt/Super-Codex-AI store='' credentials=''
   dry_run=no
   while [ $# -gt 0 ]; do
     case "$1" in
@@ -151,7 +160,7 @@ main() {
         ;;
       -n | --dry-run) dry_run=yes ;;
       --user | --remove) printf -v "${1#--}" yes ;;
-      --home | --run-as | --backups | --codex-home | --prefix)
+      --home | --run-as | --backups | --codex-home | --prefix | --store | --credentials)
         [ -n "${2-}" ] || bad_usage "$1 needs a value"
         local variable=${1#--}
         printf -v "${variable//-/_}" '%s' "$2"
@@ -169,7 +178,9 @@ main() {
   esac
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
+  [ -z "$store" ] || [ -z "$name" ] || [ "$name" = pai-maintenance ] || bad_usage "--store is for a workspace, not for $name"
   settle
+  settle_store
   "schedule_${kind//./_}"
 }
 

@@ -424,6 +424,10 @@ pub struct Push {
     #[arg(long, conflicts_with = "archives")]
     pub all: bool,
 
+    /// Send nothing new: read every pack, and make missing and damaged ones again from local archives
+    #[arg(long, conflicts_with_all = ["archives", "all"])]
+    pub repair: bool,
+
     /// The store is encrypted, or becomes it with its first archive
     #[command(flatten)]
     pub seal: Seal,
@@ -464,6 +468,10 @@ pub struct Forget {
 /// `prune`
 #[derive(Debug, Group)]
 pub struct Prune {
+    /// First write packs anew of which archives use less than half
+    #[arg(long)]
+    pub repack: bool,
+
     /// Show what would be marked and deleted
     #[arg(short = 'n', long)]
     pub dry_run: bool,

@@ -4,7 +4,7 @@ mod lines;
 mod sealed;
 mod send;
 mod settings;
-mod shrink;
+pub(crate) mod shrink;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -174,7 +174,8 @@ impl<'a> Plan<'a> {
             human_size(totals.bytes),
             target.display()
         ));
-        let shrunk = self.shrunk(&self.about(run.clock), totals, &target)?;
+        let judged = run.place.store.is_none().then(|| self.shrunk(&self.about(run.clock), totals, &target));
+        let shrunk = judged.transpose()?.flatten();
         if let (Some(shrunk), Format::TarGz, None) = (&shrunk, self.args.format, &self.args.output) {
             run.console.warn(shrunk);
         } else if let Some(days) = self.retention_days {
@@ -204,11 +205,7 @@ impl<'a> Plan<'a> {
                 match made.map(|(about, totals)| self.shrunk(&about, totals, &target)).transpose()?.flatten()
                 {
                     None => self.rotate(log, run)?,
-                    Some(shrunk) => {
-                        log.log(Level::Warning, &shrunk)?;
-                        run.console.alarm(&shrunk);
-                        run.console.warn(format_args!("hint: {}", shrink::HINT));
-                    }
+                    Some(shrunk) => Self::alarm(&shrunk, log, run)?,
                 }
                 Ok(Some(target))
             }
@@ -255,6 +252,14 @@ impl<'a> Plan<'a> {
     /// Whether the archive is suspiciously small.
     fn shrunk(&self, about: &About, totals: Totals, target: &Path) -> anyhow::Result<Option<Shrunk>> {
         Ok(shrink::judge(about, totals, shrink::earlier(&self.shelf, target)?))
+    }
+
+    /// Tells whoever looks that the archive is suspiciously small.
+    fn alarm(shrunk: &Shrunk, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+        log.log(Level::Warning, shrunk)?;
+        run.console.alarm(shrunk);
+        run.console.warn(format_args!("hint: {}", shrink::HINT));
+        Ok(())
     }
 
     /// An archive on stdout. A reader that goes away is a failed backup, not a reader that had enough.

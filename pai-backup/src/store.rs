@@ -7,10 +7,11 @@
 //! | --- | --- |
 //! | `address`, `backend` | where a store is, and the few requests it must answer |
 //! | `folder`, `s3`, `rclone` | how they are answered there |
-//! | `layout`, `list`, `needs`, `runs`, `readme` | what lies there |
+//! | `layout`, `list`, `needs`, `runs`, `measure`, `readme` | what lies there |
 //! | `stored` | the bytes of an archive, fetched as they are asked for |
 //! | `send`, `cache` | a new archive, and what is remembered of the last one |
-//! | `push`, `pull`, `forget`, `prune` | the commands |
+//! | `rewrite`, `ranges` | bytes that move to other packs |
+//! | `push`, `repair`, `pull`, `forget`, `prune`, `repack` | the commands |
 
 mod address;
 mod backend;
@@ -19,14 +20,19 @@ mod folder;
 pub(crate) mod forget;
 mod layout;
 mod list;
+mod measure;
 #[cfg(test)]
 mod memory;
 mod needs;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;
+mod ranges;
 mod rclone;
 mod readme;
+mod repack;
+mod repair;
+mod rewrite;
 mod runs;
 #[cfg(feature = "s3")]
 mod s3;
@@ -35,6 +41,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +51,7 @@ use anyhow::{Context, bail};
 use pai_common::clock::Timestamp;
 use pai_common::console::Console;
 use pai_common::lock::DirLock;
-use pai_common::sha256;
+use pai_common::sha256::Digest;
 use pai_common::units::human_size;
 
 use self::address::Address;
@@ -52,7 +59,7 @@ use self::backend::{Backend, Patient, StoreError, Traffic};
 use self::cache::{Cache, Remembered};
 use self::list::List;
 use self::needs::Needs;
-use self::stored::Stored;
+use self::stored::{BadPack, Stored};
 use crate::archive::open::{Archive, ArchiveFile};
 use crate::shelf::{EXTENSION, Shelf};
 
@@ -234,7 +241,7 @@ impl Store {
 
     /// Writes `.packs` anew, unless it is what belongs to this list; says whether it was not.
     pub(crate) fn mend_needs(&self, list: &List, object: &[u8]) -> anyhow::Result<bool> {
-        let needs = Needs { packs: list.runs.packs(), list: sha256::digest(object) };
+        let needs = Needs::of(list, object);
         let name = layout::needs_name(&list.archive);
         match self.backend.get(&name, 0, LONGEST) {
             Ok(bytes) if bytes == needs.text() => Ok(false),
@@ -246,10 +253,36 @@ impl Store {
         }
     }
 
+    /// Says which archives need packs that are not what they must be.
+    pub(crate) fn tell_costs(&self, bad: &BTreeSet<Digest>, console: &Console) -> anyhow::Result<()> {
+        if bad.is_empty() {
+            return Ok(());
+        }
+        let mut costs: BTreeMap<&Digest, Vec<String>> = BTreeMap::new();
+        for object in self.backend.list(layout::ARCHIVES)? {
+            let Some(archive) = layout::archive_of_needs(&object.name) else { continue };
+            let Some(needs) = Needs::parse(&self.backend.get(&object.name, 0, LONGEST)?) else { continue };
+            for pack in bad.iter().filter(|pack| needs.packs.contains(*pack)) {
+                costs.entry(pack).or_default().push(archive.to_owned());
+            }
+        }
+        for (pack, archives) in costs {
+            console.warn(format_args!("{} costs {}", layout::pack_name(pack), archives.join(", ")));
+        }
+        console
+            .warn("hint: pai-backup push --repair makes packs again from local archives that hold the same");
+        Ok(())
+    }
+
     /// What messages call an archive.
     pub(crate) fn path_of(&self, archive: &str) -> PathBuf {
         PathBuf::from(format!("{}/{archive}{EXTENSION}", self.shown.trim_end_matches('/')))
     }
+}
+
+/// The pack that an error is about, if it is one that is missing or damaged.
+pub(crate) fn bad_pack(error: &anyhow::Error) -> Option<Digest> {
+    error.chain().find_map(BadPack::within).map(|bad| bad.pack)
 }
 
 /// What kind of failure of a store an error is, if it is one.

@@ -8,6 +8,7 @@
 pub(crate) mod ours;
 mod stored;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -35,9 +36,12 @@ const OTHER_SIDECAR: &str = "the SHA-256 of its sidecar is another";
 pub fn run(args: &Verify, run: &Context<'_>) -> anyhow::Result<Exit> {
     let first = args.archives.first().map_or(Path::new("latest"), PathBuf::as_path);
     if let Some(store) = run.store_of(first)? {
-        return report(&stored::which(&store, args, run)?, args, run, |name| {
-            Ok((store.path_of(name), stored::why_bad(&store, name, args, run)?))
-        });
+        let mut bad = BTreeSet::new();
+        let exit = report(&stored::which(&store, args, run)?, args, run, |name| {
+            Ok((store.path_of(name), stored::why_bad(&store, name, args, &mut bad, run)?))
+        })?;
+        store.tell_costs(&bad, run.console)?;
+        return Ok(exit);
     }
     let archives = which(args, run)?;
     let mut damaged = Vec::new();

@@ -21,5 +21,6 @@ mod shrunk;
 mod steps;
 mod store;
 mod store_cluster;
+mod store_history;
 mod trouble;
 mod verify;

@@ -206,12 +206,26 @@ fn a_flipped_byte_is_found_by_sha256sum_by_verify_and_before_it_reaches_the_disk
     let mut nights = Nights::new();
     let name = nights.send();
     check(&nights, &name).expect(0);
-    let pack = nights.flip();
-    let name_of_pack = pack.file_name().unwrap().to_str().unwrap().to_owned();
-    let found = check(&nights, &name).expect(1);
-    assert!(found.stdout.contains(&name_of_pack), "{}", found.stdout);
-    let found = run(&mut nights.pai(&["verify"])).expect(1);
-    assert!(found.stdout.contains("FAILED") && found.stdout.contains(&name_of_pack), "{}", found.stdout);
+    let largest = nights.packs().into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    let good = fs::read(&largest).unwrap();
+    let mut pack = PathBuf::new();
+    // Cut, then the bytes of something else, then one bit.
+    for damage in 0..3 {
+        match damage {
+            0 => fs::write(&largest, &good[..good.len() / 3]).unwrap(),
+            1 => fs::write(&largest, noise(good.len(), 3)).unwrap(),
+            _ => {
+                fs::write(&largest, &good).unwrap();
+                pack = nights.flip();
+            }
+        }
+        let name_of_pack = largest.file_name().unwrap().to_str().unwrap();
+        let found = check(&nights, &name).expect(1);
+        assert!(found.stdout.contains(name_of_pack), "{}", found.stdout);
+        let found = run(&mut nights.pai(&["verify"])).expect(1);
+        assert!(found.stdout.contains("FAILED") && found.stdout.contains(name_of_pack), "{}", found.stdout);
+    }
+    assert_eq!(pack, largest);
     let target = nights.workspace.beside("back");
     let restored = run(nights.pai(&["restore", "latest", "--target"]).arg(&target)).expect(1);
     assert!(restored.stderr.contains("could not restore"), "{}", restored.stderr);
@@ -235,6 +249,29 @@ fn a_missing_pack_is_named_for_every_archive_it_costs() {
     let found = run(&mut nights.pai(&["verify", "--all"])).expect(1);
     let hits = found.stdout.lines().filter(|line| line.contains(pack.file_name().unwrap().to_str().unwrap()));
     assert_eq!(hits.count(), 2, "{}", found.stdout);
+    let found = run(&mut nights.pai(&["verify", "pai-20261101-020000"])).expect(1);
+    let costs = "costs pai-20261101-020000, pai-20261102-020000";
+    assert!(found.stderr.contains(costs) && found.stderr.contains("push --repair"), "{}", found.stderr);
+}
+
+#[test]
+fn a_pack_that_is_gone_comes_back_from_local_archives() {
+    let nights = Nights::new();
+    run(nights.workspace.pai(["create", "-q"]).env("PAI_NOW", "2026-11-01T02:00:00Z")).expect(0);
+    run(&mut nights.pai(&["push"])).expect(0);
+    assert_eq!(run(&mut nights.pai(&["push", "--repair"])).expect(0).stdout, "");
+    let pack = nights.flip();
+    let name = pack.file_name().unwrap().to_str().unwrap();
+    let mended = run(&mut nights.pai(&["push", "--repair"])).expect(0);
+    assert!(mended.stderr.contains("is damaged: its SHA-256 is not its name: it costs pai-20261101-020000"));
+    assert!(mended.stdout.starts_with("mended  packs/") && mended.stdout.contains(name), "{}", mended.stdout);
+    run(&mut nights.pai(&["verify", "--all"])).expect(0);
+    check(&nights, "pai-20261101-020000").expect(0);
+    // Without the local archive nothing can be done, and that is said.
+    fs::remove_file(&pack).unwrap();
+    fs::remove_file(nights.workspace.home().join("archive/pai-20261101-020000.tar.gz")).unwrap();
+    let lost = run(&mut nights.pai(&["push", "--repair"])).expect(1);
+    assert!(lost.stderr.contains("for pai-20261101-020000: no archive in "), "{}", lost.stderr);
 }
 
 #[test]
@@ -265,6 +302,42 @@ fn forget_and_prune_free_what_nobody_needs_a_day_later() {
     assert!(deleted.lines().all(|line| line.starts_with("delete")), "{deleted}");
     assert_eq!(nights.packs().len(), before - deleted.lines().count());
     assert_eq!(names_in(&nights.store().join("doomed")), [""; 0]);
+    run(&mut nights.pai(&["verify", "--all"])).expect(0);
+}
+
+#[test]
+fn packs_of_which_little_is_used_are_written_anew_and_stock_tools_restore_all_the_same() {
+    let mut nights = Nights::new();
+    nights.workspace.write("kept", &noise(200_000, 2));
+    nights.send();
+    fs::remove_file(nights.workspace.home().join("large")).unwrap();
+    // It is meant: more than half of the bytes are gone.
+    nights.night += 1;
+    run(&mut nights.pai(&["create", "-q", "--allow-shrink"])).expect(0);
+    run(&mut nights.pai(&["forget", "pai-20261101-020000"])).expect(0);
+    let planned = run(&mut nights.pai(&["prune", "--repack", "-n"])).expect(0).stdout;
+    assert!(
+        planned.starts_with("repack    1.2 MiB  packs/") && planned.ends_with(" KiB used\n"),
+        "{planned}"
+    );
+    let before = nights.packs().len();
+    let done = run(&mut nights.pai(&["prune", "--repack"])).expect(0).stdout;
+    assert_eq!(done, planned);
+    assert_eq!(nights.packs().len(), before + 1, "the old one goes as all do: marked first");
+    assert_eq!(run(&mut nights.pai(&["prune", "--repack", "-n"])).expect(0).stdout, "");
+    for day in ["2100-01-01T00:00:00Z", "2100-01-03T00:00:00Z"] {
+        run(nights.pai(&["prune"]).env("PAI_NOW", day)).expect(0);
+    }
+    let size: u64 = nights.packs().iter().map(|pack| pack.metadata().unwrap().len()).sum();
+    assert!(size < 300_000, "{size} bytes are left");
+    check(&nights, "pai-20261102-020000").expect(0);
+    run(&mut nights.pai(&["verify", "--all"])).expect(0);
+    let (script, target) = (script(&nights.store()), nights.workspace.beside("back"));
+    let mut restore = command("sh");
+    restore.arg(script).arg("pai-20261102-020000").arg(&target).current_dir(nights.store());
+    run(&mut restore).expect(0);
+    assert!(fs::read(target.join("kept")).unwrap() == noise(200_000, 2));
+    nights.send();
     run(&mut nights.pai(&["verify", "--all"])).expect(0);
 }
 

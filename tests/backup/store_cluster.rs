@@ -138,6 +138,16 @@ fn a_key_that_may_only_write_is_enough_for_every_night_and_wrong_keys_are_told()
     assert!(added < 100_000, "the second night added {added} bytes");
     run(&mut machine.pai(&garage, &all, 0, &["verify", "--all"])).expect(0);
     machine.restored(&garage, &all, 0);
+    // Archives of the archive folder go the same way, each once.
+    for _ in 0..2 {
+        machine.change();
+        let now = format!("2026-11-{:02}T02:00:00Z", machine.night);
+        run(machine.workspace.pai(["create", "-q"]).env("PAI_NOW", now)).expect(0);
+        let pushed = run(&mut machine.pai(&garage, &writer, 0, &["push"])).expect(0);
+        assert_eq!(pushed.stdout, format!("pai-202611{:02}-020000\n", machine.night));
+    }
+    run(&mut machine.pai(&garage, &all, 0, &["verify", "--all"])).expect(0);
+    machine.restored(&garage, &all, 0);
     for args in [&["list"][..], &["restore", "latest"], &["prune"]] {
         let refused = run(&mut machine.pai(&garage, &writer, 0, args)).expect(2);
         assert!(refused.stderr.contains("could not "), "{}", refused.stderr);

@@ -84,4 +84,6 @@ each! {
     an_optimize_that_is_killed_loses_no_section: "optimize",
     a_checksum_list_is_old_or_new_when_its_writer_is_killed: "checksum -o",
     an_updated_checksum_list_is_old_or_new_when_its_writer_is_killed: "checksum --update",
+    a_store_has_whole_archives_when_a_run_into_it_is_killed: "create --store",
+    a_prune_that_is_killed_takes_no_pack_from_an_archive: "prune",
 }

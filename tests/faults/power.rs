@@ -52,4 +52,6 @@ each! {
     an_optimize_loses_no_section: "optimize",
     a_checksum_list_is_old_or_new: "checksum -o",
     an_updated_checksum_list_is_old_or_new: "checksum --update",
+    an_archive_that_a_store_lists_is_whole: "create --store",
+    a_prune_takes_no_pack_from_an_archive: "prune",
 }

@@ -8,6 +8,7 @@ mod optimize;
 mod repair;
 mod restore;
 mod rotate;
+mod store;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -50,6 +51,8 @@ macro_rules! for_each_scene {
         crate::scenes::for_each_scene! { @scene logs_copied "rotate logs --copytruncate" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene optimize "optimize" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene checksum_output "checksum -o" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene store "create --store" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene prune "prune" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene checksum_update "checksum --update" $($test => $check,)* }
     };
 }
@@ -59,7 +62,7 @@ pub(crate) use for_each_scene;
 pub(crate) type Setup = (&'static str, fn(&Path, usize) -> Box<dyn Scene>);
 
 /// One for each way a tool writes or deletes.
-pub(crate) const ALL: [Setup; 11] = [
+pub(crate) const ALL: [Setup; 13] = [
     ("create", |folder, size| Box::new(create::Create::new(folder, size))),
     ("capture", |folder, size| Box::new(capture::Capture::new(folder, size))),
     ("restore into a new folder", |folder, size| Box::new(restore::Restore::into_new(folder, size))),
@@ -70,6 +73,8 @@ pub(crate) const ALL: [Setup; 11] = [
     ("rotate logs --copytruncate", |folder, size| Box::new(logs::Logs::new(folder, size, true))),
     ("optimize", |folder, size| Box::new(optimize::Optimize::new(folder, size))),
     ("checksum -o", |folder, size| Box::new(checksum::Checksum::new(folder, size, "-o"))),
+    ("create --store", |folder, size| Box::new(store::Night::new(folder, size))),
+    ("prune", |folder, size| Box::new(store::Prune::new(folder, size))),
     ("checksum --update", |folder, size| Box::new(checksum::Checksum::new(folder, size, "--update"))),
 ];
 

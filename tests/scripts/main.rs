@@ -40,6 +40,7 @@ mod stack_backup;
 mod stack_restore;
 mod stack_verify;
 mod stack_volumes;
+mod store_job;
 mod support;
 mod system_tasks;
 mod systemd;

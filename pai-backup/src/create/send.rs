@@ -29,10 +29,13 @@ impl Plan<'_> {
         let tally = pack::pack(&job, sources, &mut writer, run.console).with_context(context)?;
         let written = writer.finish().with_context(context)?;
         let (sink, totals, size) = (written.out, written.totals, written.size);
-        let summary = sink.finish(&mut sender, None).with_context(context)?;
+        let summary = sink.finish(&mut sender, None, &written.about, totals).with_context(context)?;
         report(run.console, &totals, size, tally);
         let path = store.path_of(&name);
         log.info(format_args!("Created archive {} ({} bytes added)", path.display(), summary.added))?;
+        if let Some(shrunk) = summary.shrunk {
+            Self::alarm(&shrunk, log, run)?;
+        }
         store.report(run.console);
         Ok(path)
     }

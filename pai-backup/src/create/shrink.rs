@@ -12,7 +12,7 @@ use crate::shelf::Shelf;
 
 /// Why an archive rotates nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Shrunk {
+pub(crate) enum Shrunk {
     /// It holds no file at all.
     Empty,
     /// It holds less than half the files, or half the bytes, of this earlier one.
@@ -20,7 +20,7 @@ pub(super) enum Shrunk {
 }
 
 /// What to do about it.
-pub(super) const HINT: &str = "is the whole workspace there, and mounted? If it is meant to be smaller now, run pai-backup --allow-shrink once";
+pub(crate) const HINT: &str = "is the whole workspace there, and mounted? If it is meant to be smaller now, run pai-backup --allow-shrink once";
 
 impl fmt::Display for Shrunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +43,7 @@ fn shown(totals: Totals) -> String {
 }
 
 /// An earlier archive: what it says of itself, and what it holds.
-pub(super) type Earlier = (PathBuf, About, Totals);
+pub(crate) type Earlier = (PathBuf, About, Totals);
 
 /// The archives on the shelf but `new` itself, newest first. One that cannot be read says nothing.
 pub(super) fn earlier(shelf: &Shelf, new: &Path) -> anyhow::Result<Vec<Earlier>> {
@@ -55,7 +55,7 @@ pub(super) fn earlier(shelf: &Shelf, new: &Path) -> anyhow::Result<Vec<Earlier>>
 
 /// Judges an archive with `about` and `now` by the `earlier` ones of the same folder and selection. Those from before it
 /// was said that archives may be smaller do not count.
-pub(super) fn judge(about: &About, now: Totals, earlier: Vec<Earlier>) -> Option<Shrunk> {
+pub(crate) fn judge(about: &About, now: Totals, earlier: Vec<Earlier>) -> Option<Shrunk> {
     if about.shrink_allowed {
         return None;
     }

@@ -70,6 +70,8 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     fn list(&self, folder: &str) -> Answer<Vec<Object>>;
     /// Deletes an object; one that is not there is no error.
     fn delete(&self, name: &str) -> Answer<()>;
+    /// Removes what runs that did not end have left, where they leave anything that `list` does not show.
+    fn sweep(&self) {}
 }
 
 /// What went over the line so far.
@@ -147,6 +149,10 @@ impl Backend for Patient {
 
     fn delete(&self, name: &str) -> Answer<()> {
         self.attempt(|| self.inner.delete(name))
+    }
+
+    fn sweep(&self) {
+        self.inner.sweep();
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use pai_common::atomic;
 use pai_common::home::ensure_private_folder;
-use pai_common::sha256;
+use pai_common::sha256::{self, Digest};
 
 use super::list::List;
 
@@ -27,11 +27,18 @@ pub(crate) struct Remembered {
     pub(crate) list: List,
     /// Length of the list as it lies in the store.
     pub(crate) list_size: u64,
+    /// Its SHA-256 there.
+    pub(crate) list_digest: Digest,
     /// Index members and footer, the last bytes of the archive.
     pub(crate) tail: Vec<u8>,
 }
 
 impl Remembered {
+    /// A list, the object it was read from, and the archive's last bytes.
+    pub(crate) fn new(list: List, object: &[u8], tail: Vec<u8>) -> Self {
+        Self { list, list_size: object.len() as u64, list_digest: sha256::digest(object), tail }
+    }
+
     /// Where in the archive the tail begins.
     pub(crate) fn tail_start(&self) -> u64 {
         self.list.runs.size().saturating_sub(self.tail.len() as u64)
@@ -69,11 +76,7 @@ impl Cache {
         let bytes = fs::read(self.folder.join(format!("{archive}{LIST}"))).ok()?;
         let tail = fs::read(self.folder.join(format!("{archive}{TAIL}"))).ok()?;
         let list = List::unpack(&bytes, archive).ok()?;
-        (tail.len() as u64 <= list.runs.size()).then_some(Remembered {
-            list,
-            list_size: bytes.len() as u64,
-            tail,
-        })
+        (tail.len() as u64 <= list.runs.size()).then(|| Remembered::new(list, &bytes, tail))
     }
 
     /// The archives that are remembered.
@@ -122,7 +125,7 @@ mod tests {
         assert_eq!(cache.folder().metadata().unwrap().permissions().mode() & 0o777, 0o700);
         let mut runs = Runs::default();
         runs.push([1; 32], 0, 10);
-        let list = List { archive: "pai-2".to_owned(), runs, added: 0, digest: None };
+        let list = List { archive: "pai-2".to_owned(), runs, ..List::default() };
         cache.remember("pai-1", b"no list", b"tail", &[]).unwrap();
         assert!(cache.recall("pai-1").is_none(), "a damaged list is as good as none");
         cache.remember("pai-2", &list.pack().unwrap(), b"tail", &cache.archives()).unwrap();

@@ -1,16 +1,21 @@
 //! A store in a folder: a disk, a mounted share.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use pai_common::atomic::AtomicFile;
+use anyhow::Context as _;
+use pai_common::atomic::{self, AtomicFile};
 use pai_common::clock::Timestamp;
-use pai_common::home::ensure_private_folder;
 
 use super::backend::{Answer, Backend, Kind, Object, StoreError};
 use crate::archive::open::open_to_read;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Objects are files below a folder. They appear whole, and are on the disk when `put` returns.
 #[derive(Debug)]
@@ -50,6 +55,32 @@ impl Folder {
     }
 }
 
+/// Makes a folder that a power cut does not take back: what lies in it must not outlive it.
+fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    let context = || format!("could not create folder {}", folder.display());
+    if folder.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = folder.parent() {
+        make_folder(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        // Another run was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.with_context(context).and_then(|()| atomic::sync_folder(folder)),
+    }
+}
+
+/// Removes what runs that did not end have left in a folder; what is younger than a day may still be written to.
+fn sweep_folder(folder: &Path) -> anyhow::Result<()> {
+    let is_old = |name: &[u8]| {
+        let temp = folder.join(OsStr::from_bytes(&[b".", name, b".partial"].concat()));
+        let modified = temp.metadata().and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age >= DAY))
+    };
+    atomic::remove_abandoned(folder, is_old).map(drop)
+}
+
 fn failed(verb: &str, path: &Path, error: &io::Error) -> StoreError {
     let kind = match error.kind() {
         io::ErrorKind::NotFound => Kind::Missing,
@@ -75,7 +106,7 @@ impl Backend for Folder {
     fn put(&self, name: &str, bytes: &[u8]) -> Answer<()> {
         let path = self.root.join(name);
         let write = || {
-            ensure_private_folder(path.parent().unwrap_or(&self.root))?;
+            make_folder(path.parent().unwrap_or(&self.root))?;
             let mut file = AtomicFile::create(&path, 0o600)?;
             file.write_all(bytes)?;
             file.commit()
@@ -93,6 +124,17 @@ impl Backend for Folder {
         self.walk(folder, &mut found).map_err(|error| failed("list", &self.root.join(folder), &error))?;
         found.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
+    }
+
+    fn sweep(&self) {
+        let mut folders = vec![self.root.clone()];
+        while let Some(folder) = folders.pop() {
+            // What cannot be swept is in nobody's way.
+            let _ = sweep_folder(&folder);
+            let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+            let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            folders.extend(inner.map(|entry| entry.path()));
+        }
     }
 
     fn delete(&self, name: &str) -> Answer<()> {
@@ -121,6 +163,14 @@ mod tests {
         assert_eq!(store.get("packs/aa/x.gz", 3, 4).unwrap(), b"3456");
         assert_eq!(store.get("packs/aa/x.gz", 8, 100).unwrap(), b"89");
         assert_eq!(store.get("packs/aa/x.gz", 80, 100).unwrap(), b"");
+        // What is half written stays a day: it may be of a run under way.
+        let half = folder.path().join("store/packs/aa/.z.gz.partial");
+        store.sweep();
+        assert!(half.exists());
+        let old = std::time::SystemTime::now() - 2 * DAY;
+        fs::File::open(&half).unwrap().set_modified(old).unwrap();
+        store.sweep();
+        assert!(!half.exists());
         store.delete("packs/aa/x.gz").unwrap();
         store.delete("packs/aa/x.gz").unwrap();
         assert_eq!(store.get("packs/aa/x.gz", 0, 1).unwrap_err().kind, Kind::Missing);

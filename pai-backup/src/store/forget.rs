@@ -5,12 +5,15 @@ use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use pai_common::hint::Hinted;
 use pai_common::exit::Exit;
 use pai_common::output::Output;
 
-use super::{Series, Store, layout};
+use super::needs::Needs;
+use super::{Kind, LONGEST, Series, Store, layout};
 use crate::Context;
 use crate::cli::Forget;
+use crate::create::shrink;
 
 /// What is to become of the archives that were named.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,6 +24,8 @@ struct Plan {
     missing: BTreeSet<String>,
     /// This one was named, and is the newest: it stays.
     newest: Option<String>,
+    /// These were named, and stay while the newest is suspiciously small.
+    good: BTreeSet<String>,
 }
 
 /// Runs `forget`.
@@ -30,7 +35,12 @@ pub(crate) fn run(args: &Forget, run: &Context<'_>) -> anyhow::Result<Exit> {
     let named = if args.stdin { from_stdin()? } else { args.archives.clone() };
     let names = named.iter().map(|named| name(&store, named, &series)).collect::<anyhow::Result<_>>()?;
     let there: Vec<String> = store.archives(&series)?.into_iter().map(|entry| entry.name).collect();
-    let plan = plan(&names, &there, args.all);
+    let mut plan = plan(&names, &there, args.all);
+    if let (false, false, Some(newest)) = (args.all, plan.forget.is_empty(), there.first())
+        && is_shrunk(&store, newest)?
+    {
+        plan.keep_good(|archive| is_shrunk(&store, archive))?;
+    }
     for missing in &plan.missing {
         run.console.complain(format_args!(
             "could not forget {missing}: {} has no such archive of the series {}",
@@ -41,6 +51,15 @@ pub(crate) fn run(args: &Forget, run: &Context<'_>) -> anyhow::Result<Exit> {
     if let Some(newest) = &plan.newest {
         run.console
             .complain(format_args!("kept {newest}: it is the newest of its series (--all forgets it, too)"));
+    }
+    if !plan.good.is_empty() {
+        let good: Vec<&str> = plan.good.iter().map(String::as_str).collect();
+        run.console.complain(format_args!(
+            "kept {}: the newest archive is suspiciously small beside those before it",
+            good.join(", ")
+        ));
+        run.console
+            .warn(format_args!("hint: {} (forget --all forgets good ones all the same)", shrink::HINT));
     }
     let mut out = Output::stdout(false);
     for archive in &plan.forget {
@@ -53,6 +72,35 @@ pub(crate) fn run(args: &Forget, run: &Context<'_>) -> anyhow::Result<Exit> {
     }
     out.finish()?;
     Ok(Exit::partial_if(run.console.complaints() > 0))
+}
+
+impl Plan {
+    /// Keeps what is not suspiciously small: a workspace that is not mounted must not age out the good archives.
+    fn keep_good(&mut self, mut is_shrunk: impl FnMut(&str) -> anyhow::Result<bool>) -> anyhow::Result<()> {
+        for archive in std::mem::take(&mut self.forget) {
+            let kept = if is_shrunk(&archive)? { &mut self.forget } else { &mut self.good };
+            kept.insert(archive);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an archive was found suspiciously small when it was sent.
+fn is_shrunk(store: &Store, archive: &str) -> anyhow::Result<bool> {
+    let name = layout::needs_name(archive);
+    match store.backend().get(&name, 0, LONGEST) {
+        Ok(bytes) => match Needs::parse(&bytes) {
+            Some(needs) => Ok(needs.shrunk),
+            None => Err(unknown(&name, "is damaged")),
+        },
+        Err(error) if error.kind == Kind::Missing => Err(unknown(&name, "is missing")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn unknown(name: &str, what: &str) -> anyhow::Error {
+    let error = anyhow::anyhow!("could not forget anything: {name} {what}");
+    Hinted::new(error, "pai-backup verify writes it anew").into()
 }
 
 /// The names that come through a pipe, one a line; a path's last part counts.
@@ -107,9 +155,15 @@ mod tests {
     fn the_newest_stays_unless_all_may_go() {
         let there = ["c", "b", "a"].map(str::to_owned);
         let named = set(&["a", "c", "x"]);
-        let expected = Plan { forget: set(&["a"]), missing: set(&["x"]), newest: Some("c".to_owned()) };
+        let expected = Plan {
+            forget: set(&["a"]),
+            missing: set(&["x"]),
+            newest: Some("c".to_owned()),
+            ..Plan::default()
+        };
         assert_eq!(plan(&named, &there, false), expected);
-        let expected = Plan { forget: set(&["a", "c"]), missing: set(&["x"]), newest: None };
+        let expected =
+            Plan { forget: set(&["a", "c"]), missing: set(&["x"]), newest: None, ..Plan::default() };
         assert_eq!(plan(&named, &there, true), expected);
         assert_eq!(plan(&set(&[]), &there, true), Plan::default());
     }

@@ -18,6 +18,8 @@ const PACK_END: &str = ".gz";
 const LIST_END: &str = ".list.gz";
 /// What ends the name of the lines of an archive's packs.
 const NEEDS_END: &str = ".packs";
+/// What is before the digest in the mark of a list that was written anew.
+const REWRITTEN: &str = ".rewritten-";
 
 /// The list of an archive.
 pub(crate) fn list_name(archive: &str) -> String {
@@ -38,6 +40,18 @@ pub(crate) fn pack_name(digest: &Digest) -> String {
 /// The mark of a pack that no archive needs.
 pub(crate) fn doomed_name(digest: &Digest) -> String {
     format!("{DOOMED}/{}", sha256::to_hex(digest))
+}
+
+/// The mark of an archive whose list was written anew: the start of that list's SHA-256. What somebody remembers of another
+/// list no longer holds.
+pub(crate) fn rewritten_name(archive: &str, list: &Digest) -> String {
+    format!("{ARCHIVES}/{archive}{REWRITTEN}{}", &sha256::to_hex(list)[..16])
+}
+
+/// The archive that such a mark is about, and what it says of the list.
+pub(crate) fn rewritten_of(name: &str) -> Option<(&str, &str)> {
+    let (archive, start) = name.strip_prefix(ARCHIVES)?.strip_prefix('/')?.rsplit_once(REWRITTEN)?;
+    (is_plain(archive) && start.len() == 16).then_some((archive, start))
 }
 
 /// The archive whose list this is.
@@ -102,6 +116,8 @@ mod tests {
         assert_eq!(doomed_of(&doomed_name(&digest)), Some(digest));
         assert_eq!(archive_of_list(&list_name("pai-1")), Some("pai-1"));
         assert_eq!(archive_of_needs(&needs_name("pai-1")), Some("pai-1"));
+        assert_eq!(rewritten_of(&rewritten_name("pai-1", &digest)), Some(("pai-1", &"3f".repeat(8)[..])));
+        assert_eq!(archive_of_list(&rewritten_name("pai-1", &digest)), None);
     }
 
     #[test]

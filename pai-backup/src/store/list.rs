@@ -6,6 +6,10 @@
 //! # size 91840012
 //! # added 18220
 //! # sha256 DIGEST             of the whole archive, where all its bytes were at hand
+//! # holds OF FILES BYTES NAME of which folder and selection, and how much of it
+//! # largest OF FILES BYTES NAME  the largest archive so far of each folder and selection
+//! # blind                     if whoever sent it could not see the store
+//! # shrunk                    if it was found suspiciously small beside that
 //! PACK OFFSET LENGTH          SHA-256 of the pack, first byte, number of bytes
 //! ```
 //! In the store it is compressed by gzip.
@@ -20,6 +24,7 @@ use flate2::write::GzEncoder;
 use pai_common::sha256::{self, Digest};
 
 use super::layout;
+use super::measure::{Size, Sizes};
 use super::runs::Runs;
 
 /// Longest text of a list that is read: some 600,000 runs.
@@ -42,6 +47,10 @@ pub(crate) struct List {
     pub(crate) added: u64,
     /// SHA-256 of the whole archive, if all its bytes were at hand when it was sent.
     pub(crate) digest: Option<Digest>,
+    /// Whether it was sent by a machine that may only write.
+    pub(crate) blind: bool,
+    /// How large it is beside those before it.
+    pub(crate) sizes: Sizes,
 }
 
 impl List {
@@ -56,6 +65,21 @@ impl List {
         // Writing to a String cannot fail.
         if let Some(digest) = &self.digest {
             let _ = writeln!(text, "# sha256 {}", sha256::to_hex(digest));
+        }
+        for (key, size) in self
+            .sizes
+            .own
+            .iter()
+            .map(|own| ("holds", own))
+            .chain(self.sizes.largest.iter().map(|size| ("largest", size)))
+        {
+            let _ = writeln!(text, "# {key} {}", size.text());
+        }
+        if self.blind {
+            text.push_str("# blind\n");
+        }
+        if self.sizes.shrunk {
+            text.push_str("# shrunk\n");
         }
         for (pack, run) in self.runs.iter() {
             let _ = writeln!(text, "{} {} {}", sha256::to_hex(pack), run.offset, run.length);
@@ -99,6 +123,10 @@ impl List {
                     "size" => size = value.parse::<u64>().ok().filter(|&size| size <= LARGEST_ARCHIVE),
                     "added" => list.added = value.parse().unwrap_or_default(),
                     "sha256" => list.digest = layout::digest(value),
+                    "holds" => list.sizes.own = Size::parse(value),
+                    "largest" => list.sizes.largest.extend(Size::parse(value)),
+                    "blind" => list.blind = true,
+                    "shrunk" => list.sizes.shrunk = true,
                     // Room for what a later version may say.
                     _ => {}
                 }
@@ -132,11 +160,23 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn sizes() -> Sizes {
+        let size = Size { of: "ab".to_owned(), files: 3, bytes: 9, archive: "pai-1".to_owned() };
+        Sizes { own: Some(size.clone()), largest: vec![size], shrunk: true }
+    }
+
     fn list() -> List {
         let mut runs = Runs::default();
         runs.push([0xab; 32], 5, 100);
         runs.push([0xcd; 32], 0, 7);
-        List { archive: "pai-1".to_owned(), runs, added: 107, digest: Some([1; 32]) }
+        List {
+            archive: "pai-1".to_owned(),
+            runs,
+            added: 107,
+            digest: Some([1; 32]),
+            blind: true,
+            sizes: sizes(),
+        }
     }
 
     #[test]
@@ -204,7 +244,7 @@ mod tests {
             for (pack, offset, length) in pieces {
                 runs.push([pack; 32], offset, length);
             }
-            let list = List { archive: "a".to_owned(), runs, added, digest: None };
+            let list = List { archive: "a".to_owned(), runs, added, ..List::default() };
             prop_assert_eq!(List::parse(&list.text()).unwrap(), list);
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! The last line is a comment, which sha256sum skips. It tells whether the file is whole, and to which list it belongs:
 //! `# packs COUNT sha256 DIGEST list DIGEST`, the SHA-256 of the lines before it and of the list as it lies in the store.
+//! A line `# shrunk` before it tells that the archive was found suspiciously small.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +10,9 @@ use pai_common::checksum_line::{self, Style};
 use pai_common::sha256::{self, Digest};
 
 use super::layout;
+use super::list::List;
+
+const SHRUNK: &[u8] = b"# shrunk\n";
 
 /// The packs that an archive needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,15 +21,25 @@ pub(crate) struct Needs {
     pub(crate) packs: BTreeSet<Digest>,
     /// SHA-256 of the list they were taken from.
     pub(crate) list: Digest,
+    /// Whether it was found suspiciously small.
+    pub(crate) shrunk: bool,
 }
 
 impl Needs {
+    /// Those of a list, and of the object it is in.
+    pub(crate) fn of(list: &List, object: &[u8]) -> Self {
+        Self { packs: list.runs.packs(), list: sha256::digest(object), shrunk: list.sizes.shrunk }
+    }
+
     /// The object.
     pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for pack in &self.packs {
             text.extend(checksum_line::format(pack, layout::pack_name(pack).as_bytes(), Style::Text));
             text.push(b'\n');
+        }
+        if self.shrunk {
+            text.extend(SHRUNK);
         }
         let digest = sha256::to_hex(&sha256::digest(&text));
         let list = sha256::to_hex(&self.list);
@@ -43,7 +57,8 @@ impl Needs {
             .collect();
         let list = layout::digest(text.trim_end().rsplit(' ').next()?)?;
         // Whatever else there is to check, it is in what we would write.
-        Some(Self { packs: packs?, list }).filter(|needs| needs.text() == bytes)
+        let shrunk = text.lines().any(|line| line.as_bytes() == SHRUNK.trim_ascii_end());
+        Some(Self { packs: packs?, list, shrunk }).filter(|needs| needs.text() == bytes)
     }
 }
 
@@ -53,7 +68,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn needs(count: u8) -> Needs {
-        Needs { packs: (0..count).map(|number| [number; 32]).collect(), list: [7; 32] }
+        Needs {
+            packs: (0..count).map(|number| [number; 32]).collect(),
+            list: [7; 32],
+            shrunk: count % 2 == 1,
+        }
     }
 
     #[test]

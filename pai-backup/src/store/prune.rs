@@ -16,7 +16,7 @@ use pai_common::units::human_size;
 use self::plan::{Claim, Plan, Seen};
 use super::backend::Kind;
 use super::needs::Needs;
-use super::{LONGEST, Store, layout};
+use super::{LONGEST, Store, layout, repack};
 use crate::Context;
 use crate::cli::Prune;
 
@@ -28,6 +28,10 @@ pub(crate) fn run(args: &Prune, run: &Context<'_>) -> anyhow::Result<Exit> {
     let store = run.store()?;
     let given = run.now_given.then(|| run.clock.now());
     let now = if args.dry_run { Some(given.unwrap_or_else(|| run.clock.now())) } else { given };
+    let mut out = Output::stdout(false);
+    if args.repack {
+        repack(&store, args.dry_run, &mut out)?;
+    }
     let (plan, sizes) = make(&store, now)?;
     for problem in &plan.problems {
         run.console.complain(problem);
@@ -35,7 +39,6 @@ pub(crate) fn run(args: &Prune, run: &Context<'_>) -> anyhow::Result<Exit> {
     if !plan.problems.is_empty() {
         run.console.warn("nothing is marked or deleted while it is not certain what is needed: pai-backup verify --store writes it anew");
     }
-    let mut out = Output::stdout(false);
     let size = |pack| sizes.get(pack).copied().unwrap_or(0);
     for (verb, packs) in [("delete", &plan.delete), ("mark", &plan.mark), ("wait", &plan.wait)] {
         for pack in packs {
@@ -59,6 +62,19 @@ pub(crate) fn run(args: &Prune, run: &Context<'_>) -> anyhow::Result<Exit> {
     ));
     store.report(run.console);
     Ok(Exit::partial_if(run.console.complaints() > 0))
+}
+
+/// Writes packs anew that are mostly unused.
+fn repack(store: &Store, dry_run: bool, out: &mut Output) -> anyhow::Result<()> {
+    let plan = repack::Plan::make(store)?;
+    for (pack, (size, used)) in &plan.packs {
+        let (size, used) = (human_size(*size), human_size(used.total()));
+        out.line(format!("repack {size:>10}  {}  {used} used", layout::pack_name(pack)).as_bytes())?;
+    }
+    if !dry_run {
+        plan.apply(store)?;
+    }
+    Ok(())
 }
 
 /// Looks at the store. `now` is the store's own time unless given.
@@ -93,6 +109,12 @@ pub(super) fn make(
         }
     }
     for object in &archives {
+        if let Some((archive, start)) = layout::rewritten_of(&object.name) {
+            let current = seen.lists.get(archive).is_some_and(|list| sha256::to_hex(list).starts_with(start));
+            if !current {
+                seen.stale.push((object.name.clone(), object.modified));
+            }
+        }
         if let Some(archive) = layout::archive_of_needs(&object.name)
             && let Some(bytes) = get(store, &object.name)?
         {
@@ -113,8 +135,12 @@ fn get(store: &Store, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
 /// Carries the plan out.
 pub(super) fn apply(store: &Store, plan: &Plan) -> anyhow::Result<()> {
     let backend = store.backend();
+    backend.sweep();
     for archive in &plan.abandoned {
         backend.delete(&layout::needs_name(archive))?;
+    }
+    for name in &plan.stale {
+        backend.delete(name)?;
     }
     for pack in &plan.unmark {
         backend.delete(&layout::doomed_name(pack))?;

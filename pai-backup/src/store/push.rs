@@ -12,6 +12,7 @@ use pai_common::progress::Progress;
 use pai_common::sha256::{Digest, Sha256};
 use pai_common::units::human_size;
 
+use super::repair::repair;
 use super::send::{Sender, StoreSink};
 use super::{Kind, Series, kind_of};
 use crate::Context;
@@ -28,6 +29,11 @@ pub(crate) fn run(args: &Push, run: &Context<'_>) -> anyhow::Result<Exit> {
     let store = run.store()?;
     let series = Series::new(&run.place.prefix)?;
     let _lock = store.lock(args.wait)?;
+    if args.repair {
+        repair(&store, &run.shelf(None)?, run)?;
+        store.report(run.console);
+        return Ok(Exit::partial_if(run.console.complaints() > 0));
+    }
     let mut sender = Sender::begin(&store, &series, false, run.console)?;
     let mut out = Output::stdout(false);
     for path in which(args, &sender, &series, run)? {
@@ -70,7 +76,7 @@ fn which(
 }
 
 /// The name that the archive in this file has in a store.
-fn name_of(path: &Path) -> anyhow::Result<String> {
+pub(super) fn name_of(path: &Path) -> anyhow::Result<String> {
     let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(EXTENSION));
     name.map(str::to_owned).with_context(|| {
         format!("could not send {}: archives in a store have names like pai-20250916-090003", path.display())
@@ -103,17 +109,21 @@ pub(super) fn push(sender: &mut Sender<'_>, path: &Path, run: &Context<'_>) -> a
         let digest = digest.with_context(context)?;
         Ok::<_, anyhow::Error>((sink, digest))
     })?;
-    let summary = summary.finish(sender, Some(digest)).with_context(context)?;
+    let summary =
+        summary.finish(sender, Some(digest), index.about(), index.totals()).with_context(context)?;
     run.console.detail(format_args!(
         "{name}: {} of {} sent",
         human_size(summary.added),
         human_size(summary.size)
     ));
+    if let Some(shrunk) = summary.shrunk {
+        run.console.alarm(format_args!("{name}: {shrunk}"));
+    }
     Ok(name)
 }
 
 /// Where each member of an archive is, by the SHA-256 of its payload.
-fn members_of(index: &Index) -> anyhow::Result<HashMap<Digest, (u64, MemberInfo)>> {
+pub(super) fn members_of(index: &Index) -> anyhow::Result<HashMap<Digest, (u64, MemberInfo)>> {
     let mut members = HashMap::new();
     for place in index.members()? {
         let mut offset = place.offset;
@@ -160,7 +170,7 @@ fn fill(
     Ok(sink)
 }
 
-fn digest_of(path: &Path) -> std::io::Result<Digest> {
+pub(super) fn digest_of(path: &Path) -> std::io::Result<Digest> {
     let mut file: File = open_to_read(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

@@ -3,6 +3,7 @@
 //! Packs go first, then `.packs`, then the list: an archive is there when its list is. A run that dies before leaves packs
 //! that nobody needs, which prune removes.
 
+mod packer;
 mod sink;
 mod upload;
 
@@ -15,18 +16,23 @@ use pai_common::console::Console;
 use pai_common::sha256::{self, Digest};
 use pai_common::stamp;
 
+pub(super) use self::packer::Packer;
 pub(crate) use self::sink::StoreSink;
+pub(super) use self::upload::Rules;
 use super::backend::Kind;
 use super::cache::Remembered;
 use super::list::List;
+use super::measure::Sizes;
 use super::needs::Needs;
 use super::{Series, Store, layout, readme};
+use crate::archive::index::{About, Totals};
 use crate::archive::open::{Archive, pieces_of_tail};
+use crate::create::shrink::Shrunk;
 use crate::reuse::InStore;
 
 /// A pack is deleted no sooner than a day after it was marked as not needed. A run that took longer than half of that
 /// cannot know any more that what it took over is still there.
-const LONGEST: Duration = Duration::from_secs(12 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(12 * 3600);
 
 /// What is known of a store when archives of one series are sent to it.
 #[derive(Debug)]
@@ -39,7 +45,11 @@ pub(crate) struct Sender<'a> {
     doomed: HashSet<Digest>,
     /// Packs that are there though no archive is known to need them: of a run that did not end.
     present: HashSet<Digest>,
+    /// Archives whose list was written anew, and the start of its SHA-256.
+    rewritten: HashSet<(String, String)>,
     parent: Option<Parent>,
+    /// Take nothing over.
+    full: bool,
     began: Instant,
 }
 
@@ -78,7 +88,9 @@ impl<'a> Sender<'a> {
             there: None,
             doomed: HashSet::new(),
             present: HashSet::new(),
+            rewritten: HashSet::new(),
             parent: None,
+            full,
             began,
         };
         match store.backend().list(layout::ARCHIVES) {
@@ -86,6 +98,10 @@ impl<'a> Sender<'a> {
                 // Before the packs of the last archive are trusted: what is marked from now on stays for a day.
                 let marks = store.backend().list(layout::DOOMED)?;
                 this.doomed = marks.iter().filter_map(|mark| layout::doomed_of(&mark.name)).collect();
+                this.rewritten = objects
+                    .iter()
+                    .filter_map(|object| layout::rewritten_of(&object.name).map(owned))
+                    .collect();
                 let lists: Vec<(String, u64)> = objects
                     .iter()
                     .filter_map(|object| {
@@ -95,15 +111,13 @@ impl<'a> Sender<'a> {
                 if lists.is_empty() {
                     store.backend().put(layout::README, readme::TEXT.as_bytes())?;
                 }
-                if !full {
-                    this.parent = this.find_parent(&lists, console)?;
-                }
+                this.parent = this.find_parent(&lists, console)?;
                 this.there = Some(lists.into_iter().map(|(archive, _)| archive).collect());
             }
-            Err(error) if error.kind == Kind::Denied => this.begin_blind(full, console)?,
+            Err(error) if error.kind == Kind::Denied => this.begin_blind(console)?,
             Err(error) => return Err(error.into()),
         }
-        if this.parent.is_none() && this.there.is_some() {
+        if (full || this.parent.is_none()) && this.there.is_some() {
             let packs = store.backend().list(layout::PACKS)?;
             this.present = packs.iter().filter_map(|pack| layout::pack_of(&pack.name)).collect();
         }
@@ -111,7 +125,7 @@ impl<'a> Sender<'a> {
     }
 
     /// The credentials may only write: what is remembered is all there is to go by.
-    fn begin_blind(&mut self, full: bool, console: &Console) -> anyhow::Result<()> {
+    fn begin_blind(&mut self, console: &Console) -> anyhow::Result<()> {
         let newest = self.series.newest(self.store.cache().archives().iter().map(String::as_str));
         let known = newest.and_then(|archive| self.store.cache().recall(&archive));
         if known.is_none() {
@@ -119,7 +133,7 @@ impl<'a> Sender<'a> {
             console
                 .warn("this machine remembers nothing of the store, and may not read it: everything is sent");
         }
-        self.parent = known.filter(|_| !full).map(Parent::new);
+        self.parent = known.map(Parent::new);
         Ok(())
     }
 
@@ -130,13 +144,16 @@ impl<'a> Sender<'a> {
             names.retain(|name| *name != newest);
             let size = lists.iter().find(|(archive, _)| *archive == newest).map_or(0, |(_, size)| *size);
             match self.store.cache().recall(&newest) {
-                Some(known) if known.list_size == size => return Ok(Some(Parent::new(known))),
+                Some(known) if known.list_size == size && self.is_current(&newest, &known) => {
+                    return Ok(Some(Parent::new(known)));
+                }
                 // What disagrees with the store is of no use.
                 Some(_) => self.store.cache().forget(&newest),
                 None => {}
             }
             match self.fetch_known(&newest) {
-                Ok(known) => return Ok(Some(Parent::new(known))),
+                Ok(Some(known)) => return Ok(Some(Parent::new(known))),
+                Ok(None) => {}
                 Err(error) => match super::kind_of(&error) {
                     Some(Kind::Denied) => {
                         console.warn("this machine remembers nothing of the store, and may not read it: everything is sent");
@@ -150,13 +167,24 @@ impl<'a> Sender<'a> {
         Ok(None)
     }
 
-    fn fetch_known(&self, archive: &str) -> anyhow::Result<Remembered> {
+    /// Whether the list that is remembered is the one that is there, as far as marks tell.
+    fn is_current(&self, archive: &str, known: &Remembered) -> bool {
+        let digest = sha256::to_hex(&known.list_digest);
+        let mut marks = self.rewritten.iter().filter(|(other, _)| other == archive);
+        marks.all(|(_, start)| digest.starts_with(start))
+    }
+
+    /// `None` for one that was found suspiciously small: what comes back must not be sent anew because it was away once.
+    fn fetch_known(&self, archive: &str) -> anyhow::Result<Option<Remembered>> {
         let (list, bytes) = self.store.list_of(archive)?;
+        if list.sizes.shrunk {
+            return Ok(None);
+        }
         let opened = self.store.open_list(&list)?;
         let start = opened.index().map_err(Clone::clone)?.data_size();
         let tail = opened.file().tail(start)?;
         self.store.cache().remember(archive, &bytes, &tail, &[])?;
-        Ok(Remembered { list, list_size: bytes.len() as u64, tail })
+        Ok(Some(Remembered::new(list, &bytes, tail)))
     }
 
     /// The series that is sent.
@@ -171,7 +199,11 @@ impl<'a> Sender<'a> {
 
     /// The newest archive of the series that the store has.
     pub(crate) fn newest(&self) -> Option<String> {
-        self.series.newest(self.there.iter().flatten().map(String::as_str))
+        match &self.there {
+            Some(there) => self.series.newest(there.iter().map(String::as_str)),
+            // Who may only write goes by what was sent last.
+            None => self.parent.as_ref().map(|parent| parent.known.list.archive.clone()),
+        }
     }
 
     /// The name an archive of `now` gets: that of the next second that is free.
@@ -190,7 +222,15 @@ impl<'a> Sender<'a> {
 
     /// The archive to take members from.
     pub(crate) fn parent(&self) -> Option<anyhow::Result<Archive>> {
-        self.parent.as_ref().map(|parent| self.store.open_known(&parent.known))
+        let parent = self.parent.as_ref().filter(|_| !self.full);
+        parent.map(|parent| self.store.open_known(&parent.known))
+    }
+
+    /// How large an archive is beside those before it, and whether it is suspiciously small.
+    fn judge(&self, archive: &str, about: &About, totals: Totals) -> (Sizes, Option<Shrunk>) {
+        let before = self.parent.as_ref().map(|parent| &parent.known.list.sizes);
+        let is_there = |archive: &str| self.there.as_ref().is_none_or(|there| there.contains(archive));
+        Sizes::judge(archive, about, totals, before, is_there)
     }
 
     /// What the sink wrote is made an archive.
@@ -205,10 +245,16 @@ impl<'a> Sender<'a> {
             bail!("it took longer than 12 hours, and what the store had may be gone: run it again");
         }
         let bytes = list.pack()?;
-        let needs = Needs { packs: list.runs.packs(), list: sha256::digest(&bytes) };
+        let needs = Needs::of(&list, &bytes);
         let archive = list.archive.clone();
         self.store.backend().put(&layout::needs_name(&archive), &needs.text())?;
         self.store.backend().put(&layout::list_name(&archive), &bytes)?;
+        if let Some(there) = &mut self.there {
+            there.insert(archive.clone());
+        }
+        if list.sizes.shrunk {
+            return Ok(());
+        }
         let others: Vec<String> = self
             .store
             .cache()
@@ -220,20 +266,22 @@ impl<'a> Sender<'a> {
             .cache()
             .remember(&archive, &bytes, &tail, &others)
             .context("the archive is in the store, but could not be remembered")?;
-        if let Some(there) = &mut self.there {
-            there.insert(archive);
-        }
-        self.parent = Some(Parent::new(Remembered { list, list_size: bytes.len() as u64, tail }));
+        self.parent = Some(Parent::new(Remembered::new(list, &bytes, tail)));
         Ok(())
     }
 }
 
+fn owned((archive, start): (&str, &str)) -> (String, String) {
+    (archive.to_owned(), start.to_owned())
+}
+
 impl InStore for Sender<'_> {
     fn keeps(&self, offset: u64, length: u64) -> bool {
-        self.parent.as_ref().is_some_and(|parent| {
-            let runs = &parent.known.list.runs;
-            offset + length <= runs.size()
-                && runs.slices(offset..offset + length).all(|(pack, ..)| !self.doomed.contains(&pack))
-        })
+        !self.full
+            && self.parent.as_ref().is_some_and(|parent| {
+                let runs = &parent.known.list.runs;
+                offset + length <= runs.size()
+                    && runs.slices(offset..offset + length).all(|(pack, ..)| !self.doomed.contains(&pack))
+            })
     }
 }

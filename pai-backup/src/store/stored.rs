@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pai_common::sha256::{self, Digest};
 
-use super::backend::Backend;
+use super::backend::{Backend, Kind};
 use super::layout;
 use super::list::LARGEST_PACK;
 use super::runs::Runs;
@@ -104,20 +104,50 @@ impl Stored {
         let first = parts.iter().map(|part| part.offset).min().unwrap_or(0);
         let end = parts.iter().map(|part| part.offset + part.length as u64).max().unwrap_or(0);
         let name = layout::pack_name(&pack);
-        let bytes = self.backend.get(&name, first, end - first).map_err(io::Error::other)?;
+        let bytes = got(pack, self.backend.get(&name, first, end - first))?;
         copy(parts, first, &bytes, buf, &pack)
     }
 }
 
+/// A pack that is not there, or not what its name says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadPack {
+    pub(crate) pack: Digest,
+    what: &'static str,
+}
+
+impl BadPack {
+    fn error(pack: Digest, what: &'static str) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, Self { pack, what })
+    }
+
+    /// The one that an error is about, if it is about one.
+    pub(crate) fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let carried = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref();
+        error.downcast_ref().or_else(carried)
+    }
+}
+
+impl std::fmt::Display for BadPack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", layout::pack_name(&self.pack), self.what)
+    }
+}
+
+impl std::error::Error for BadPack {}
+
+fn got(pack: Digest, answer: super::backend::Answer<Vec<u8>>) -> io::Result<Vec<u8>> {
+    answer.map_err(|error| match error.kind {
+        Kind::Missing => BadPack::error(pack, "is missing"),
+        _ => io::Error::other(error),
+    })
+}
+
 /// A pack, all of it, if it is what its name says.
 pub(crate) fn fetch_whole(backend: &dyn Backend, pack: &Digest) -> io::Result<Vec<u8>> {
-    let name = layout::pack_name(pack);
-    let bytes = backend.get(&name, 0, LARGEST_PACK).map_err(io::Error::other)?;
+    let bytes = got(*pack, backend.get(&layout::pack_name(pack), 0, LARGEST_PACK))?;
     if sha256::digest(&bytes) != *pack {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{name} is damaged: its SHA-256 is not its name"),
-        ));
+        return Err(BadPack::error(*pack, "is damaged: its SHA-256 is not its name"));
     }
     Ok(bytes)
 }
@@ -126,10 +156,7 @@ fn copy(parts: &[Part], start: u64, bytes: &[u8], buf: &mut [u8], pack: &Digest)
     for Part { offset, length, at } in parts {
         let from = (offset - start) as usize;
         let Some(found) = bytes.get(from..from + length) else {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                format!("{} is cut short", layout::pack_name(pack)),
-            ));
+            return Err(BadPack::error(*pack, "is cut short"));
         };
         buf[*at..at + length].copy_from_slice(found);
     }

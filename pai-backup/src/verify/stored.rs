@@ -1,16 +1,18 @@
 //! An archive in a store: every pack against its name, then every byte as in a file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
 use pai_common::progress::Progress;
+use pai_common::sha256::Digest;
 
 use super::{differences, verify_stream};
 use crate::Context;
 use crate::archive::open::FromStart;
 use crate::cli::Verify;
-use crate::store::{Series, Store};
+use crate::store::{Series, Store, bad_pack};
 
 /// The archives to verify; none at all is trouble, never a pass.
 pub(super) fn which(store: &Store, args: &Verify, run: &Context<'_>) -> anyhow::Result<Vec<String>> {
@@ -28,11 +30,12 @@ pub(super) fn which(store: &Store, args: &Verify, run: &Context<'_>) -> anyhow::
     args.archives.iter().map(|named| store.resolve(named, &series)).collect()
 }
 
-/// What is wrong with an archive, if anything is. An error is trouble of another kind, such as a signal.
+/// What is wrong with an archive, if anything is; the pack that is to blame goes to `bad`. An error is trouble of another kind, such as a signal.
 pub(super) fn why_bad(
     store: &Store,
     archive: &str,
     args: &Verify,
+    bad: &mut BTreeSet<Digest>,
     run: &Context<'_>,
 ) -> anyhow::Result<Option<String>> {
     let (list, object) = match store.list_of(archive) {
@@ -43,6 +46,7 @@ pub(super) fn why_bad(
     let bytes = FromStart::new(Arc::new(store.checked(&list)));
     if let Err(error) = verify_stream(bytes, run.threads(), list.digest, &progress, run.console) {
         pai_common::signal::check()?;
+        bad.extend(bad_pack(&error));
         return Ok(Some(format!("{error:#}")));
     }
     match store.mend_needs(&list, &object) {

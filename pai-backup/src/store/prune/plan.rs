@@ -24,6 +24,8 @@ pub(in crate::store) struct Seen {
     pub(super) lists: BTreeMap<String, Digest>,
     /// `.packs` by archive.
     pub(super) claims: BTreeMap<String, Claim>,
+    /// Marks of lists written anew that are about no list that is there, and since when.
+    pub(super) stale: Vec<(String, Timestamp)>,
 }
 
 /// One `.packs`.
@@ -50,6 +52,8 @@ pub(in crate::store) struct Plan {
     pub(super) unmark: Vec<Digest>,
     /// Archives whose push did not end, and whose `.packs` goes.
     pub(super) abandoned: Vec<String>,
+    /// Marks of lists that are gone.
+    pub(super) stale: Vec<String>,
 }
 
 impl Plan {
@@ -59,6 +63,8 @@ impl Plan {
             return Self { problems, ..Self::default() };
         }
         let mut plan = Self::default();
+        let gone = seen.stale.iter().filter(|(_, since)| seen.is_a_day_old(*since));
+        plan.stale = gone.map(|(name, _)| name.clone()).collect();
         let mut needed = BTreeSet::new();
         for (archive, claim) in &seen.claims {
             let under_way = !seen.is_a_day_old(claim.since);
@@ -120,7 +126,8 @@ mod tests {
     }
 
     fn claim(packs: &[u8], hours: i64) -> Claim {
-        let needs = Needs { packs: packs.iter().map(|&number| pack(number)).collect(), list: [7; 32] };
+        let needs =
+            Needs { packs: packs.iter().map(|&number| pack(number)).collect(), list: [7; 32], shrunk: false };
         Claim { needs: Some(needs), since: at(hours) }
     }
 
@@ -132,6 +139,7 @@ mod tests {
             marks: BTreeMap::new(),
             lists: [("a".to_owned(), [7; 32])].into(),
             claims: [("a".to_owned(), claim(&[1], 0))].into(),
+            stale: Vec::new(),
         }
     }
 

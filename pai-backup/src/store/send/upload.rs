@@ -17,13 +17,13 @@ const AT_ONCE: usize = 3;
 
 /// What becomes of a pack before it is sent.
 #[derive(Debug, Default)]
-pub(super) struct Rules {
+pub(in crate::store) struct Rules {
     /// Packs that are there and stay: they are not sent again.
-    pub(super) present: std::collections::HashSet<Digest>,
+    pub(in crate::store) present: std::collections::HashSet<Digest>,
     /// Names that must not be used.
-    pub(super) doomed: std::collections::HashSet<Digest>,
+    pub(in crate::store) doomed: std::collections::HashSet<Digest>,
     /// Every name must be new, since nobody can say which are doomed.
-    pub(super) always_new: bool,
+    pub(in crate::store) always_new: bool,
 }
 
 /// Threads that send packs.
@@ -35,9 +35,9 @@ pub(super) struct Uploads {
 
 /// What was sent: the names that packs got, by those they had before; and how many bytes.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
-    pub(super) names: HashMap<Digest, Digest>,
-    pub(super) bytes: u64,
+pub(in crate::store) struct Sent {
+    pub(in crate::store) names: HashMap<Digest, Digest>,
+    pub(in crate::store) bytes: u64,
 }
 
 impl Uploads {

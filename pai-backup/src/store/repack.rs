@@ -1,0 +1,57 @@
+//! `prune --repack`: packs of which archives use less than half are written anew without the rest.
+
+use std::collections::BTreeMap;
+
+use pai_common::sha256::Digest;
+
+use super::list::List;
+use super::ranges::Ranges;
+use super::rewrite::{self, Mover};
+use super::stored::fetch_whole;
+use super::{Store, layout};
+
+/// What is to be written anew.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    lists: Vec<List>,
+    /// Packs: how large they are, and what is used of them.
+    pub(super) packs: BTreeMap<Digest, (u64, Ranges)>,
+}
+
+impl Plan {
+    /// Looks at the store.
+    pub(super) fn make(store: &Store) -> anyhow::Result<Self> {
+        let objects = store.backend().list(layout::PACKS)?;
+        let lists = rewrite::all_lists(store)?;
+        let (mut used, fixed) = (rewrite::used(&lists), rewrite::fixed(&lists));
+        let mut packs = BTreeMap::new();
+        for object in &objects {
+            if let Some(pack) = layout::pack_of(&object.name)
+                && let Some(ranges) = used.remove(&pack)
+                && ranges.total() < object.size.div_ceil(2)
+                && !fixed.contains(&pack)
+            {
+                packs.insert(pack, (object.size, ranges));
+            }
+        }
+        Ok(Self { lists, packs })
+    }
+
+    /// Carries it out. The packs themselves go as all do that no archive needs.
+    pub(super) fn apply(&self, store: &Store) -> anyhow::Result<Vec<String>> {
+        if self.packs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut mover = Mover::begin(store)?;
+        for (pack, (_, ranges)) in &self.packs {
+            pai_common::signal::check()?;
+            let bytes = fetch_whole(&**store.backend(), pack)?;
+            for range in ranges.iter() {
+                let part = bytes.get(range.start as usize..range.end as usize);
+                let part = part.ok_or_else(|| anyhow::anyhow!("{} is cut short", layout::pack_name(pack)))?;
+                mover.add(*pack, range.start, part)?;
+            }
+        }
+        mover.finish(store, &self.lists)
+    }
+}

@@ -1,0 +1,248 @@
+//! The nightly archive in a store: the job, its schedule, and how one learns that it stopped.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use pai_tests::rigs::machine::Machine;
+use pai_tests::{Outcome, bin_folder, repository, run, scratch};
+
+use crate::support::{path_with, script};
+
+const SECRET: &str = "0123456789secret";
+
+/// A workspace, a store beside it, and a file with credentials.
+struct Night {
+    folder: tempfile::TempDir,
+}
+
+impl Night {
+    fn new() -> Self {
+        let this = Self { folder: scratch() };
+        for name in ["home", "store"] {
+            fs::create_dir(this.folder.path().join(name)).unwrap();
+        }
+        fs::write(this.folder.path().join("home/memory.md"), "Remember the milk.\n").unwrap();
+        this.write_credentials(
+            &format!("AWS_SECRET_ACCESS_KEY=\"{SECRET}\"\n# a comment\n\nexport AWS_REGION=here\n"),
+            0o600,
+        );
+        this
+    }
+
+    fn write_credentials(&self, text: &str, mode: u32) {
+        let path = self.credentials();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn credentials(&self) -> String {
+        self.folder.path().join("store.env").display().to_string()
+    }
+
+    fn store(&self) -> String {
+        self.folder.path().join("store").display().to_string()
+    }
+
+    fn job(&self, now: &str, args: &[&str]) -> Command {
+        let mut job = script("store-backup.sh");
+        job.arg("--home").arg(self.folder.path().join("home")).args(args).arg(self.store());
+        job.env("PAI_NOW", now).env("XDG_CACHE_HOME", self.folder.path().join("cache"));
+        job
+    }
+
+    fn names(&self) -> String {
+        let mut list = pai_tests::command(bin_folder().join("pai-backup"));
+        list.args(["list", "--names", "--store", &self.store()]);
+        run(list.env("XDG_CACHE_HOME", self.folder.path().join("cache"))).expect(0).stdout
+    }
+}
+
+#[test]
+fn a_night_makes_an_archive_in_the_store_and_retention_takes_what_the_policy_says() {
+    let night = Night::new();
+    for day in 1..=4 {
+        let now = format!("2026-11-0{day}T02:15:00Z");
+        let credentials = night.credentials();
+        let outcome =
+            run(&mut night.job(&now, &["--credentials", &credentials, "--keep", "--keep-last 2"])).expect(0);
+        assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("", ""), "cron mails nothing");
+    }
+    assert_eq!(night.names(), "pai-20261104-021500.tar.gz\npai-20261103-021500.tar.gz\n");
+    assert!(!night.folder.path().join("home/archive").exists(), "no archive is left here");
+    // A workspace that is gone is told, and takes nothing away.
+    fs::remove_file(night.folder.path().join("home/memory.md")).unwrap();
+    fs::remove_dir_all(night.folder.path().join("home/logs")).unwrap();
+    for day in 5..=7 {
+        let now = format!("2026-11-0{day}T02:15:00Z");
+        let told = run(&mut night.job(&now, &["--keep", "--keep-last 2"])).expect(1);
+        assert!(told.stderr.contains("this archive holds no file"), "{}", told.stderr);
+    }
+    assert!(night.names().contains("pai-20261104-021500"), "{}", night.names());
+}
+
+#[test]
+fn a_folder_of_dumps_is_a_workspace() {
+    let night = Night::new();
+    let dumps = night.folder.path().join("backups");
+    fs::create_dir(&dumps).unwrap();
+    fs::write(dumps.join("codexdb_20261101.sql"), "-- PostgreSQL database dump complete\n").unwrap();
+    let mut job = script("store-backup.sh");
+    job.arg("--home").arg(&dumps).args(["--name", "dumps"]).arg(night.store());
+    run(job.env("XDG_CACHE_HOME", night.folder.path().join("cache"))).expect(0);
+    let mut back = pai_tests::command(bin_folder().join("pai-backup"));
+    back.args(["cat", "latest", "codexdb_20261101.sql", "--name", "dumps", "--store", &night.store()]);
+    let back = run(back.env("XDG_CACHE_HOME", night.folder.path().join("cache"))).expect(0);
+    assert_eq!(back.stdout, "-- PostgreSQL database dump complete\n");
+}
+
+#[test]
+fn credentials_that_others_could_read_are_refused_and_never_shown() {
+    let night = Night::new();
+    let now = "2026-11-01T02:15:00Z";
+    let job =
+        |args: &[&str]| run(&mut night.job(now, &[&["--credentials", &night.credentials()], args].concat()));
+    for mode in [0o640, 0o604, 0o660] {
+        night.write_credentials(&format!("AWS_SECRET_ACCESS_KEY={SECRET}\n"), mode);
+        let refused = job(&[]).expect(2);
+        assert!(refused.stderr.contains("chmod 600"), "{}", refused.stderr);
+    }
+    night.write_credentials(&format!("AWS_REGION=x\n$(touch /tmp/run) {SECRET}\n"), 0o600);
+    let refused = job(&[]).expect(2);
+    assert!(refused.stderr.contains("line 2 is not NAME=VALUE"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains(SECRET), "{}", refused.stderr);
+    fs::remove_file(night.credentials()).unwrap();
+    assert!(job(&[]).expect(2).stderr.contains("no file"));
+    assert_eq!(night.names(), "");
+}
+
+#[test]
+fn credentials_reach_the_tool_in_its_environment_and_in_no_command_line() {
+    let night = Night::new();
+    let bin = night.folder.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let fake = "#!/bin/sh\nprintf '%s|' \"$AWS_SECRET_ACCESS_KEY\" \"$AWS_REGION\"\n\
+                cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c -e \"$AWS_SECRET_ACCESS_KEY\"\n";
+    fs::write(bin.join("pai-backup"), fake).unwrap();
+    fs::set_permissions(bin.join("pai-backup"), fs::Permissions::from_mode(0o755)).unwrap();
+    let run_with = |job: &mut Command| run(job.env("PATH", path_with(&[&bin])));
+    let expected = format!("{SECRET}|here|0\n");
+    let by_file = night.credentials();
+    let mut job = night.job("2026-11-01T02:15:00Z", &["--credentials", &by_file]);
+    // grep -c finds none, and says so by its status, too.
+    assert_eq!(run_with(&mut job).expect(1).stdout, expected);
+    let mut job = night.job("2026-11-01T02:15:00Z", &[]);
+    assert_eq!(run_with(job.env("CREDENTIALS_DIRECTORY", night.folder.path())).expect(1).stdout, expected);
+}
+
+#[test]
+fn an_archive_in_the_store_that_grows_old_is_a_finding_of_the_health_check() {
+    let night = Night::new();
+    let health = |now: &str, options: &str| -> Outcome {
+        let config = night.folder.path().join("health.conf");
+        fs::write(&config, format!("store offsite store={} {options}\n", night.store())).unwrap();
+        let mut check = script("health-check.sh");
+        check.arg("--config").arg(&config).env("STACK_HOME", night.folder.path());
+        check.env("STATE_DIR", night.folder.path()).env("XDG_CACHE_HOME", night.folder.path().join("cache"));
+        run(check.env("PAI_NOW", now))
+    };
+    let none = health("2026-11-01T08:00:00Z", "").expect(1);
+    assert!(none.stdout.contains("there is no archive"), "{}{}", none.stdout, none.stderr);
+    run(&mut night.job("2026-11-01T02:15:00Z", &[])).expect(0);
+    let good = health("2026-11-02T08:00:00Z", &format!("credentials={}", night.credentials())).expect(0);
+    assert!(good.stdout.contains("younger than 30h"), "{}", good.stdout);
+    let stale = health("2026-11-02T09:00:00Z", "").expect(0);
+    assert!(stale.stdout.contains("warning") && stale.stdout.contains("too old"), "{}", stale.stdout);
+    let old = health("2026-11-03T09:00:00Z", "").expect(1);
+    assert!(old.stdout.contains("the newest archive is too old"), "{}", old.stdout);
+    health("2026-11-02T08:00:00Z", "maxage=30h").expect(1);
+}
+
+/// A private machine with the tools, a workspace of keeper's, a store on a disk, and credentials.
+fn machine() -> Option<Machine> {
+    let machine = Machine::new()?;
+    let setup = format!(
+        "{}/install.sh --prefix /opt/pai --from {} && useradd --create-home keeper && \
+         install -d -o keeper /home/keeper/pai /home/keeper/.config /home/keeper/.config/pai /mnt/store && \
+         echo AWS_SECRET_ACCESS_KEY={SECRET} >/home/keeper/.config/pai/store.env && \
+         chown keeper /home/keeper/.config/pai/store.env && chmod 600 /home/keeper/.config/pai/store.env",
+        repository().join("scripts").display(),
+        bin_folder().display()
+    );
+    machine.sh(&setup).expect(0);
+    Some(machine)
+}
+
+fn read(machine: &Machine, path: &str) -> String {
+    fs::read_to_string(machine.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn the_schedule_of_cron_sends_the_workspace_into_the_store() {
+    let Some(machine) = machine() else { return };
+    let install = "/opt/pai/libexec/pai-tools/install-schedule.sh cron.d --home /home/keeper/pai --store";
+    machine.sh(&format!("{install} /mnt/store")).expect(0);
+    let file = read(&machine, "/etc/cron.d/pai-maintenance");
+    assert!(!file.contains(SECRET));
+    let line = file.lines().last().expect("a line");
+    assert!(
+        line.starts_with(
+            "15 2 * * * keeper PAI_HOME=\"/home/keeper/pai\" /opt/pai/libexec/pai-tools/run-job.sh"
+        ),
+        "{line}"
+    );
+    let end = "store-backup.sh --credentials \"/home/keeper/.config/pai/store.env\" \"/mnt/store\"";
+    assert!(line.ends_with(end), "{line}");
+    assert!(machine.sh(&format!("{install} /mnt/store")).expect(0).stdout.contains("nothing to change"));
+    // The line is what cron would run.
+    let command = line.splitn(7, ' ').last().expect("a command");
+    machine
+        .sh(&format!("runuser -u keeper -- env -i HOME=/home/keeper PATH=/usr/bin:/bin sh -c '{command}'"))
+        .expect(0);
+    let listed = machine.sh("/opt/pai/bin/pai-backup list --names --store /mnt/store").expect(0);
+    assert_eq!(listed.stdout.lines().count(), 1, "{}", listed.stderr);
+    let log = read(&machine, "/home/keeper/pai/logs/store-cron.log");
+    assert!(log.contains("pai-store: done in") && !log.contains(SECRET), "{log}");
+
+    machine.sh("chmod 640 /home/keeper/.config/pai/store.env").expect(0);
+    let refused = machine.sh(&format!("{install} /mnt/store")).expect(2);
+    assert!(refused.stderr.contains("chmod 600 /home/keeper/.config/pai/store.env"), "{}", refused.stderr);
+    machine
+        .sh("chmod 600 /home/keeper/.config/pai/store.env; chown bin /home/keeper/.config/pai/store.env")
+        .expect(0);
+    let refused = machine.sh(&format!("{install} /mnt/store")).expect(2);
+    assert!(refused.stderr.contains("belongs to bin, not to keeper root"), "{}", refused.stderr);
+    machine.sh("rm /home/keeper/.config/pai/store.env").expect(0);
+    let refused = machine.sh(&format!("{install} s3://bucket/box")).expect(2);
+    assert!(refused.stderr.contains("no credentials for s3://bucket/box"), "{}", refused.stderr);
+    for (store, why) in
+        [("store", "no store of a job"), ("/not/there", "the store is not there"), ("s3://b/50%", "misread")]
+    {
+        let refused = machine.sh(&format!("{install} '{store}'")).expect(2);
+        assert!(refused.stderr.contains(why), "{store}: {}", refused.stderr);
+    }
+    assert_eq!(read(&machine, "/etc/cron.d/pai-maintenance"), file, "nothing was changed meanwhile");
+}
+
+#[test]
+fn the_schedule_of_systemd_passes_the_credentials_on_and_shows_them_nowhere() {
+    let Some(machine) = machine() else { return };
+    let install = "/opt/pai/libexec/pai-tools/install-schedule.sh systemd --home /home/keeper/pai";
+    machine.sh(&format!("{install} --store s3://bucket/box")).expect(0);
+    let unit = read(&machine, "/etc/systemd/system/pai-store.service");
+    assert!(unit.contains("LoadCredential=store.env:/home/keeper/.config/pai/store.env\n"), "{unit}");
+    assert!(
+        unit.contains("ExecStart=/opt/pai/libexec/pai-tools/store-backup.sh \"s3://bucket/box\"\n"),
+        "{unit}"
+    );
+    assert!(unit.contains("User=keeper\n") && !unit.contains(SECRET), "{unit}");
+    assert!(Path::new(&machine.path("/etc/systemd/system/pai-store.timer")).is_file());
+    // A folder needs no credentials, and must be writable.
+    machine.sh(&format!("rm /home/keeper/.config/pai/store.env; {install} --store /mnt/store")).expect(0);
+    let unit = read(&machine, "/etc/systemd/system/pai-store.service");
+    assert!(unit.contains("ReadWritePaths=\"/home/keeper/pai\" \"/mnt/store\"\n"), "{unit}");
+    assert!(!unit.contains("LoadCredential="), "{unit}");
+    machine.sh("/opt/pai/libexec/pai-tools/install-schedule.sh systemd --remove").expect(0);
+    assert!(!machine.path("/etc/systemd/system/pai-store.service").exists());
+}
