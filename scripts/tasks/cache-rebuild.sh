@@ -11,20 +11,29 @@ set -euo pipefail
 . "$scripts_folder/lib/compact-sqlite.sh"
 # shellcheck source=scripts/lib/hot-cache.sh
 . "$scripts_folder/lib/hot-cache.sh"
+# shellcheck source=scripts/lib/index-cache.sh
+. "$scripts_folder/lib/index-cache.sh"
 
 usage() {
   cat <<TEXT
 Usage: tasks/cache-rebuild.sh [OPTION...]
 
-Counts the documents of the access logs and copies the CACHE_SIZE most accessed ones from the store into an SQLite file
-of their own, with a table cache_ranking (place, document, accesses). It is built beside CACHE_FILE, checked, and renamed; programs
-that have the old cache open keep that until they open it again. After any failure the old cache is what it was.
+Counts the documents of the access logs and builds a cache of the CACHE_SIZE most accessed ones beside CACHE_FILE, checks it,
+and renames it. Programs that have the old cache open keep that until they open it again. After any failure the old cache
+is what it was. CACHE_KIND annoy, hnswlib or usearch: CACHE_FILE is a JSON file that names an index of the documents' vectors
+("index") and says which document each of its numbers is ("ids"). CACHE_KIND sqlite: an SQLite file with the documents' rows
+and a table cache_ranking (place, document, accesses).
 
+  CACHE_KIND     sqlite (the default), annoy, hnswlib, usearch
   CACHE_LOGS     access logs, a list: CSV with a heading, or JSON lines (.json, .jsonl, .ndjson)
   CACHE_FIELD    the column or member that names the document (document_id)
   CACHE_SIZE     how many documents (1000)
-  CACHE_SOURCE   the store, an SQLite file; it is only read
-  CACHE_TABLES   what to copy, a list of TABLE:KEY; KEY is the column that CACHE_FIELD holds (documents:id)
+  CACHE_TIME_FIELD  the column or member that names the time (time), for the hit rate of the last day
+  CACHE_SOURCE   the store, an SQLite file; it is only read. Of an index: DATABASE:TABLE:KEY:COLUMN of SQLite, FILE.npz, or
+                 a store as in VECTOR_STORES
+  CACHE_METRIC   of an index: cosine (the default), l2, ip
+  STORES_PYTHON  of an index: the Python that has its library (python3)
+  CACHE_TABLES   of SQLite: what to copy, a list of TABLE:KEY; KEY is the column that CACHE_FIELD holds (documents:id)
   CACHE_FILE     the cache
   CACHE_COMMAND  for another store, instead of the three above: a shell line that gets the documents on stdin, most
                  accessed first, one a line; its failure is the task's
@@ -35,22 +44,24 @@ TEXT
 }
 
 read_settings() {
-  setting CACHE_FIELD document_id
-  setting CACHE_SIZE 1000
-  setting CACHE_SOURCE ''
-  setting CACHE_FILE ''
+  cache_settings
   setting CACHE_COMMAND ''
   setting SQLITE_TIMEOUT 30
   setting_list SQLITE_EXTENSIONS ''
   extensions=("${list[@]}")
   setting_list CACHE_TABLES documents:id
   tables=("${list[@]}")
-  setting_list CACHE_LOGS ''
-  logs=("${list[@]}")
   [ "${#logs[@]}" -gt 0 ] || not_here 'no access log is set up (CACHE_LOGS)'
   [[ $CACHE_SIZE =~ ^[1-9][0-9]{0,8}$ ]] || die "CACHE_SIZE: not a number of documents: $CACHE_SIZE"
-  if [ -n "$CACHE_COMMAND" ]; then
+  [ "$CACHE_KIND" = sqlite ] || [ -z "$CACHE_COMMAND" ] || die 'CACHE_COMMAND is for CACHE_KIND=sqlite'
+  # The index takes the first ones that its source has.
+  ranked=$CACHE_SIZE
+  [ "$CACHE_KIND" = sqlite ] || ranked=-1
+  if [ -n "$CACHE_COMMAND" ] || [ "$CACHE_KIND" != sqlite ]; then
     tables=()
+  fi
+  if [ -n "$CACHE_COMMAND" ]; then
+    return 0
   elif [ -z "$CACHE_SOURCE" ] || [ -z "$CACHE_FILE" ]; then
     die 'CACHE_SOURCE and CACHE_FILE, or CACHE_COMMAND, must be set'
   fi
@@ -67,8 +78,10 @@ check_places() {
   done
   logs=("${absolute[@]}")
   [ -z "$CACHE_COMMAND" ] || return 0
-  [ -f "$CACHE_SOURCE" ] || die "no such store: $CACHE_SOURCE"
-  CACHE_SOURCE=$(realpath -- "$CACHE_SOURCE")
+  if [ "$CACHE_KIND" = sqlite ]; then
+    [ -f "$CACHE_SOURCE" ] || die "no such store: $CACHE_SOURCE"
+    CACHE_SOURCE=$(realpath -- "$CACHE_SOURCE")
+  fi
   CACHE_FILE=$(realpath -m -- "$CACHE_FILE")
   folder=${CACHE_FILE%/*}
   [ -d "$folder" ] || die "no such folder: $folder"
@@ -142,11 +155,15 @@ main() {
   cd "$STACK_HOME"
   check_places
   start=$SECONDS
+  # What a run that was killed left; a younger one may be at work.
+  find "$folder" -maxdepth 1 -name '.cache-rebuild.??????' -mmin +1440 -exec rm -rf -- {} +
   scratch=$(mktemp -d "$folder/.cache-rebuild.XXXXXX")
   trap 'at_end $?' EXIT
   trap 'exit 143' TERM
   build "$scratch/new.db"
-  if [ "$dry_run" = yes ]; then
+  if [ "$CACHE_KIND" != sqlite ]; then
+    build_index "$scratch/new.db"
+  elif [ "$dry_run" = yes ]; then
     echo "would take the $documents most accessed documents ($accesses accesses) into ${CACHE_FILE:-CACHE_COMMAND}"
   elif [ -n "$CACHE_COMMAND" ]; then
     hand_over "$scratch/new.db"

@@ -67,7 +67,7 @@ pub(crate) fn mend(tar: &mut [u8]) {
             let sum: u32 = block.iter().map(|&byte| u32::from(byte)).sum();
             block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
         }
-        let digits = block[124..136].iter().take_while(|byte| (b'0'..b'8').contains(byte));
+        let digits = block[124..136].iter().copied().take_while(|byte| (b'0'..b'8').contains(byte));
         let size = digits.fold(0_usize, |size, digit| size * 8 + usize::from(digit - b'0'));
         // What is no file or extension has no data, whatever its size field says.
         let carries = matches!(block[156], 0 | b'0' | b'7' | b'S' | b'x' | b'g' | b'L' | b'K');

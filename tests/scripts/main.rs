@@ -48,6 +48,8 @@ mod trend;
 mod trend_task;
 mod updates;
 mod vector_cache;
+mod vector_files;
+mod vector_index_cache;
 mod vector_load;
 mod vector_postgres;
 mod vector_schedule;
