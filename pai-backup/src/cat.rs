@@ -4,8 +4,8 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
-use pai_common::hint::Hinted;
 use pai_common::exit::Exit;
+use pai_common::hint::Hinted;
 use pai_common::output::stdout_result;
 
 use crate::Context;

@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, bail};
-use pai_common::hint::Hinted;
 use pai_common::console::Console;
+use pai_common::hint::Hinted;
 
 use self::open::{MAGIC, Opened};
 use crate::archive::member::read_full;

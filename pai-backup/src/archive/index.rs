@@ -35,8 +35,8 @@ use crate::entry::{Entry, Identity, Kind};
 
 pub(crate) use self::encoding::{Cursor, KINDS, varint, zigzag};
 pub use self::pieces::Deflated;
-pub(crate) use self::table::{RawGroup, groups_of_piece};
 pub use self::table::{GroupPlace, Index};
+pub(crate) use self::table::{RawGroup, groups_of_piece};
 pub use self::write::{FinishedIndex, IndexWriter};
 
 const MAGIC: &[u8; 4] = b"PAIX";

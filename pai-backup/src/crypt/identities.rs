@@ -12,8 +12,8 @@ use age::armor::ArmoredReader;
 use age::secrecy::SecretString;
 use age::{DecryptError, Decryptor, scrypt, ssh, x25519};
 use anyhow::{Context, anyhow, bail, ensure};
-use pai_common::hint::Hinted;
 use pai_common::console::Console;
+use pai_common::hint::Hinted;
 use zeroize::Zeroizing;
 
 use super::open::MAGIC;

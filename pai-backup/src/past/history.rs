@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use pai_common::hint::Hinted;
 use pai_common::clock::Timestamp;
 use pai_common::exit::Exit;
+use pai_common::hint::Hinted;
 use pai_common::output::Output;
 use pai_common::sha256;
 use pai_common::units::human_size;

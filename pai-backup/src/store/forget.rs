@@ -5,8 +5,8 @@ use std::io::{BufRead, stdin};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use pai_common::hint::Hinted;
 use pai_common::exit::Exit;
+use pai_common::hint::Hinted;
 use pai_common::output::Output;
 
 use super::needs::Needs;

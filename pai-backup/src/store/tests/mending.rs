@@ -7,6 +7,7 @@ use pai_common::console::Console;
 
 use super::{DAY, Machine, assert_whole, hooked, noise, prune, pulled};
 use crate::Context;
+use crate::crypt::Keys;
 use crate::shelf::Shelf;
 use crate::store::backend::Backend as _;
 use crate::store::memory::{Memory, Trouble};
@@ -33,7 +34,13 @@ impl Machine {
     fn repair(&self, memory: &Memory, folder: &str) -> bool {
         let console = Console::silent("pai-test");
         let args = self.args(self.nights);
-        let run = Context { place: &args.place, clock: args.now.clock(), now_given: true, console: &console };
+        let run = Context {
+            place: &args.place,
+            clock: args.now.clock(),
+            now_given: true,
+            console: &console,
+            keys: Keys::default(),
+        };
         let shelf = Shelf::new(self.path(folder), "pai");
         repair::repair(&self.store(memory, "mender"), &shelf, &run).unwrap();
         console.complaints() == 0
