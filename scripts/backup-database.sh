@@ -34,7 +34,8 @@ Passwords never go on a command line: in the container the server decides (local
 trusted); with --direct use ~/.pgpass or PGPASSFILE, mode 0600. With STATE_DIR set, the age of the dump is noted
 for health-check.sh.
 
-Exit status: 0 done; 1 done, but something is odd, or --check failed; 2 or pg_dump's own: no dump was kept.
+Exit status: 0 done; 1 done, but something is odd, or --check found the newest dump odd; 2 no dump was kept, or
+there is none to check.
 
 Examples:
   backup-database.sh codexdb
@@ -54,14 +55,14 @@ client() {
 
 # dumps: this database's dumps, newest first.
 dumps() {
-  find -H "$dir" -maxdepth 1 -type f \( -name "${database}_????-??-??.sql" -o -name "${database}_????-??-??.sql.gz" \) -printf '%T@ %s %p\n' |
+  try "look into $dir" find -H "$dir" -maxdepth 1 -type f \( -name "${database}_????-??-??.sql" -o -name "${database}_????-??-??.sql.gz" \) -printf '%T@ %s %p\n' |
     sort -rn
 }
 
 check_space() {
   local size free
   size=$(dumps | awk 'NR == 1 { print $2 }')
-  free=$(df --output=avail -B1 -- "$dir" | tail -n 1)
+  free=$(try "measure $dir" df --output=avail -B1 -- "$dir" | tail -n 1)
   [ "$free" -ge $((${size:-0} * min_free)) ] ||
     die "only $(numfmt --to=iec "$free") free in $dir, and the newest dump takes $(numfmt --to=iec "$size") (--min-free $min_free)"
 }
@@ -85,6 +86,7 @@ check_newest() {
   printf '%s: %s h old, %s bytes\n' "$path" "$((age / 3600))" "$size"
   [ "$age" -le "$seconds" ] || complain "the newest dump is older than $max_age"
   check_size
+  [ "$complaints" -ne 0 ] || printf '%s: the newest dump is good\n' "$database"
 }
 
 why_not() {
@@ -104,28 +106,33 @@ dump() {
     printf 'would run: %s\n' "$quoted"
     return 0
   fi
-  [ -d "$dir" ] || install -d -m 0700 -- "$dir"
+  [ -d "$dir" ] || try "make $dir" mkdir -p -m 0700 -- "$dir"
   check_space
   # What a killed run left behind.
   find -H "$dir" -maxdepth 1 -name '.incoming.*' -mmin +1440 -exec rm -rf {} +
-  incoming=$(mktemp -d "$dir/.incoming.XXXXXX")
+  incoming=$(try "write into $dir" mktemp -d "$dir/.incoming.XXXXXX")
   dumped=$(pai-backup capture --name "${database}_" --stamp date --ext "$extension" --expect-tail "$dump_footer" \
     --archive-dir "$incoming" -- "${source[@]}") || status=$?
   if [ "$status" -ne 0 ]; then
     why_not
-    exit "$status"
+    die "no dump of $database was kept (exit $status)"
   fi
   [ "$restore_test" = no ] || restore_test "$dumped"
-  mv -f -- "$dumped" "$dir/"
+  try "put the dump into $dir" mv -f -- "$dumped" "$dir/"
   dumped=$dir/${dumped##*/}
-  sync -- "$dir"
-  if [ -n "${STATE_DIR-}" ]; then
-    mkdir -p -- "$STATE_DIR"
-    printf '%s database %s\n' "$(date +%s)" "$dumped" >"$STATE_DIR/backup-verified.new"
-    mv -f -- "$STATE_DIR/backup-verified.new" "$STATE_DIR/backup-verified"
-  fi
+  # From here on there is a dump.
+  sync -- "$dir" || complain "could not make sure that $dumped is on the disk"
+  # shellcheck disable=SC2310 # each of its commands is looked at
+  [ -z "${STATE_DIR-}" ] || note_dump || complain "could not note the dump in $STATE_DIR"
   printf '%s\n' "$dumped"
   check_size
+}
+
+# note_dump: for health-check.sh.
+note_dump() {
+  mkdir -p -- "$STATE_DIR" &&
+    printf '%s database %s\n' "$(date +%s)" "$dumped" >"$STATE_DIR/backup-verified.new" &&
+    mv -f -- "$STATE_DIR/backup-verified.new" "$STATE_DIR/backup-verified"
 }
 
 main() {
@@ -156,7 +163,12 @@ main() {
   [[ $database =~ ^[A-Za-z0-9_.-]+$ && $database != -* ]] || bad_usage "not a database's name: $database"
   [[ $min_free =~ ^[0-9]+$ && $max_drop =~ ^[0-9]{1,2}$ ]] || bad_usage '--min-free and --max-drop are whole numbers'
   umask 077
-  incoming='' scratch=$(mktemp -d)
+  other_ends_are_trouble
+  # Whoever calls it from a folder that find(1) cannot come back to gets an answer all the same.
+  dir=$(realpath -ms -- "$dir")
+  [ -z "$file" ] || file=$(realpath -ms -- "$file")
+  cd /
+  incoming='' scratch=$(try 'make a temporary folder' mktemp -d)
   trap 'rm -rf "$scratch" ${incoming:+"$incoming"}' EXIT
   if [ "$check" = yes ]; then
     check_newest
@@ -167,7 +179,7 @@ main() {
   else
     dump
   fi
-  return "$complaints"
+  exit "$complaints"
 }
 
 main "$@"

@@ -46,8 +46,8 @@ back_up() {
     printf 'would copy %s to %s/%s_<time>%s\n' "$source" "$folder" "$name" "$extension"
     return 0
   fi
-  [ -d "$folder" ] || install -d -m 0700 -- "$folder"
-  scratch=$(mktemp -d "$folder/.incoming.XXXXXX")
+  [ -d "$folder" ] || try "make $folder" mkdir -p -m 0700 -- "$folder"
+  scratch=$(try "write into $folder" mktemp -d "$folder/.incoming.XXXXXX")
   trap 'rm -rf "$scratch"' EXIT
   copy=$scratch/copy.db
   # In a transaction: otherwise each commit of a writer starts the copy anew, and it may never end. A name without

@@ -4,6 +4,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib/say.sh
+. "$here/scripts/lib/say.sh"
 # shellcheck source=scripts/lib/packages.sh
 . "$here/scripts/lib/packages.sh"
 
@@ -26,10 +28,13 @@ main() {
       return 0
       ;;
   esac
+  local section sections=("$@")
+  for section in "$@"; do
+    [ -f "$here/scripts/bench/$section.sh" ] || bad_usage "no such section: $section"
+  done
   install_missing "${bench_programs[@]}"
   (cd "$here" && cargo build --quiet --release --locked --workspace --bins) || return 2
   export PATH="$here/target/release:$PATH"
-  local section sections=("$@")
   if [ "${#sections[@]}" -eq 0 ]; then
     for section in "$here"/scripts/bench/*.sh; do
       sections+=("$(basename "$section" .sh)")

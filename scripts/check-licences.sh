@@ -3,6 +3,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib/say.sh
+. "$here/scripts/lib/say.sh"
 
 # Licences that ask for no more than their notice. Zlib is zlib-rs, Unicode-3.0 the tables of regex and of clap.
 allowed=(MIT Apache-2.0 Apache-2.0_WITH_LLVM-exception BSD-2-Clause BSD-3-Clause ISC Zlib Unicode-3.0 Unlicense CC0-1.0
@@ -68,10 +70,7 @@ main() {
       return 0
       ;;
     '') list=$(metadata) ;;
-    -*)
-      usage >&2
-      return 2
-      ;;
+    -*) bad_usage "unknown option: $1" ;;
     *) list=$(<"$1") ;;
   esac
   # A crate with a licence file alone has no expression; somebody must read that file.

@@ -109,7 +109,7 @@ write_list() {
   [ "${#fresh[@]}" -eq 0 ] || pai-checksum -- "${fresh[@]}" >>"$scratch/list"
   LC_ALL=C sort -k 2 -o "$scratch/list" "$scratch/list"
   ! cmp -s "$scratch/list" checksums.txt || return 0
-  new=$(mktemp .checksums.XXXXXX)
+  new=$(try "write into $PWD" mktemp .checksums.XXXXXX)
   cat "$scratch/list" >"$new" || die "could not write checksums.txt in $PWD: it stays as it was"
   [ ! -e checksums.txt ] || chmod --reference=checksums.txt "$new"
   sync "$new"
@@ -141,12 +141,14 @@ main() {
   [ $# -eq 0 ] || folder=$1
   [[ $clean_up =~ ^[0-9]*$ ]] || bad_usage "not a number of days: $clean_up"
   umask 077
-  cd -- "$folder" || die "could not enter $folder"
+  other_ends_are_trouble
+  try "enter $folder" cd -- "$folder"
+  cd -- "$folder"
   local -A line_of=() present=()
   local files=() fresh=() dry=() complain=yes
   [ "$dry_run" = no ] || dry=(--dry-run)
   [ "$forget" = no ] || complain=no
-  new='' scratch=$(mktemp -d)
+  new='' scratch=$(try 'make a temporary folder' mktemp -d)
   trap 'rm -rf "$scratch" ${new:+"$new"}' EXIT
   read_list
   look
@@ -161,7 +163,7 @@ main() {
   check_listed
   find . -maxdepth 1 -type f ! -name "$pattern" ! -name '.*' ! -name checksums.txt ! -name '*.sha256' -printf 'not covered: %P\n'
   [ "$dry_run" = yes ] || write_list
-  return "$complaints"
+  exit "$complaints"
 }
 
 main "$@"

@@ -5,33 +5,62 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib/say.sh
 . "$here/lib/say.sh"
+# shellcheck source=scripts/lib/toolchain.sh
+. "$here/lib/toolchain.sh"
+# shellcheck source=scripts/lib/scheduled.sh
+. "$here/lib/scheduled.sh"
+# shellcheck source=scripts/lib/workspace.sh
+. "$here/lib/workspace.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: install.sh [--prefix DIR] [--from DIR] [--uninstall] [-n]
+Usage: install.sh [--prefix DIR] [--from DIR] [-n]
+       install.sh --workspace DIR [--force] [--uninstall]
+       install.sh --uninstall [--force]
 
 Builds the tools and installs below the prefix:
-  bin/                   pai-backup pai-checksum pai-optimize pai-rotate
+  bin/                   pai-backup pai-checksum pai-optimize pai-rotate, and the scripts one calls by hand:
+                         pai-schedule (install-schedule.sh), pai-stack-backup, pai-stack-restore, pai-stack-verify
+                         (backup.sh, restore.sh, verify-backup.sh of the stack), pai-install (this one), and
+                         pai-NAME for NAME.sh: backup-database backup-sqlite checksum-replays diagnose health-check
+                         lint-cron maintenance notify replay-capsule run-job store-backup
+                         validate-config
   libexec/pai-tools/     the scripts of this folder, with cron/ and systemd/
   share/man/man1/        man pages
+  share/doc/pai-tools/   docs/ and examples/
   share/bash-completion/completions/, share/zsh/site-functions/, share/fish/vendor_completions.d/
 
-  --prefix DIR   [/usr/local as root, else ~/.local]
-  --from DIR     take built programs from DIR (target/release) instead of building
-  --uninstall    remove what was installed, by the list kept in libexec/pai-tools; data and schedules stay
-  -n, --dry-run  list the files, change nothing (with --from; without, nothing is built either)
-  -h, --help     this text
+  --prefix DIR     [/usr/local as root, else ~/.local; installed, where it lies]
+  --from DIR       take built programs from DIR (target/release) instead of building
+  --workspace DIR  install nothing: put backup.sh and optimize_memory.py into a workspace, which call the installed
+                   tools, so that the runbook's lines go on working; with --uninstall take them out again
+  --uninstall      remove what was installed, by the list kept in libexec/pai-tools; data and schedules stay. Refused
+                   while cron or systemd still call it
+  --force          --workspace: over files that are not ours, too, which are kept as NAME.before-pai;
+                   --uninstall: though schedules still call the tools
+  -n, --dry-run    list the files, change nothing (with --from; without, nothing is built either)
+  -h, --help       this text
 
 Exit status: 0 done, 2 not done.
 
 Examples:
   scripts/install.sh
   sudo scripts/install.sh --from target/release
-  scripts/install.sh --prefix ~/.local --uninstall
+  pai-install --workspace ~/projects/codex-assistant/pai
+  pai-install --uninstall
 TEXT
 }
 
 tools=(pai-backup pai-checksum pai-optimize pai-rotate)
+# What people call by hand has a name on PATH, sudo's too, that says whose it is.
+declare -A scripts=(
+  ["pai-schedule"]=install-schedule.sh ["pai-install"]=install.sh
+  ["pai-stack-backup"]=backup.sh ["pai-stack-restore"]=restore.sh ["pai-stack-verify"]=verify-backup.sh
+)
+for script in backup-database backup-sqlite checksum-replays diagnose health-check lint-cron maintenance notify \
+  replay-capsule run-job store-backup validate-config; do
+  scripts["pai-$script"]=$script.sh
+done
 
 # stage: everything as it will lie below the prefix, in $staging.
 stage() {
@@ -46,11 +75,8 @@ stage() {
       die "no $tool in $from: build first (cargo build --release --workspace --bins)"
     fi
   done
-  # What runs a machine is installed; building, testing and measuring stay with the source.
-  (cd "$here" && find . -type f ! -path './bench/*' ! -path './deb/*' ! -path './quickstart.sh' ! -path './test.sh' ! -path './bench.sh' \
-    ! -path './install.sh' ! -path './release.sh' ! -path './check-licences.sh' ! -path './lib/packages.sh' \
-    ! -path './lib/deb.sh' ! -path './lib/timing.sh' -print0 | LC_ALL=C sort -z |
-    tar -cf - --null --no-recursion --files-from=-) | tar -xf - --no-same-owner -C "$staging/libexec/pai-tools"
+  stage_scripts
+  stage_docs
   if [ -x "$from/pai-docs" ]; then
     "$from/pai-docs" "$staging"
   else
@@ -61,12 +87,41 @@ stage() {
   mv -- "$staging.list" "$staging/$list"
 }
 
+# What runs a machine is installed; building, testing and measuring stay with the source.
+stage_scripts() {
+  local name
+  (cd "$here" && find . -type f ! -path './bench/*' ! -path './deb/*' ! -path './quickstart.sh' ! -path './test.sh' ! -path './bench.sh' \
+    ! -path './release.sh' ! -path './check-licences.sh' ! -path './lib/packages.sh' ! -path './lib/engine.sh' \
+    ! -path './lib/garage.sh' ! -path './lib/deb.sh' ! -path './lib/timing.sh' -print0 | LC_ALL=C sort -z |
+    tar -cf - --null --no-recursion --files-from=-) | tar -xf - --no-same-owner -C "$staging/libexec/pai-tools"
+  for name in "${!scripts[@]}"; do
+    # Sourced, so that it speaks under the name it was called by.
+    cat >"$staging/bin/$name" <<TEXT
+#!/usr/bin/env bash
+# A command of pai-tools: libexec/pai-tools/${scripts[$name]}.
+. "\$(dirname -- "\$(readlink -f -- "\${BASH_SOURCE[0]}")")/../libexec/pai-tools/${scripts[$name]}"
+TEXT
+    chmod 755 "$staging/bin/$name"
+  done
+}
+
+stage_docs() {
+  local doc=$staging/share/doc/pai-tools name
+  mkdir -p "$doc"
+  for name in README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT docs examples; do
+    [ ! -e "$here/../$name" ] || cp -R -- "$here/../$name" "$doc/"
+  done
+}
+
 install_staged() {
-  local file mode
+  local file mode folder
   while IFS= read -r file; do
     mode=644
     [ ! -x "$staging/$file" ] || mode=755
-    mkdir -p -- "$(dirname -- "$prefix/$file")"
+    folder=$(dirname -- "$prefix/$file")
+    # Ours alone; an installation under a umask of 077 had closed it to the users of the jobs.
+    [[ $folder/ != "$prefix"/libexec/pai-tools/* ]] || install -d -m 755 -- "$folder"
+    mkdir -p -- "$folder"
     # A running program is replaced, not written into: install alone would fail with "text file busy".
     install -m "$mode" -- "$staging/$file" "$prefix/$file.new-pai"
     mv -f -- "$prefix/$file.new-pai" "$prefix/$file"
@@ -94,8 +149,15 @@ forget_old() {
 }
 
 uninstall() {
-  local file folder listed
+  local file folder listed schedules
   [ -r "$prefix/$list" ] || die "nothing of ours is installed below $prefix"
+  schedules_of "$prefix"
+  if [ "${#schedules[@]}" -gt 0 ] && [ "$force" = no ]; then
+    for file in "${schedules[@]}"; do
+      complain "still called by $file"
+    done
+    refuse 'nothing was removed: these jobs would fail every night' 'take them out first, or say --force'
+  fi
   if [ "$dry_run" = yes ]; then
     sed 's/^/would remove /' "$prefix/$list"
     return 0
@@ -123,12 +185,32 @@ advise() {
     # shellcheck disable=SC2059 # as above
     printf "zsh completions, in ~/.zshrc before compinit:\n  $fpath\n" "$prefix"
   fi
-  printf 'schedule the jobs:\n  %s/libexec/pai-tools/install-schedule.sh --help\n' "$prefix"
+  printf 'schedule the jobs:\n  %s/bin/pai-schedule --help\n' "$prefix"
+}
+
+# settle: the prefix, and where built programs come from.
+settle() {
+  if [ -z "$prefix" ]; then
+    prefix=$HOME/.local
+    [ "$(id -u)" -ne 0 ] || prefix=/usr/local
+    [[ $here != */libexec/pai-tools ]] || prefix=${here%/libexec/pai-tools}
+  fi
+  prefix=$(realpath -m -- "$prefix")
+  if [ "$action:$workspace" = install: ] && [ -z "$from" ]; then
+    [ -e "$here/../Cargo.toml" ] || die 'nothing to build here: install from a checkout, or give --from DIR'
+    from=$here/../target/release
+    if [ "$dry_run" = no ]; then
+      need_build_tools "$here/.."
+      (cd "$here/.." && cargo build --quiet --release --locked --workspace --bins) || die 'could not build the tools'
+    fi
+  fi
 }
 
 main() {
-  local prefix='' from='' action=install file
-  dry_run=no
+  local prefix='' from='' workspace='' action=install
+  # shellcheck disable=SC2034 # to be said again as the workspace's owner
+  local words=("$@")
+  dry_run=no force=no
   while [ $# -gt 0 ]; do
     case "$1" in
       -h | --help)
@@ -136,8 +218,9 @@ main() {
         return 0
         ;;
       -n | --dry-run) dry_run=yes ;;
+      --force) force=yes ;;
       --uninstall) action=uninstall ;;
-      --prefix | --from)
+      --prefix | --from | --workspace)
         [ -n "${2-}" ] || bad_usage "$1 needs a folder"
         printf -v "${1#--}" '%s' "$2"
         shift
@@ -146,24 +229,22 @@ main() {
     esac
     shift
   done
+  # Others run what is installed: its folders are everybody's to enter, whatever the umask.
+  umask 022
   list=libexec/pai-tools/installed-files
-  if [ -z "$prefix" ]; then
-    prefix=$HOME/.local
-    [ "$(id -u)" -ne 0 ] || prefix=/usr/local
-  fi
-  prefix=$(realpath -m -- "$prefix")
-  if [ "$action" = uninstall ]; then
-    uninstall
-    return 0
-  fi
-  if [ -z "$from" ]; then
-    from=$here/../target/release
-    if [ "$dry_run" = no ]; then
-      (cd "$here/.." && cargo build --quiet --release --locked --workspace --bins) || die 'could not build the tools'
-    fi
-  fi
+  settle
   staging=$(mktemp -d)
   trap 'rm -rf "$staging"' EXIT
+  case "$action:$workspace" in
+    uninstall:) uninstall ;;
+    install:) install_all ;;
+    uninstall:*) take_wrappers "$(realpath -s -- "$workspace")" ;;
+    *) put_wrappers "$(realpath -s -- "$workspace")" ;;
+  esac
+}
+
+install_all() {
+  local file
   stage
   if [ "$dry_run" = yes ]; then
     while IFS= read -r file; do

@@ -26,7 +26,8 @@ $NOTIFY_CONFIG, ~/.config/pai-tools/notify.env, /etc/pai-tools/notify.env (KEY=V
 An address is a secret: NOTIFY_PING_URL_FILE and NOTIFY_WEBHOOK_URL_FILE may name a file that holds it.
 
   --status N      the job's exit status
-  --journal SCOPE send the journal's last lines about the unit JOB; SCOPE is system or user
+  --journal SCOPE JOB is a unit; SCOPE is system or user. Its last lines in the journal and its exit status go along,
+                  and the job's name is what cron's job is called: its SyslogIdentifier=, else JOB without .service
   -n, --dry-run   say what would be sent
   -h, --help      this text
 
@@ -36,7 +37,8 @@ systemd units never let this status decide a job's.
 Examples:
   tail -n 20 backup.log | notify.sh --status 2 fail pai-backup
   NOTIFY_MAIL_TO=ops@example.com notify.sh -n fail codex-database
-  OnFailure=pai-notify@%n.service        (in a unit: runs notify.sh --journal system fail NAME)
+  OnFailure=pai-notify@%n.service        (in a unit: runs notify.sh --journal system fail UNIT)
+  OnSuccess=pai-notify-success@%n.service
 TEXT
 }
 
@@ -59,6 +61,25 @@ configure() {
     [ -z "${!key-}" ] || config[$key]=${!key}
   done
   [[ ${config[NOTIFY_TIMEOUT]} =~ ^[1-9][0-9]{0,2}$ ]] || die 'NOTIFY_TIMEOUT is not a number of seconds'
+}
+
+# ask_systemd: what systemd knows of the unit $job: its output and exit status, and the name of the job it runs.
+ask_systemd() {
+  local property value code='' name=${job%.service} control=(systemctl)
+  [ "$journal" = system ] || control=(systemctl --user)
+  output=$({ journalctl "--$journal" --unit "$job" --lines 20 --no-pager --output cat 2>&1 || true; } | without_secrets)
+  while IFS='=' read -r property value; do
+    case "$property" in
+      SyslogIdentifier) name=${value:-$name} ;;
+      ExecMainCode) code=$value ;;
+      ExecMainStatus) status=${status:-$value} ;;
+    esac
+  done < <("${control[@]}" show --property=SyslogIdentifier,ExecMainCode,ExecMainStatus -- "$job" 2>/dev/null)
+  # As a shell would tell of it: a signal (CLD_KILLED, CLD_DUMPED) is 128 and its number.
+  [[ $code != [23] ]] || status=$((128 + status))
+  # A unit that never came so far as to run its program has no status.
+  [ "$event" != fail ] || [ "$status" != 0 ] || status=
+  job=$name
 }
 
 # without_secrets: stdin with what looks like a password blanked out.
@@ -144,6 +165,7 @@ main() {
   [[ $job =~ ^[A-Za-z0-9@._-]+$ ]] || bad_usage 'the second word is the name of the job'
   [ -z "$file" ] || [ -r "$file" ] || bad_usage "could not read $file"
   configure
+  [ -z "$journal" ] || ask_systemd
   host=${HOSTNAME:-$(uname -n)} now=$(date +%Y-%m-%dT%H:%M:%S%:z)
   case "$event" in
     fail) headline="$job failed on $host${status:+ (exit $status)}" ;;
@@ -151,9 +173,7 @@ main() {
     recovery) headline="$job works again on $host" ;;
     start) headline="$job started on $host" ;;
   esac
-  if [ -n "$journal" ]; then
-    output=$({ journalctl "--$journal" --unit "$job" --lines 20 --no-pager --output cat 2>&1 || true; } | without_secrets)
-  elif [ -n "$file" ] || [ ! -t 0 ]; then
+  if [ -z "$journal" ] && { [ -n "$file" ] || [ ! -t 0 ]; }; then
     output=$(tail -c 10000 -- ${file:+"$file"} | without_secrets)
   fi
 

@@ -4,6 +4,10 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib/say.sh
+. "$here/scripts/lib/say.sh"
+# shellcheck source=scripts/lib/toolchain.sh
+. "$here/scripts/lib/toolchain.sh"
 
 usage() {
   cat <<'TEXT'
@@ -38,16 +42,12 @@ find_tools() {
   local folder=${PAI_BIN-}
   if [ -z "$folder" ]; then
     step "building (release, locked)"
-    if ! command -v cargo >/dev/null 2>&1; then
-      echo "quickstart: could not build: no cargo on PATH (https://rustup.rs installs it)" >&2
-      return 2
-    fi
+    need_build_tools "$here"
     cargo build --quiet --release --locked --workspace --bins --manifest-path "$here/Cargo.toml" || return 2
     folder=${CARGO_TARGET_DIR:-$here/target}/release
   fi
   if ! folder=$(cd "$folder" && pwd) || [ ! -x "$folder/pai-backup" ]; then
-    echo "quickstart: could not find pai-backup in $folder" >&2
-    return 2
+    die "could not find pai-backup in $folder"
   fi
   echo "tools: $folder"
   PATH="$folder:$PATH"
@@ -128,10 +128,7 @@ main() {
       usage
       return 0
       ;;
-    *)
-      usage >&2
-      return 2
-      ;;
+    *) bad_usage "unknown word: $1" ;;
   esac
   find_tools
   local scratch archive

@@ -46,8 +46,6 @@ build() {
 pack() {
   mkdir -p -- "$3"
   "$1/scripts/install.sh" --prefix "$2/$name" --from "$1/target/release" >/dev/null
-  mkdir -p "$2/$name/share/doc/pai-tools"
-  cp -- "$1"/LICENSE-* "$1"/README.md "$1"/CHANGELOG.md "$2/$name/share/doc/pai-tools/"
   tar --create --directory="$2" --format=ustar --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner \
     --mode=u+rw,go+r,go-w,a+X "$name" | gzip --no-name --best >"$3/$name.tar.gz"
   [ -z "$package" ] || make_deb "$2/$name" "$1" "$2" "$3/$package" "$version" "$epoch"

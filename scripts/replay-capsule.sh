@@ -63,26 +63,32 @@ main() {
     *) bad_usage "unknown word: $1" ;;
   esac
   umask 077
-  local members=() newest capsule
-  staging=$(mktemp -d)
+  other_ends_are_trouble
+  local members=() newest capsule variable
+  # Whoever calls it from a folder that find(1) cannot come back to gets a capsule all the same.
+  for variable in audit ledger annals replays; do
+    printf -v "$variable" '%s' "$(realpath -ms -- "${!variable}")"
+  done
+  cd /
+  staging=$(try 'make a temporary folder' mktemp -d)
   trap 'rm -rf "$staging"' EXIT
   gather
   [ "${#members[@]}" -gt 0 ] || die 'nothing to put into a capsule'
   capsule=$replays/codex_replay_$(date -u +%Y%m%d%H%M%S).zip
   if [ "$dry_run" = yes ]; then
     printf 'would write %s: %s\n' "$capsule" "${members[*]}"
-    return "$complaints"
+    exit "$complaints"
   fi
-  [ -d "$replays" ] || install -d -m 0700 -- "$replays"
+  [ -d "$replays" ] || try "make $replays" mkdir -p -m 0700 -- "$replays"
   [ ! -e "$capsule" ] || die "$capsule is there already: one capsule a second"
-  newest=$(find -H "$replays" -maxdepth 1 -name 'codex_replay_*.zip' | LC_ALL=C sort | tail -n 1)
+  newest=$(try "look into $replays" find -H "$replays" -maxdepth 1 -name 'codex_replay_*.zip' | LC_ALL=C sort | tail -n 1)
   pai-backup create --quiet --home "$staging" --format zip --output "$capsule" "${members[@]}" >/dev/null ||
     die "could not make $capsule"
   if [ -n "$newest" ] && cmp -s -- "$newest" "$capsule"; then
     note "nothing has changed since ${newest##*/}"
   fi
   printf '%s\n' "$capsule"
-  return "$complaints"
+  exit "$complaints"
 }
 
 main "$@"

@@ -144,6 +144,8 @@ main() {
     esac
     shift
   done
+  # Findings are what it is asked for.
+  exec 2>&1
   stack_open "$here"
   setting REQUIRED_KEYS "$default_keys"
   [ -n "$env_file" ] || env_file=$ENV_FILE
@@ -153,4 +155,4 @@ main() {
   exit "$complaints"
 }
 
-main "$@" 2>&1
+main "$@"

@@ -9,9 +9,11 @@ deb_maintainer() {
 # deb_depends FOLDER: the C library that the programs in FOLDER were linked with, and what a link of theirs names.
 deb_depends() {
   local newest
-  newest=$(objdump --dynamic-syms "$1"/* | grep -o 'GLIBC_[0-9.]*[0-9]' | sort --version-sort --unique | tail -n 1 || true)
+  # The others in it are scripts.
+  local programs=("$1"/pai-{backup,checksum,optimize,rotate})
+  newest=$(objdump --dynamic-syms "${programs[@]}" | grep -o 'GLIBC_[0-9.]*[0-9]' | sort --version-sort --unique | tail -n 1 || true)
   printf 'libc6%s' "${newest:+ (>= ${newest#GLIBC_})}"
-  if objdump --private-headers "$1"/* | grep -q 'NEEDED *libgcc_s'; then
+  if objdump --private-headers "${programs[@]}" | grep -q 'NEEDED *libgcc_s'; then
     printf ', libgcc-s1'
   fi
 }
@@ -27,6 +29,8 @@ deb_tree() {
     mv -- "$root/usr/share/zsh/site-functions" "$root/usr/share/zsh/vendor-completions"
   fi
   cp -R -- "$source/README.md" "$source/CHANGELOG.md" "$source/docs" "$source/examples" "$docs/"
+  # They are in copyright.
+  rm -f -- "$docs"/LICENSE-*
   {
     printf 'Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n'
     printf 'Files: *\nCopyright: %s\nLicense: MIT or Apache-2.0\n\n' "$(sed -n 's/^Copyright (c) //p' "$source/LICENSE-MIT")"

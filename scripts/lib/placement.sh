@@ -1,11 +1,13 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # dry_run, scratch, run_as and the names of this machine are the caller's
-# Puts a file where cron or systemd looks, shows the difference first, and can undo it.
+# Puts a file where cron or systemd looks, shows the difference first, keeps what others changed, and can undo it.
 
 # What every file of ours says in its first line; a file without it is of another origin.
 our_mark='pai-tools'
 block_begin='# BEGIN PAI maintenance (pai-tools)'
 block_end='# END PAI maintenance'
+# A new file beside an edited one. Neither cron (Debian's or cronie) nor systemd reads a name that ends so.
+new_mark='.pai-new~'
 
 is_ours() { head -n 1 -- "$1" 2>/dev/null | grep -q -- "$our_mark"; }
 
@@ -18,21 +20,44 @@ show() {
   [ "$status" -eq 1 ]
 }
 
-# place FILE TARGET MODE: FILE becomes TARGET, in one step; a TARGET of another origin is kept beside it.
+# place TEMPLATE FILE TARGET: FILE, rendered from TEMPLATE, becomes TARGET in one step. What somebody changed in TARGET
+# stays; where that cannot be, TARGET stays and FILE lies beside it. A TARGET of another origin is kept beside ours.
 place() {
-  local old=/dev/null
-  [ ! -e "$2" ] || old=$2
-  # shellcheck disable=SC2310 # its only result is its status
-  show "$old" "$1" "$2" || return 0
-  [ "$dry_run" = no ] || return 0
-  mkdir -p -- "${2%/*}"
-  if [ -e "$2" ] && [ ! -e "$2.before-pai" ]; then
+  local old=/dev/null mine=no conflict=no
+  if [ -e "$3" ]; then
+    old=$3
     # shellcheck disable=SC2310 # its only result is its status
-    is_ours "$2" || cp -a -- "$2" "$2.before-pai"
+    if is_ours "$3"; then
+      mine=yes
+      keep_edits "$1" "$2" "$3"
+    fi
+  fi
+  if [ "$conflict" = yes ]; then
+    beside "$2" "$3" "$3$new_mark" "$3"
+    return 0
+  fi
+  # shellcheck disable=SC2310 # its only result is its status
+  if ! show "$old" "$2" "$3"; then
+    [ "$dry_run" = yes ] || rm -f -- "$3$new_mark"
+    return 0
+  fi
+  [ "$dry_run" = no ] || return 0
+  mkdir -p -- "${3%/*}"
+  if [ -e "$3" ] && [ "$mine" = no ] && [ ! -e "$3.before-pai" ]; then
+    cp -a -- "$3" "$3.before-pai"
   fi
   # A name with a dot: cron and systemd look past it until it is complete.
-  install -m "$3" -- "$1" "$2.new-pai"
-  mv -f -- "$2.new-pai" "$2"
+  install -m 644 -- "$2" "$3.new-pai"
+  mv -f -- "$3.new-pai" "$3"
+  rm -f -- "$3$new_mark"
+}
+
+# beside NEW EDITED PLACE LABEL: EDITED stays as somebody made it; NEW is left in PLACE for a person to look at.
+beside() {
+  # shellcheck disable=SC2310 # it differs; that is why it is shown
+  show "$2" "$1" "$4" || true
+  [ "$dry_run" = yes ] || install -m 644 -- "$1" "$3"
+  complain "$4 was edited where the new one differs: it stays as it is; the new one is $3"
 }
 
 # take_away TARGET: TARGET goes if it is ours; what it had replaced comes back.
@@ -52,14 +77,17 @@ take_away() {
   else
     mv -f -- "$before" "$1"
   fi
+  rm -f -- "$1$new_mark"
 }
 
-# place_in_crontab BLOCK: BLOCK (empty: nothing) takes the place of ours at the end of the user's crontab.
-place_in_crontab() {
-  local old=$scratch/crontab new=$scratch/crontab.new origin=''
-  if ! crontab -l >"$old" 2>"$scratch/trouble"; then
+# read_crontab: the user's crontab in $scratch/crontab, the lines of our block in $scratch/installed; $origin is
+# ' new' where there was no crontab before ours: an empty one and none are told apart when ours goes again.
+read_crontab() {
+  local old=$scratch/crontab
+  origin=
+  command -v crontab >/dev/null || refuse 'no crontab(1) here' 'install cron (apt-get install cron), or use systemd'
+  if ! "${crontab[@]}" -l >"$old" 2>"$scratch/trouble"; then
     grep -qi 'no crontab for' "$scratch/trouble" || die "could not read the crontab: $(<"$scratch/trouble")"
-    # An empty crontab and none are told apart when ours goes again.
     origin=' new'
   elif grep -qxF -- "$block_begin new" "$old"; then
     origin=' new'
@@ -67,31 +95,44 @@ place_in_crontab() {
   # Without its end, everything below the block would be taken for ours.
   [ "$(grep -c -- "^$block_begin" "$old")" -eq "$(grep -cxF -- "$block_end" "$old")" ] ||
     die "the crontab has '$block_begin' without '$block_end': mend it with crontab -e"
-  sed "/^$block_begin/,/^$block_end\$/d" "$old" >"$new"
-  if [ -s "$1" ]; then
-    { printf '%s\n' "$block_begin$origin" && cat -- "$1" && printf '%s\n' "$block_end"; } >>"$new"
-  fi
+  sed -n "/^$block_begin/,/^$block_end\$/{/^$block_begin/d;/^$block_end\$/q;p}" "$old" >"$scratch/installed"
+}
+
+# place_in_crontab BLOCK LABEL: BLOCK (empty: nothing) takes the place of ours, where ours is or at the end.
+place_in_crontab() {
+  local old=$scratch/crontab new=$scratch/crontab.new origin
+  read_crontab
+  { sed "/^$block_begin/,\$d" "$old" && if [ -s "$1" ]; then
+    printf '%s\n' "$block_begin$origin" && cat -- "$1" && printf '%s\n' "$block_end"
+  fi; } >"$new"
+  # A second block, whoever made it, is one too many.
+  sed -n "/^$block_begin/,\$p" "$old" | sed "/^$block_begin/,/^$block_end\$/d" >>"$new"
   # shellcheck disable=SC2310 # its only result is its status
-  show "$old" "$new" crontab || return 0
+  show "$old" "$new" "$2" || return 0
   [ "$dry_run" = no ] || return 0
   if [ -n "$origin" ] && [ ! -s "$new" ]; then
-    crontab -r
+    "${crontab[@]}" -r
   else
-    crontab "$new"
+    "${crontab[@]}" "$new"
   fi
 }
 
-# make_folder FOLDER: for its user only; one that is there must let its user in.
-make_folder() {
-  if [ ! -d "$1" ]; then
-    printf 'mkdir %s (0700, %s)\n' "$1" "$run_as"
-    [ "$dry_run" = yes ] || install -d -m 0700 -o "$run_as" -- "$1"
+# look_at_folder FOLDER: one that is there must let its user in; one that is not, will.
+look_at_folder() {
+  if [ -d "$1" ]; then
+    need_folder "$1"
+    [ $((8#$(stat -c %a -- "$1") & 8#007)) -eq 0 ] || warn "anybody can look into $1: chmod 700 $1"
     return 0
   fi
-  if [ "$(id -u)" -eq 0 ] && ! runuser -u "$run_as" -- test -w "$1"; then
-    die "$run_as cannot write $1: chown $run_as: $1"
-  fi
-  [ $((8#$(stat -c %a -- "$1") & 8#007)) -eq 0 ] || warn "anybody can look into $1: chmod 700 $1"
+  closed_above "$1"
+  [ -z "$closed" ] || refuse "$run_as could not enter $1: $closed is closed to that user" "chmod o+x $closed"
+}
+
+# make_folder FOLDER: for its user only.
+make_folder() {
+  [ ! -d "$1" ] || return 0
+  printf 'mkdir %s (0700, %s)\n' "$1" "$run_as"
+  [ "$dry_run" = yes ] || install -d -m 0700 -o "$run_as" -g "$(id -gn -- "$run_as")" -- "$1"
 }
 
 # control COMMAND...: systemctl where systemd runs; elsewhere (an image being built) what is left to do is said.
@@ -101,37 +142,4 @@ control() {
   else
     printf 'to do where systemd runs: %s\n' "$*"
   fi
-}
-
-# render TEMPLATE: the template on stdout with the names of this machine.
-render() {
-  local line documented=/home/user/projects/codex-assistant/pai
-  while IFS= read -r line; do
-    # A user's own units run as that user.
-    [ "$user" = no ] || [[ $line != User=* ]] || continue
-    # Names that are put in are not looked at again: the widest first.
-    line=${line//%h\/.local/"$prefix"}
-    line=${line//\/usr\/local/"$prefix"}
-    line=${line//\/opt\/Super-Codex-AI/"$codex_home"}
-    line=${line//\/srv\/vector-store/"$home"}
-    line=${line/#BACKUP_DIR=*/"BACKUP_DIR=$backups"}
-    line=${line/#User=user/"User=$run_as"}
-    line=${line//"$documented"/"$home"}
-    line=${line//%h\/projects\/codex-assistant\/pai/"$home"}
-    if [[ $line =~ ^((\#\ )?([^[:blank:]]+\ ){5})(user|codex)\ (run-job.sh\ .*)$ ]]; then
-      line="${BASH_REMATCH[1]}$run_as ${BASH_REMATCH[5]}"
-    fi
-    printf '%s\n' "$line"
-  done <"$1"
-}
-
-# need_tools FILE: whatever the jobs of FILE call is installed; otherwise tonight's run is tomorrow's surprise.
-need_tools() {
-  local tool
-  for tool in run-job.sh notify.sh backup-database.sh replay-capsule.sh checksum-replays.sh \
-    maintenance.sh tasks/metrics.sh pai-backup pai-optimize pai-checksum pai-rotate; do
-    grep -q -- "$tool" "$1" || continue
-    [ -x "$prefix/bin/$tool" ] || [ -x "$prefix/libexec/pai-tools/$tool" ] ||
-      die "$tool is not installed under $prefix: run install.sh first, or give --prefix"
-  done
 }

@@ -8,6 +8,11 @@ program=${program%.sh}
 # 1 once something was complained of: a script's exit status if nothing worse happened.
 complaints=0
 
+# Where it was called. A folder that its user cannot enter is no place to work in: find(1) fails there whatever it is
+# asked to look at (`sudo -u codex SCRIPT` typed in one's own home).
+called_in=${PWD:-/}
+[ -x . ] || cd /
+
 note() { printf '%s: %s\n' "$program" "$*" >&2; }
 warn() { printf '%s: warning: %s\n' "$program" "$*" >&2; }
 complain() {
@@ -18,6 +23,36 @@ complain() {
 # die REASON: trouble; nothing more can be done.
 die() {
   printf '%s: error: %s\n' "$program" "$*" >&2
+  exit 2
+}
+
+# refuse REASON HINT: trouble, and the way out of it.
+refuse() {
+  printf '%s: error: %s\n%s: hint: %s\n' "$program" "$1" "$program" "$2" >&2
+  exit 2
+}
+
+# try WHAT COMMAND...: COMMAND, whose stdout is kept; if it fails it is told that one could not WHAT, and why.
+try() {
+  local trouble
+  if ! { trouble=$("${@:2}" 2>&1 >&3 3>&-); } 3>&1; then
+    trouble=${trouble%%$'\n'*}
+    die "could not $1: ${trouble##*: }"
+  fi
+}
+
+# other_ends_are_trouble: a command that fails where nobody expected it ends the script with 2 and its name, not with
+# that command's own status: 1 is "done, but". For scripts that end with `exit`, not with what main returns.
+other_ends_are_trouble() {
+  set -o errtrace
+  trap 'unexpected "$?" "$BASH_COMMAND"' ERR
+}
+
+unexpected() {
+  # Where `set +e` holds the status is looked at.
+  [[ $- == *e* ]] || return 0
+  # Once: what ran it in a subshell is told of it by its status.
+  [ "$1" -eq 2 ] || printf '%s: error: stopped: exit %s of: %s\n' "$program" "$1" "${2%%$'\n'*}" >&2
   exit 2
 }
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # store, credentials, prefix, remove, run_as and scratch are the caller's
+# shellcheck disable=SC2154 # kind, user, become, store, credentials, prefix, remove, run_as and scratch are the caller's
 # The nightly job that sends an archive into a store: what install-schedule.sh --store adds to its jobs.
 
 # shellcheck source=scripts/lib/credentials.sh
@@ -51,19 +51,46 @@ with_store() {
   done
 }
 
-# store_cron FILE [USER]: adds the job to FILE; in /etc/cron.d it has a column for the user.
-store_cron() {
+# store_line [USER]: the line of a crontab; in /etc/cron.d it has a column for the user.
+store_line() {
   [ -n "$store" ] || return 0
   local line
   printf '%s\n' "$store_job" >"$scratch/store-job"
   line=$(render "$scratch/store-job" | with_store)
-  [ -z "${2-}" ] || line=${line/ PAI_HOME/ "$2" PAI_HOME}
-  printf '%s\n' "$line" >>"$1"
+  [ -z "${1-}" ] || line=${line/ PAI_HOME/ "$1" PAI_HOME}
+  printf '%s\n' "$line"
 }
 
-# store_units SCOPE: the units, rendered, into $scratch.
-store_units() {
+# rendered TEMPLATE: a template as it is installed, with the names of this machine and the job of the store.
+rendered() {
+  case "$1" in
+    */systemd/store/*) render "$1" | with_store ;;
+    */cron/pai-maintenance)
+      render "$1"
+      store_line "$run_as"
+      ;;
+    */cron/cron_maintenance)
+      render "$1"
+      store_line
+      ;;
+    *) render "$1" ;;
+  esac
+}
+
+# read_store LINE: the store and the credentials that an earlier run put into LINE.
+read_store() {
+  if [[ $1 =~ store-backup\.sh(\ --credentials\ \"([^\"]*)\")?\ \"([^\"]*)\"$ ]]; then
+    store=${BASH_REMATCH[3]} credentials=${BASH_REMATCH[2]:-$credentials}
+  elif [[ $1 == LoadCredential=store.env:* ]]; then
+    credentials=${1#*:}
+  fi
+}
+
+# need_store: the jobs' user may use the folder and read the credentials, where systemd does not pass them on.
+need_store() {
   [ -n "$store" ] || return 0
-  render "$here/systemd/store/$1/pai-store.service" | with_store >"$scratch/pai-store.service"
-  cp -- "$here/systemd/store/pai-store.timer" "$scratch/pai-store.timer"
+  [[ $store != /* ]] || need_folder "$store"
+  if [ -n "$credentials" ] && { [ "$kind" != systemd ] || [ "$user" = yes ]; }; then
+    "${become[@]}" test -r "$credentials" || refuse "$run_as cannot read $credentials" "chown $run_as: $credentials"
+  fi
 }

@@ -36,7 +36,7 @@ stack_home_of() {
   case "$1" in
     */deployment/scripts) STACK_HOME=${1%/deployment/scripts} ;;
     */deployment/scripts/*) STACK_HOME=${1%/deployment/scripts/*} ;;
-    *) STACK_HOME=$PWD ;;
+    *) STACK_HOME=$called_in ;;
   esac
 }
 
@@ -44,6 +44,7 @@ stack_home_of() {
 stack_open() {
   [ -n "${STACK_HOME-}" ] || stack_home_of "$1"
   [ -d "$STACK_HOME" ] || die "no such folder: $STACK_HOME (STACK_HOME)"
+  [ -x "$STACK_HOME" ] || die "could not enter $STACK_HOME (STACK_HOME)"
   STACK_HOME=$(cd "$STACK_HOME" && pwd)
   local conf=${STACK_CONF:-$STACK_HOME/deployment/maintenance.conf}
   if [ -e "$conf" ] || [ -n "${STACK_CONF-}" ]; then

@@ -28,8 +28,7 @@ fn tools_scripts_pages_and_completions_are_installed_and_work_from_there() {
         "{}",
         outcome.stdout
     );
-    assert_eq!(names(&prefix.join("bin")), ["pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"]);
-    for tool in names(&prefix.join("bin")) {
+    for tool in ["pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"].map(str::to_owned) {
         run(Command::new(prefix.join("bin").join(&tool)).arg("--version")).expect(0);
         assert!(prefix.join(format!("share/man/man1/{tool}.1")).is_file());
         for completion in
@@ -58,7 +57,88 @@ fn tools_scripts_pages_and_completions_are_installed_and_work_from_there() {
         assert_eq!(mode(&scripts.join(&name)), 0o755, "{name}");
         run(Command::new(scripts.join(&name)).arg("--help")).expect(0);
     }
-    assert!(!scripts.join("test.sh").exists() && !scripts.join("install.sh").exists());
+    assert!(!scripts.join("test.sh").exists() && !scripts.join("lib/engine.sh").exists());
+    for page in ["README.md", "docs/scheduling.md", "examples/health.conf"] {
+        assert!(prefix.join("share/doc/pai-tools").join(page).is_file(), "{page}");
+    }
+}
+
+/// What is called by hand, from where sudo and cron look for it, also through a link.
+#[test]
+fn what_is_called_by_hand_has_a_name_in_bin_and_speaks_under_it() {
+    let folder = scratch();
+    let prefix = folder.path().join("pre fix");
+    install(&prefix, &[]).expect(0);
+    let commands: Vec<String> = names(&prefix.join("bin"))
+        .into_iter()
+        .filter(|name| fs::read(prefix.join("bin").join(name)).expect("a program").starts_with(b"#!"))
+        .collect();
+    assert!(commands.len() >= 16 && commands.contains(&"pai-schedule".to_owned()), "{commands:?}");
+    std::os::unix::fs::symlink(prefix.join("bin/pai-schedule"), folder.path().join("link")).expect("linked");
+    for command in
+        commands.iter().map(|name| prefix.join("bin").join(name)).chain([folder.path().join("link")])
+    {
+        let name = command.file_name().expect("a name").to_string_lossy().into_owned();
+        let help = run(Command::new(&command).arg("--help").current_dir("/")).expect(0);
+        assert!(help.stdout.starts_with("Usage: "), "{name}: {}", help.stdout);
+        let bad = run(Command::new(&command).arg("--no-such-option").current_dir("/")).expect(2);
+        assert!(bad.stderr.starts_with(&format!("{name}: error: ")), "{name}: {}", bad.stderr);
+    }
+}
+
+#[test]
+fn whatever_an_installed_script_reads_is_installed() {
+    let folder = scratch();
+    install(folder.path(), &[]).expect(0);
+    let scripts = folder.path().join("libexec/pai-tools");
+    let looked = all_files(&scripts);
+    let mut count = 0;
+    for name in looked.lines().filter(|name| name.ends_with(".sh")) {
+        let text = fs::read_to_string(scripts.join(name)).expect("a script");
+        for source in text.lines().filter_map(|line| line.strip_prefix("# shellcheck source=scripts/")) {
+            assert!(scripts.join(source).is_file(), "{name} reads {source}");
+            count += 1;
+        }
+    }
+    assert!(count > 50, "{count}");
+}
+
+#[test]
+fn what_building_lacks_is_named_with_the_way_to_get_it() {
+    let folder = scratch();
+    let stub = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), format!("#!/bin/sh\n{text}\n")).expect("written");
+        run(Command::new("chmod").arg("755").arg(folder.path().join(name))).expect(0);
+    };
+    // The programs the script itself needs, and no other folder on PATH.
+    let needed = "for name in bash dirname sed sort head id realpath cat env; do ln -s \"$(command -v $name)\" .; done";
+    run(Command::new("bash").args(["-c", needed]).current_dir(folder.path())).expect(0);
+    let build = |name: &str| {
+        run(script(name).arg("--prefix").arg("/nonexistent").env_remove("CC").env("PATH", folder.path()))
+    };
+    let no_cargo = build("install.sh").expect(2);
+    assert!(
+        no_cargo.stderr.contains("install: error: could not build the tools: no cargo on PATH\n")
+            && no_cargo.stderr.contains("https://rustup.rs")
+            && no_cargo.stderr.contains("sudo scripts/install.sh --from target/release"),
+        "{}",
+        no_cargo.stderr
+    );
+    stub("cargo", "exit 1");
+    stub("rustc", "echo 'rustc 1.65.0 (897e37553 2022-11-02)'");
+    let old = build("install.sh").expect(2);
+    assert!(
+        old.stderr.contains("Rust 1.89 or later is needed, and") && old.stderr.contains("is 1.65.0"),
+        "{}",
+        old.stderr
+    );
+    stub("rustc", "echo 'rustc 1.100.0 (0 2027-01-01)'");
+    let no_cc = build("install.sh").expect(2);
+    assert!(
+        no_cc.stderr.contains("no C compiler (cc) on PATH") && no_cc.stderr.contains("gcc"),
+        "{}",
+        no_cc.stderr
+    );
 }
 
 #[test]
@@ -153,7 +233,9 @@ fn row_2_2_row_2_18_folders_are_made_private_and_places_and_user_come_from_the_o
 
     let closed = machine.sh("install -d -m 700 -o root /opt/closed; /opt/pai/libexec/pai-tools/install-schedule.sh cron.d codex-backup --run-as keeper --backups /opt/closed").expect(2);
     assert!(
-        closed.stderr.contains("keeper cannot write /opt/closed: chown keeper: /opt/closed"),
+        closed.stderr.contains(
+            "keeper cannot read and write /opt/closed\ninstall-schedule: hint: chown -R keeper: /opt/closed"
+        ),
         "{}",
         closed.stderr
     );
@@ -269,7 +351,7 @@ fn row_0_21a_units_of_both_scopes_are_verified_installed_once_and_removed() {
         assert!(unit.contains("ExecStart=/opt/pai/bin/pai-backup"), "{unit}");
         assert_eq!(unit.contains("User=keeper\n"), scope.is_empty(), "{unit}");
         let again = machine.sh(&line(&format!("--home '{workspace}'"))).expect(0);
-        assert_eq!(again.stdout.matches("nothing to change").count(), 9, "{}", again.stdout);
+        assert_eq!(again.stdout.matches("nothing to change").count(), 10, "{}", again.stdout);
         machine.sh(&line("--remove")).expect(0);
         assert_eq!(names(&machine.path(folder)), before);
     }

@@ -143,7 +143,7 @@ fn a_night_with_the_container_stopped_and_yesterdays_job_still_running_loses_not
     let log = host.machine.cron("2026-11-22 01:56:00", 20, "UTC").text();
 
     let own = host.text("/backups/backup.log");
-    assert!(own.contains("codex-database: failed: exit 1"), "{own}\n{log}");
+    assert!(own.contains("codex-database: failed: exit 2"), "{own}\n{log}");
     assert!(own.contains("docker start codex_postgres"), "{own}");
     assert!(own.contains("codex-capsules: not started: another run holds"), "{own}\n{log}");
     assert_eq!(host.text("/backups/codexdb_2026-11-21.sql"), "good\n");
@@ -151,7 +151,7 @@ fn a_night_with_the_container_stopped_and_yesterdays_job_still_running_loses_not
         names(&host.machine.path("/backups")).into_iter().filter(|name| !name.starts_with('.')).collect();
     assert_eq!(visible, ["backup.log", "codexdb_2026-11-21.sql"]);
     let told = host.told();
-    assert!(told.contains("codex-database failed on") && told.contains("(exit 1)"), "{told}");
+    assert!(told.contains("codex-database failed on") && told.contains("(exit 2)"), "{told}");
     assert!(told.contains("codex-capsules failed on") && told.contains("(exit 75)"), "{told}");
 }
 

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use pai_tests::rigs::http::{Answer, Http};
 use pai_tests::{command, has, repository, run, scratch, skip};
 
-use crate::support::names;
+use crate::support::{names, path_with, script};
 
 const TIMERS: [&str; 4] = ["pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"];
 
@@ -72,7 +73,8 @@ fn row_0_21b_the_backup_runs_at_two_every_night_and_catches_up() {
                 fs::read_to_string(units(scope).join(format!("{timer}.service"))).expect("its service");
             assert!(
                 service.contains("\nType=oneshot\n")
-                    && service.contains("\nOnFailure=pai-notify@%n.service\n"),
+                    && service.contains("\nOnFailure=pai-notify@%n.service\n")
+                    && service.contains("\nOnSuccess=pai-notify-success@%n.service\n"),
                 "{service}"
             );
         }
@@ -176,6 +178,9 @@ fn the_jobs_of_the_system_score_under_two_in_systemds_security_check() {
     for timer in TIMERS {
         check(units("system").join(format!("{timer}.service"))).expect(0);
     }
+    for name in names(&units("vector-store")).into_iter().filter(|name| name.ends_with(".service")) {
+        check(units("vector-store").join(name)).expect(0);
+    }
     // The threshold bites: the same unit without its hardening is over it.
     let folder = scratch();
     let text = fs::read_to_string(units("system").join("pai-backup.service")).expect("a unit");
@@ -185,4 +190,110 @@ fn the_jobs_of_the_system_score_under_two_in_systemds_security_check() {
         .collect();
     fs::write(folder.path().join("bare.service"), bare).expect("written");
     check(folder.path().join("bare.service")).expect(1);
+}
+
+/// The pings of one job: done, failed with 3, and done again, as `tell` makes them of an event.
+fn pings(http: &Http, tell: impl Fn(u32)) -> Vec<String> {
+    let before = http.requests().len();
+    for status in [0, 3, 0] {
+        tell(status);
+    }
+    http.requests()[before..].iter().map(|request| request.path.clone()).collect()
+}
+
+/// systemd itself is a stand-in here: it says of each unit what `systemctl show` says after such a run.
+#[test]
+fn a_job_is_pinged_under_systemd_as_it_is_under_cron_and_under_the_same_name() {
+    let (folder, http) = (scratch(), Http::start());
+    let line = "printf '#!/bin/sh\necho its last words\n' >journalctl; printf '#!/bin/sh\ncat \"$SHOWN\"\n' >systemctl; chmod 755 *";
+    run(command("sh").args(["-c", line]).current_dir(folder.path())).expect(0);
+    let with_ping = |program: &str| {
+        let mut script = script(program);
+        script.env("PATH", path_with(&[folder.path()])).env("NOTIFY_PING_URL", http.url("/ping/{job}"));
+        script
+    };
+    let scripts = repository().join("scripts");
+    let mut jobs: Vec<String> = ["pai-maintenance", "vector-store"]
+        .iter()
+        .flat_map(|name| {
+            let text = fs::read_to_string(scripts.join("cron").join(name)).expect("a cron file");
+            let named = text
+                .lines()
+                .filter(|line| line.starts_with(|c: char| c.is_ascii_digit()))
+                .filter_map(|line| Some(line.split(" -- ").next()?.rsplit(' ').next()?.to_owned()));
+            named.collect::<Vec<_>>()
+        })
+        .collect();
+    let mut services = Vec::new();
+    // The line that --store adds.
+    jobs.push("pai-store".to_owned());
+    for scope in ["system", "user", "store/system", "store/user", "vector-store"] {
+        let all =
+            names(&units(scope)).into_iter().filter(|name| name.ends_with(".service") && !name.contains('@'));
+        services.extend(all.map(|name| (scope, name)));
+    }
+    let mut seen = Vec::new();
+    for (scope, name) in services {
+        let unit = fs::read_to_string(units(scope).join(&name)).expect("a unit");
+        let value =
+            |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default().to_owned();
+        let job = match value("SyslogIdentifier=") {
+            none if none.is_empty() => name.trim_end_matches(".service").to_owned(),
+            given => given,
+        };
+        for path in [format!("/ping/{job}"), format!("/ping/{job}/3")] {
+            http.answer(&path, Answer::new(200, ""));
+        }
+        let by_systemd = pings(&http, |status| {
+            let shown = folder.path().join("shown");
+            let text = format!(
+                "ExecMainCode=1\nSyslogIdentifier={}\nExecMainStatus={status}\n",
+                value("SyslogIdentifier=")
+            );
+            fs::write(&shown, text).expect("written");
+            let template = if status == 0 { value("OnSuccess=") } else { value("OnFailure=") };
+            let template = template.replace("%n.service", ".service");
+            let told_in = if scope.ends_with("user") { "user" } else { "system" };
+            let told = fs::read_to_string(units(told_in).join(template)).expect("the unit that tells");
+            let command = told
+                .lines()
+                .find_map(|line| line.strip_prefix("ExecStart="))
+                .expect("a command")
+                .replace("%i", &name);
+            let words: Vec<&str> = command.split(' ').skip(1).collect();
+            run(with_ping("notify.sh").args(words).env("SHOWN", &shown)).expect(0);
+        });
+        let by_cron = pings(&http, |status| {
+            run(with_ping("run-job.sh").args([&job, "--", "sh", "-c", &format!("exit {status}")]));
+        });
+        assert_eq!(
+            by_systemd,
+            [format!("/ping/{job}"), format!("/ping/{job}/3"), format!("/ping/{job}")],
+            "{name}"
+        );
+        assert_eq!(by_systemd, by_cron, "{name}");
+        assert!(jobs.contains(&job), "cron has no {job}: {jobs:?}");
+        seen.push(job);
+    }
+    assert!(jobs.iter().all(|job| seen.contains(job)), "{jobs:?} {seen:?}");
+}
+
+/// A signal is what a shell would tell of it; a unit that could not be started has no status; what is not known is not made up.
+#[test]
+fn how_a_unit_ended_is_told_as_a_shell_would() {
+    let (folder, http) = (scratch(), Http::start());
+    let line =
+        "printf '#!/bin/sh\n' >journalctl; printf '#!/bin/sh\nprintf \"$SHOWN\"\n' >systemctl; chmod 755 *";
+    run(command("sh").args(["-c", line]).current_dir(folder.path())).expect(0);
+    for (shown, path) in [
+        ("ExecMainCode=2\\nExecMainStatus=15\\n", "/x/143"),
+        ("ExecMainCode=0\\nExecMainStatus=0\\n", "/x/fail"),
+        ("", "/x/fail"),
+    ] {
+        let mut notify = script("notify.sh");
+        notify.args(["--journal", "system", "fail", "x.service"]).env("SHOWN", shown);
+        notify.env("PATH", path_with(&[folder.path()])).env("NOTIFY_PING_URL", http.url("/{job}"));
+        run(&mut notify);
+        assert_eq!(http.requests().last().expect("a ping").path, path);
+    }
 }
