@@ -6,14 +6,16 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export BENCH_RUNS=${BENCH_RUNS:-3}
 # shellcheck source=scripts/lib/timing.sh
 . "$here/scripts/lib/timing.sh"
+# shellcheck source=scripts/lib/bench_tree.sh
+. "$here/scripts/lib/bench_tree.sh"
 
 usage() {
   cat <<'TEXT'
 Usage: scripts/bench.sh backup
 
-Times pai-backup on a tree of 500 MB (the local cargo registry's sources, repeated), on 100,000 small
-files and on a growing file of 200 MB, against the tools people use for it. Takes about six minutes and
-3 GB under $TMPDIR, which is removed afterwards.
+Times pai-backup on a tree of 500 MB (the local cargo registry's sources, as often as it takes, no copy the
+same), on 100,000 small files and on a growing file of 200 MB, against the tools people use for it. Takes
+about ten minutes and 3 GB under $TMPDIR, which is removed afterwards.
 
 Environment:
   BENCH_RUNS     runs of each command after a warm-up [default: 3]
@@ -21,18 +23,6 @@ Environment:
 
 Exit status: 0 done, otherwise that of the step that failed.
 TEXT
-}
-
-# make_tree: home/tree, at least 500 MB in real files.
-make_tree() {
-  local sources=${CARGO_HOME:-$HOME/.cargo}/registry/src copy=0
-  mkdir -p home/tree
-  until [ "$(du -sm --apparent-size home/tree | cut -f1)" -ge 500 ]; do
-    copy=$((copy + 1))
-    cp -a "$sources" "home/tree/copy-$copy"
-  done
-  printf '\n%s files, %s MB, %s cores\n' "$(find home/tree -type f | wc -l)" \
-    "$(du -sm --apparent-size home/tree | cut -f1)" "$(nproc)"
 }
 
 # make_small FOLDER COUNT BYTES: COUNT files of up to BYTES bytes, 500 to a folder.
@@ -90,6 +80,13 @@ first_archive() {
   versus "create" wall 6x "pai-backup -q --home home --full -o ours.tar.gz" "tar -czf tar.tar.gz -C home tree"
   versus "create" wall 3x "pai-backup -q --home home --full -o ours.tar.gz" \
     "tar -cf - -C home tree | pigz -6 >pigz.tar.gz"
+  local fresh='rm -rf restic borg caches && restic init --quiet && borg init --encryption none'
+  prepare=$fresh
+  versus "create" wall 1.3x "pai-backup -q --home home --full -o ours.tar.gz" "restic backup -q home/tree"
+  versus "create" wall 3x "pai-backup -q --home home --full -o ours.tar.gz" \
+    "borg create --compression zlib,6 ::{now:%s-%f} home/tree"
+  prepare=
+  bash -c "$fresh" && restic backup -q home/tree && borg create --compression zlib,6 ::first home/tree
   versus "list" wall 100x "pai-backup list ours.tar.gz" "tar -tzf ours.tar.gz"
   versus "verify" wall 2x "pai-backup verify ours.tar.gz" "gzip -t ours.tar.gz"
   # Used folders are put aside, not deleted: ext4 searches long for an inode that was not freed within the last seconds.
@@ -101,8 +98,10 @@ first_archive() {
   versus "restore all" wall 1.5x "pai-backup restore ours.tar.gz --target back" "tar -xzf ours.tar.gz -C back"
   prepare=
   rm -rf back used
-  printf '\nSizes: ours %s, tar -czf %s, pigz -6 %s bytes\n' "$(stat -c %s ours.tar.gz)" \
-    "$(stat -c %s tar.tar.gz)" "$(stat -c %s pigz.tar.gz)"
+  printf '\nSizes: ours %s, tar -czf %s, pigz -6 %s, restic %s, borg %s bytes\n' "$(stat -c %s ours.tar.gz)" \
+    "$(stat -c %s tar.tar.gz)" "$(stat -c %s pigz.tar.gz)" "$(du -sb restic | cut -f1)" "$(du -sb borg | cut -f1)"
+  printf 'The compressor alone, on the same chunks: '
+  (cd "$here" && cargo run --quiet --release --locked -p pai-backup --example deflate_alone -- "$work/ours.tar.gz")
 }
 
 later_archives() {
@@ -119,13 +118,12 @@ later_archives() {
   total=$(find home/tree -type f | wc -l)
   # Neighbours in the order of the walk: the project that someone works on.
   head -n "$((total / 100))" files >in-one-place
-  shuf -n "$((total / 100))" --random-source=<(openssl enc -aes-256-ctr -pass pass:1 -nosalt </dev/zero 2>/dev/null) \
-    files >at-random
+  some_of 1 "$((total / 100))" files >at-random
   for spread in in-one-place at-random; do
     archive home
     prepare=$(touch_some "$spread")
     BENCH_RUNS=2 again "1 % changed, ${spread//-/ }" 25x "$ours" "$tar"
-    versus "1 % changed, ${spread//-/ }" wall 1x "$ours" "$restic" "$borg"
+    versus "1 % changed, ${spread//-/ }" wall 4x "$ours" "$restic" "$borg"
     prepare=
   done
 
@@ -163,7 +161,7 @@ main() {
   cd "$work"
   export RESTIC_REPOSITORY=$work/restic RESTIC_PASSWORD=bench RESTIC_CACHE_DIR=$work/caches/restic
   export BORG_REPO=$work/borg BORG_BASE_DIR=$work/caches/borg
-  make_tree
+  make_tree 500
   first_archive
   later_archives
   [ "${BENCH_MILLION-}" != 1 ] || a_million

@@ -82,7 +82,8 @@ pub(super) fn pack_small(
         payload.extend_from_slice(&header::encode(&source.entry, &xattrs, source.sparse.as_ref()));
         let start = payload.len();
         let mut reader = StoredReader::new(&file, &source);
-        reader.read_to_end(payload)?;
+        payload.resize(start + source.stored() as usize, 0);
+        reader.read_exact(&mut payload[start..])?;
         let trouble = reader.trouble(&source);
         if trouble.is_none() || tries == TRIES {
             let data = start..payload.len();

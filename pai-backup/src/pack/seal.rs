@@ -164,7 +164,8 @@ impl<'a> Worker<'a> {
     /// member has a limit that readers rely on.
     fn read_small(&self, sources: Vec<Source>, expected: Option<Group>) -> Vec<Half> {
         let mut halves = Vec::new();
-        let mut payload = Vec::with_capacity(1 << 20);
+        let expects = sources.iter().map(|source| chunk::counted(source.stored()) as usize).sum();
+        let mut payload = Vec::with_capacity(expects);
         let mut entries = Vec::with_capacity(sources.len());
         for source in sources {
             if payload.len() as u64 > chunk::FORCED {

@@ -1,5 +1,7 @@
 //! An archive of ours against itself: what its members hold, and what its index and footer say they do.
 
+mod members;
+
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::io::Read;
@@ -8,20 +10,13 @@ use anyhow::{Context as _, bail};
 use pai_common::progress::Progress;
 use pai_common::sha256::{self, Digest};
 
-use crate::archive::index::{Deflated, Index};
-use crate::archive::member::{Announced, Footer, MemberError, MemberInfo, NextMember, Opener, read_member};
-use crate::archive::open::parse_index;
+use self::members::{Tail, read_members};
+use crate::archive::index::Index;
+use crate::archive::member::{MemberError, MemberInfo, Opener};
 use crate::archive::reader::{TarEntry, TarError, TarReader};
 use crate::content::ContentHash;
 use crate::entry::{Entry, Kind};
-use crate::pipeline::{self, Stopped};
-
-/// What follows the data members.
-struct Tail {
-    footer: Footer,
-    index: Index,
-    data_size: u64,
-}
+use crate::pipeline;
 
 /// Reads an archive of ours to its end, its members on all cores.
 pub(super) fn verify(input: impl Read + Send, threads: usize, progress: &Progress<'_>) -> anyhow::Result<()> {
@@ -30,12 +25,13 @@ pub(super) fn verify(input: impl Read + Send, threads: usize, progress: &Progres
         threads,
         |submit| read_members(input, submit, progress),
         Opener::default,
-        |opener: &mut Opener, bytes: Vec<u8>| open(opener, &bytes),
-        |opened: Result<Opened, MemberError>| {
+        |opener, members| open_all(opener, &members),
+        |opened: Vec<Result<Opened, MemberError>>| {
             pai_common::signal::check()?;
-            let member = found.members.len();
-            let opened = opened.with_context(|| format!("member {member}"))?;
-            found.take(opened)
+            opened.into_iter().try_for_each(|opened| {
+                let member = found.members.len();
+                found.take(opened.with_context(|| format!("member {member}"))?)
+            })
         },
     )?;
     if !found.ended {
@@ -46,47 +42,6 @@ pub(super) fn verify(input: impl Read + Send, threads: usize, progress: &Progres
         bail!("the footer puts the index at byte {}, it is at {data_size}", footer.index_offset);
     }
     found.compare(&index)
-}
-
-fn read_members(
-    mut input: impl Read,
-    submit: &pipeline::Submit<Vec<u8>, Result<Opened, MemberError>>,
-    progress: &Progress<'_>,
-) -> anyhow::Result<Tail> {
-    let mut data_size = 0;
-    let mut deflated = Deflated::default();
-    let mut footer = None;
-    let mut in_index = false;
-    while let Some(member) = read_member(&mut input)? {
-        if footer.is_some() {
-            bail!("bytes after the footer");
-        }
-        match member {
-            NextMember::Ours(Announced::Data { size, .. }, bytes) => {
-                if in_index {
-                    bail!("a data member behind the index");
-                }
-                if bytes.len() != size as usize {
-                    bail!("cut short inside a member at byte {data_size}");
-                }
-                data_size += bytes.len() as u64;
-                progress.add(bytes.len() as u64);
-                if submit.submit(bytes) == Err(Stopped) {
-                    bail!("stopped");
-                }
-            }
-            NextMember::Ours(Announced::Index(part), _) => {
-                in_index = true;
-                deflated.push(&part);
-            }
-            NextMember::Ours(Announced::Footer(found), _) => footer = Some(found),
-            NextMember::Broken(error, _) => bail!("{error} (after {data_size} bytes of data)"),
-            NextMember::Foreign(_) => bail!("{} (after {data_size} bytes of data)", MemberError::NotOurs),
-        }
-    }
-    let Some(footer) = footer else { bail!("no footer: cut short") };
-    let index = parse_index(deflated, &footer).map_err(anyhow::Error::msg)?;
-    Ok(Tail { footer, index, data_size })
 }
 
 /// A member that inflated and whose digests held.
@@ -102,38 +57,65 @@ pub(crate) struct Opened {
     pub(crate) covered: usize,
 }
 
+/// A member that inflated.
+struct Inflated {
+    size: u32,
+    crc: u32,
+    payload: Vec<u8>,
+    announced: Digest,
+    parsed: Option<Parsed>,
+}
+
 /// Inflates a member and checks its digests.
 pub(crate) fn open(opener: &mut Opener, bytes: &[u8]) -> Result<Opened, MemberError> {
-    let (payload, announced) = opener.open(bytes)?;
-    let parsed = parse(&payload);
-    let mut buffers: Vec<&[u8]> = vec![&payload];
-    let entries = parsed.as_ref().map(|parsed| &parsed.entries[..]).unwrap_or_default();
-    buffers.extend(
-        entries.iter().filter(|found| is_whole(found, &payload)).map(|found| stored(found, &payload)),
-    );
+    let inflated = Inflated::of(opener, bytes)?;
+    let digests = sha256::digest_many(&inflated.buffers().collect::<Vec<_>>());
+    inflated.check(&mut digests.into_iter())
+}
+
+/// The same of several. All their digests are computed together: that is what wide lanes are for.
+fn open_all(opener: &mut Opener, members: &[Vec<u8>]) -> Vec<Result<Opened, MemberError>> {
+    let inflated: Vec<Result<Inflated, MemberError>> =
+        members.iter().map(|bytes| Inflated::of(opener, bytes)).collect();
+    let buffers: Vec<&[u8]> = inflated.iter().flatten().flat_map(Inflated::buffers).collect();
     let mut digests = sha256::digest_many(&buffers).into_iter();
-    let digest = digests.next().ok_or(MemberError::Digest)?;
-    if digest != announced {
-        return Err(MemberError::Digest);
+    inflated.into_iter().map(|inflated| inflated?.check(&mut digests)).collect()
+}
+
+impl Inflated {
+    fn of(opener: &mut Opener, bytes: &[u8]) -> Result<Self, MemberError> {
+        let (payload, announced) = opener.open(bytes)?;
+        let parsed = parse(&payload);
+        let (size, crc) = (bytes.len() as u32, crc32fast::hash(bytes));
+        Ok(Self { size, crc, payload, announced, parsed })
     }
-    let info = MemberInfo {
-        size: bytes.len() as u32,
-        payload: payload.len() as u32,
-        digest,
-        crc: crc32fast::hash(bytes),
-    };
-    let Some(Parsed { entries, covered, ends }) = parsed else {
-        return Ok(Opened { info, entries: None, ends: false, payload, covered: 0 });
-    };
-    let entries = entries
-        .into_iter()
-        .map(|found| {
-            let digest =
-                if is_whole(&found, &payload) { digests.next() } else { sparse_digest(&found, &payload) };
-            (found, digest)
-        })
-        .collect();
-    Ok(Opened { info, entries: Some(entries), ends, payload, covered })
+
+    /// What is hashed: the payload, then the files that stand in it as they are.
+    fn buffers(&self) -> impl Iterator<Item = &[u8]> {
+        let entries = self.parsed.iter().flat_map(|parsed| &parsed.entries);
+        let files = entries.filter(|found| is_whole(found, &self.payload));
+        std::iter::once(&self.payload[..]).chain(files.map(|found| stored(found, &self.payload)))
+    }
+
+    /// Takes as many digests as it gave buffers.
+    fn check(self, digests: &mut impl Iterator<Item = Digest>) -> Result<Opened, MemberError> {
+        let digest = digests.next().ok_or(MemberError::Digest)?;
+        let Self { size, crc, payload, announced, parsed } = self;
+        let info = MemberInfo { size, payload: payload.len() as u32, digest, crc };
+        let opened = match parsed {
+            None => Opened { info, entries: None, ends: false, payload, covered: 0 },
+            Some(Parsed { entries, covered, ends }) => {
+                let with_digest = |found: TarEntry| {
+                    let whole = is_whole(&found, &payload);
+                    let digest = if whole { digests.next() } else { sparse_digest(&found, &payload) };
+                    (found, digest)
+                };
+                let entries = Some(entries.into_iter().map(with_digest).collect());
+                Opened { info, entries, ends, payload, covered }
+            }
+        };
+        if digest == announced { Ok(opened) } else { Err(MemberError::Digest) }
+    }
 }
 
 struct Parsed {

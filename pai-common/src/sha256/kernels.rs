@@ -108,15 +108,29 @@ mod x86 {
     }
 
     /// The 64 rounds over vectors of `$lanes` words: the module it stands in brings the operations.
+    ///
+    /// Here and below loops stand where `from_fn` and `map` would be shorter: a closure has the CPU features of the function
+    /// around it, `from_fn` has not, and so the compiler inlines neither.
     macro_rules! compress_lanes {
         ($features:literal, $lanes:literal) => {
             #[target_feature(enable = $features)]
             #[allow(clippy::many_single_char_names)] // a to h are the standard's names
             pub(super) fn compress(states: &mut [State], blocks: &[&[Block]]) {
                 assert!(states.len() == $lanes && blocks.len() == $lanes);
-                let mut sums: [V; 8] = from_fn(|word| from_words(&from_fn(|lane| states[lane][word])));
+                let mut sums = [splat(0); 8];
+                for (word, sum) in sums.iter_mut().enumerate() {
+                    let mut words = [0; $lanes];
+                    for (lane, state) in words.iter_mut().zip(&*states) {
+                        *lane = state[word];
+                    }
+                    *sum = from_words(&words);
+                }
                 for n in 0..blocks[0].len() {
-                    let mut w = message(from_fn(|lane| &blocks[lane][n]));
+                    let mut abreast = [&blocks[0][n]; $lanes];
+                    for (block, lane) in abreast.iter_mut().zip(blocks) {
+                        *block = &lane[n];
+                    }
+                    let mut w = message(abreast);
                     let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h] = sums;
                     for t in (0..64).step_by(16) {
                         macro_rules! round {
@@ -170,16 +184,14 @@ mod x86 {
     }
 
     mod v512 {
+        use super::super::{Block, K, State};
+        use super::byte_order;
         use std::arch::x86_64::{
             __m512i, _mm512_add_epi32, _mm512_broadcast_i32x4, _mm512_loadu_si512, _mm512_ror_epi32,
             _mm512_set1_epi32, _mm512_shuffle_epi8, _mm512_shuffle_i32x4, _mm512_srli_epi32,
             _mm512_storeu_si512, _mm512_ternarylogic_epi32, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64,
             _mm512_unpacklo_epi32, _mm512_unpacklo_epi64,
         };
-        use std::array::from_fn;
-
-        use super::super::{Block, K, State};
-        use super::byte_order;
 
         type V = __m512i;
 
@@ -242,40 +254,44 @@ mod x86 {
         #[inline]
         fn message(blocks: [&Block; 16]) -> [V; 16] {
             let order = _mm512_broadcast_i32x4(byte_order());
-            let rows: [V; 16] = from_fn(|lane| {
+            let mut rows = [splat(0); 16];
+            for (row, block) in rows.iter_mut().zip(blocks) {
                 // SAFETY: the 64 bytes that are read are the block's; the load needs no alignment.
-                let row = unsafe { _mm512_loadu_si512(blocks[lane].as_ptr().cast()) };
-                _mm512_shuffle_epi8(row, order)
-            });
-            let pairs: [V; 16] = from_fn(|i| {
-                let (x, y) = (rows[i & !1], rows[i | 1]);
-                if i % 2 == 0 { _mm512_unpacklo_epi32(x, y) } else { _mm512_unpackhi_epi32(x, y) }
-            });
-            let fours: [V; 16] = from_fn(|i| {
-                let first = (i & !3) + (i % 4) / 2;
-                let (x, y) = (pairs[first], pairs[first + 2]);
-                if i % 2 == 0 { _mm512_unpacklo_epi64(x, y) } else { _mm512_unpackhi_epi64(x, y) }
-            });
+                let words = unsafe { _mm512_loadu_si512(block.as_ptr().cast()) };
+                *row = _mm512_shuffle_epi8(words, order);
+            }
+            let mut pairs = [splat(0); 16];
+            for i in 0..8 {
+                let (x, y) = (rows[2 * i], rows[2 * i + 1]);
+                pairs[2 * i] = _mm512_unpacklo_epi32(x, y);
+                pairs[2 * i + 1] = _mm512_unpackhi_epi32(x, y);
+            }
             // fours[4q + r] holds words r, r + 4, r + 8, r + 12 of lanes 4q to 4q + 3, 128 bits each.
-            from_fn(|t| {
-                let (r, column) = (t % 4, t / 4);
-                let [p, q] = [[r, r + 4], [r + 8, r + 12]].map(|[i, j]| {
-                    if column % 2 == 0 {
-                        _mm512_shuffle_i32x4::<0x88>(fours[i], fours[j])
-                    } else {
-                        _mm512_shuffle_i32x4::<0xdd>(fours[i], fours[j])
-                    }
-                });
-                if column / 2 == 0 {
-                    _mm512_shuffle_i32x4::<0x88>(p, q)
-                } else {
-                    _mm512_shuffle_i32x4::<0xdd>(p, q)
+            let mut fours = [splat(0); 16];
+            for q in 0..4 {
+                for half in 0..2 {
+                    let (x, y) = (pairs[4 * q + half], pairs[4 * q + half + 2]);
+                    fours[4 * q + 2 * half] = _mm512_unpacklo_epi64(x, y);
+                    fours[4 * q + 2 * half + 1] = _mm512_unpackhi_epi64(x, y);
                 }
-            })
+            }
+            let mut w = rows;
+            for r in 0..4 {
+                let (i, j, k, l) = (fours[r], fours[r + 4], fours[r + 8], fours[r + 12]);
+                let even = (_mm512_shuffle_i32x4::<0x88>(i, j), _mm512_shuffle_i32x4::<0x88>(k, l));
+                let odd = (_mm512_shuffle_i32x4::<0xdd>(i, j), _mm512_shuffle_i32x4::<0xdd>(k, l));
+                w[r] = _mm512_shuffle_i32x4::<0x88>(even.0, even.1);
+                w[r + 4] = _mm512_shuffle_i32x4::<0x88>(odd.0, odd.1);
+                w[r + 8] = _mm512_shuffle_i32x4::<0xdd>(even.0, even.1);
+                w[r + 12] = _mm512_shuffle_i32x4::<0xdd>(odd.0, odd.1);
+            }
+            w
         }
     }
 
     mod v256 {
+        use super::super::{Block, K, State, portable, rounds};
+        use super::byte_order;
         use std::arch::x86_64::{
             __m256i, _mm256_add_epi32, _mm256_and_si256, _mm256_andnot_si256, _mm256_broadcastsi128_si256,
             _mm256_loadu_si256, _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi32,
@@ -283,10 +299,6 @@ mod x86 {
             _mm256_unpackhi_epi32, _mm256_unpackhi_epi64, _mm256_unpacklo_epi32, _mm256_unpacklo_epi64,
             _mm256_xor_si256,
         };
-        use std::array::from_fn;
-
-        use super::super::{Block, K, State, portable, rounds};
-        use super::byte_order;
 
         type V = __m256i;
 
@@ -361,7 +373,7 @@ mod x86 {
         #[target_feature(enable = "avx2")]
         #[inline]
         fn schedule(group: &[Block; 8]) -> [[u32; 8]; 64] {
-            let mut w = message(from_fn(|n| &group[n]));
+            let mut w = message(group.each_ref());
             let mut words = [[0; 8]; 64];
             for t in 0..64 {
                 if t >= 16 {
@@ -380,21 +392,26 @@ mod x86 {
             let order = _mm256_broadcastsi128_si256(byte_order());
             let mut w = [splat(0); 16];
             for half in 0..2 {
-                let rows: [V; 8] = from_fn(|lane| {
-                    let bytes = &blocks[lane].as_chunks::<32>().0[half];
+                let mut rows = [splat(0); 8];
+                for (row, block) in rows.iter_mut().zip(blocks) {
+                    let bytes = &block.as_chunks::<32>().0[half];
                     // SAFETY: the 32 bytes that are read are this half of the block; no alignment is needed.
-                    let row = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
-                    _mm256_shuffle_epi8(row, order)
-                });
-                let pairs: [V; 8] = from_fn(|i| {
-                    let (x, y) = (rows[i & !1], rows[i | 1]);
-                    if i % 2 == 0 { _mm256_unpacklo_epi32(x, y) } else { _mm256_unpackhi_epi32(x, y) }
-                });
-                let fours: [V; 8] = from_fn(|i| {
-                    let first = (i & !3) + (i % 4) / 2;
+                    let words = unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) };
+                    *row = _mm256_shuffle_epi8(words, order);
+                }
+                let mut pairs = [splat(0); 8];
+                for i in 0..4 {
+                    let (x, y) = (rows[2 * i], rows[2 * i + 1]);
+                    pairs[2 * i] = _mm256_unpacklo_epi32(x, y);
+                    pairs[2 * i + 1] = _mm256_unpackhi_epi32(x, y);
+                }
+                let mut fours = [splat(0); 8];
+                for i in 0..4 {
+                    let first = (i & 2) * 2 + i % 2;
                     let (x, y) = (pairs[first], pairs[first + 2]);
-                    if i % 2 == 0 { _mm256_unpacklo_epi64(x, y) } else { _mm256_unpackhi_epi64(x, y) }
-                });
+                    fours[2 * i] = _mm256_unpacklo_epi64(x, y);
+                    fours[2 * i + 1] = _mm256_unpackhi_epi64(x, y);
+                }
                 // fours[4q + r] holds words r and r + 4 of lanes 4q to 4q + 3, 128 bits each.
                 for r in 0..4 {
                     w[8 * half + r] = _mm256_permute2x128_si256::<0x20>(fours[r], fours[r + 4]);

@@ -15,6 +15,8 @@ const PLAIN_START: usize = START.len();
 /// Compresses payloads into members.
 pub struct Sealer {
     compressor: Compressor,
+    /// Where it deflates to: what comes out is much shorter than what it must have room for.
+    room: Vec<u8>,
 }
 
 impl fmt::Debug for Sealer {
@@ -27,41 +29,45 @@ impl Sealer {
     /// A sealer for compression `level` 1 to 9.
     pub fn new(level: u8) -> Self {
         let level = CompressionLvl::new(i32::from(level)).unwrap_or_default();
-        Self { compressor: Compressor::new(level) }
+        Self { compressor: Compressor::new(level), room: Vec::new() }
     }
 
     /// The member that holds `payload`, whose SHA-256 the caller has computed.
     pub fn seal(&mut self, payload: &[u8], digest: Digest) -> (Vec<u8>, MemberInfo) {
-        let bound = self.compressor.deflate_compress_bound(payload.len());
-        let mut member = vec![0; DATA_START + bound + TRAILER];
-        // The bound is what the compressor itself asked for, so the buffer always suffices.
-        let deflated = self
-            .compressor
-            .deflate_compress(payload, &mut member[DATA_START..DATA_START + bound])
-            .unwrap_or_else(|_| unreachable!("a buffer of the compressor's own bound is large enough"));
-        member.truncate(DATA_START + deflated + TRAILER);
-        let size = member.len() as u32;
+        let deflated = self.deflate_here(payload);
+        let size = (DATA_START + deflated.len() + TRAILER) as u32;
         let field = &mut [0; DATA_FIELD];
         field[..32].copy_from_slice(&digest);
         field[32..36].copy_from_slice(&size.to_le_bytes());
         field[36..].copy_from_slice(&(payload.len() as u32).to_le_bytes());
-        write_header(&mut member[..DATA_START], *b"PI", field);
-        let trailer = DATA_START + deflated;
-        member[trailer..trailer + 4].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
-        member[trailer + 4..].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+        let mut header = [0; DATA_START];
+        write_header(&mut header, *b"PI", field);
+        let mut member = Vec::with_capacity(size as usize);
+        member.extend_from_slice(&header);
+        member.extend_from_slice(deflated);
+        member.extend_from_slice(&crc32fast::hash(payload).to_le_bytes());
+        member.extend_from_slice(&(payload.len() as u32).to_le_bytes());
         let crc = crc32fast::hash(&member);
         (member, MemberInfo { size, payload: payload.len() as u32, digest, crc })
     }
 
     /// `bytes` as a bare deflate stream: a piece of the index.
     pub(crate) fn deflate(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut deflated = vec![0; self.compressor.deflate_compress_bound(bytes.len())];
+        self.deflate_here(bytes).to_vec()
+    }
+
+    /// The same in this sealer's own buffer, until it deflates again.
+    pub fn deflate_here(&mut self, bytes: &[u8]) -> &[u8] {
+        let bound = self.compressor.deflate_compress_bound(bytes.len());
+        if self.room.len() < bound {
+            self.room.resize(bound, 0);
+        }
+        // The bound is what the compressor itself asked for, so the buffer always suffices.
         let length = self
             .compressor
-            .deflate_compress(bytes, &mut deflated)
+            .deflate_compress(bytes, &mut self.room)
             .unwrap_or_else(|_| unreachable!("a buffer of the compressor's own bound is large enough"));
-        deflated.truncate(length);
-        deflated
+        &self.room[..length]
     }
 
     /// A gzip member of its own around `bytes`, for files that are no archives.
