@@ -13,8 +13,10 @@
 //! | `index` | the table of members and entries |
 //! | `writer` | members in order, then index and footer |
 //! | `stream` | any archive as a stream of tar bytes, inflated ahead |
+//! | `foreign` | what files are that are no archive |
 //! | `open` | an archive on disk: its footer, its index, one member of it |
 
+pub(crate) mod foreign;
 pub mod header;
 pub mod index;
 pub mod member;

@@ -118,7 +118,7 @@ pub struct Create {
     #[arg(value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     pub paths: Vec<PathBuf>,
 
-    /// Show and log what would be done; change nothing else
+    /// Show and log what would be done; make no more than archive/ and logs/
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 
@@ -165,6 +165,10 @@ pub struct Create {
     /// Also write NAME.tar.gz.sha256, which sha256sum -c reads
     #[arg(long)]
     pub sha256: bool,
+
+    /// Add the archive to this list of checksums, and take out those that go
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    pub checksums: Option<PathBuf>,
 
     /// For a store, or an output whose name ends in .age
     #[command(flatten)]
@@ -240,8 +244,8 @@ pub struct Capture {
 /// `list`
 #[derive(Debug, Group)]
 pub struct List {
-    /// An archive, or latest; without it the archives are listed, newest first
-    #[arg(value_name = "ARCHIVE|latest")]
+    /// An archive, latest, or - for stdin; without it the archives are listed, newest first
+    #[arg(value_name = "ARCHIVE|latest|-")]
     pub archive: Option<PathBuf>,
 
     /// Show mode, owner, size and time

@@ -8,6 +8,7 @@ use pai_common::console::Console;
 use pai_common::sha256::{self, Digest};
 
 use crate::Context;
+use crate::archive::foreign;
 use crate::archive::header::SparseMap;
 use crate::archive::index::{Group, Record};
 use crate::archive::member::{MemberError, MemberInfo, Opener};
@@ -60,11 +61,20 @@ pub fn visit(
     }
 }
 
+/// Calls `visit` for every entry of the archive that comes through stdin.
+pub(crate) fn visit_stdin(
+    digests: impl Fn(&Entry) -> bool,
+    run: &Context<'_>,
+    mut visit: impl FnMut(Listed) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut reader = scan_stdin(run)?;
+    visit_scanned(&mut reader, &digests, &mut visit).context("could not read stdin to its end")
+}
+
 /// The tar stream of an archive file, front to back.
 pub(crate) fn scan(archive: &Archive, threads: usize) -> anyhow::Result<TarReader<TarBytes>> {
-    let path = archive.file().path();
-    let context = || format!("could not read {}", path.display());
-    Ok(TarReader::new(tar_bytes(archive.file().rewind(), threads).with_context(context)?))
+    let bytes = tar_bytes(archive.file().rewind(), threads);
+    Ok(TarReader::new(bytes.map_err(|error| foreign::explained(error, archive.file().path()))?))
 }
 
 /// The tar stream of an archive that comes through a pipe, encrypted or not.

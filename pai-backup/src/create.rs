@@ -1,6 +1,7 @@
 //! `create`: a new archive of the workspace; then, and only then, old ones go.
 
 mod lines;
+mod listed;
 mod sealed;
 mod send;
 mod settings;
@@ -8,12 +9,10 @@ pub(crate) mod shrink;
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use pai_common::atomic::{self, AtomicFile};
-use pai_common::checksum_line;
+use pai_common::atomic::AtomicFile;
 use pai_common::clock::{Clock, Timestamp, Zone};
 use pai_common::console::Console;
 use pai_common::exit::Exit;
@@ -21,8 +20,7 @@ use pai_common::home::{Home, ensure_private_folder};
 use pai_common::joblog::{JobLog, Level, Style};
 use pai_common::lock::DirLock;
 use pai_common::output::{Closed, Output};
-use pai_common::sha256;
-use pai_common::units::human_size;
+use pai_common::units::{counted, human_size};
 use pai_common::walk;
 
 use crate::Context as Run;
@@ -35,7 +33,8 @@ use crate::create::shrink::Shrunk;
 use crate::crypt::Recipients;
 use crate::pack::{self, Tally};
 use crate::reuse::{Known, Parent};
-use crate::shelf::{self, Shelf};
+use crate::shelf::{self, Shelf, Stored};
+use crate::shell;
 use crate::source::{self, Sources};
 use crate::zip::ZipArchive;
 
@@ -53,6 +52,15 @@ pub(crate) fn run(args: &Create, run: &Run<'_>) -> anyhow::Result<Exit> {
     log.info(format_args!("Starting backup (dry_run={})", args.dry_run))?;
     match back_up(args, &home, &mut log, run) {
         Ok(made) => {
+            if let Some(path) =
+                made.as_deref().filter(|_| args.format == Format::TarGz && run.place.store.is_none())
+            {
+                let path = shell::line([path]);
+                run.console.summary(format_args!(
+                    "see what is in it: pai-backup list {}",
+                    String::from_utf8_lossy(&path)
+                ));
+            }
             match run.console.shortfalls() {
                 0 => log.info("Backup finished")?,
                 1 => log.info("Backup finished (1 file left out or cut)")?,
@@ -105,13 +113,20 @@ impl<'a> Plan<'a> {
     fn new(args: &'a Create, home: &Home, run: &Run<'_>) -> anyhow::Result<Self> {
         let retention_days = settings::retention_days(args)?;
         let unnamed = args.format == Format::Zip || args.output.as_deref() == Some(Path::new("-"));
-        if args.sha256 && unnamed {
-            bail!("--sha256 is for a tar.gz that gets a name: neither for a zip nor for stdout");
+        if (args.sha256 || args.checksums.is_some()) && unnamed {
+            bail!(
+                "--sha256 and --checksums are for a tar.gz that gets a name: neither for a zip nor for stdout"
+            );
         }
         let beyond = run.place.store.is_some();
-        if beyond && (args.output.is_some() || args.format == Format::Zip || args.sha256) {
+        if beyond
+            && (args.output.is_some()
+                || args.format == Format::Zip
+                || args.sha256
+                || args.checksums.is_some())
+        {
             bail!(
-                "--store keeps archives with an index: neither --output nor --format zip nor --sha256 goes with it"
+                "--store keeps archives with an index: neither --output nor --format zip nor --sha256 nor --checksums goes with it"
             );
         }
         let recipients = sealed::recipients(args, beyond)?;
@@ -160,6 +175,10 @@ impl<'a> Plan<'a> {
             (None, Some(store)) => PathBuf::from(store),
             (None, None) => self.free_name(run)?,
         };
+        if self.args.output.is_none() && run.place.store.is_none() && run.place.archive_dir.is_none() {
+            // The tar line is there to be pasted.
+            ensure_private_folder(self.shelf.folder())?;
+        }
         let names = (&*self.root, &self.selection.excludes[..], &self.names[..]);
         log.raw(&lines::tar(&target, names, self.recipients.as_ref()))?;
         let mut totals = Totals::default();
@@ -168,9 +187,9 @@ impl<'a> Plan<'a> {
             Ok(())
         })?;
         run.console.note(format_args!(
-            "would archive {} entries ({} files, {}) to {}",
-            totals.entries,
-            totals.files,
+            "would archive {} ({}, {}) to {}",
+            counted(totals.entries, "entry", "entries"),
+            counted(totals.files, "file", "files"),
             human_size(totals.bytes),
             target.display()
         ));
@@ -179,7 +198,9 @@ impl<'a> Plan<'a> {
         if let (Some(shrunk), Format::TarGz, None) = (&shrunk, self.args.format, &self.args.output) {
             run.console.warn(shrunk);
         } else if let Some(days) = self.retention_days {
-            for stored in self.shelf.expired(days, run.clock.now(), Some(&target))? {
+            let replaced = self.shelf.of_replaced().map(|shelf| shelf.past(days, run.clock.now()));
+            let expired = self.shelf.expired(days, run.clock.now(), Some(&target))?;
+            for stored in expired.into_iter().chain(replaced.transpose()?.unwrap_or_default()) {
                 run.console.note(format_args!("would remove {}", stored.path.display()));
             }
         }
@@ -236,7 +257,7 @@ impl<'a> Plan<'a> {
                 shelf::remove_sidecar(target)?;
                 made.file.commit()?;
                 if let Some(digest) = made.digest {
-                    write_sidecar(target, &digest)?;
+                    self.keep_digest(target, &digest)?;
                 }
                 Some((made.about, made.totals))
             }
@@ -281,7 +302,7 @@ impl<'a> Plan<'a> {
         let parent = if self.args.full { None } else { self.parent(&about, run.console) };
         let job = self.job(Known::new(parent.as_ref(), reader));
         let out = BufWriter::with_capacity(WRITTEN, out);
-        let mut writer = ArchiveWriter::new(out, &about, self.args.sha256);
+        let mut writer = ArchiveWriter::new(out, &about, self.wants_digest());
         let before = run.console.shortfalls();
         let tally = pack::pack(&job, sources, &mut writer, run.console)?;
         writer.about_mut().incomplete = (run.console.shortfalls() - before) as u64;
@@ -351,7 +372,18 @@ impl<'a> Plan<'a> {
     fn rotate(&self, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
         let Some(days) = self.retention_days else { return Ok(()) };
         log.raw(&lines::find(&self.shelf, days))?;
-        for stored in self.shelf.expired(days, run.clock.now(), None)? {
+        self.remove(self.shelf.expired(days, run.clock.now(), None)?, log, run)?;
+        let Some(replaced) = self.shelf.of_replaced() else { return Ok(()) };
+        let past = replaced.past(days, run.clock.now())?;
+        if !past.is_empty() {
+            log.raw(&lines::find(&replaced, days))?;
+        }
+        self.remove(past, log, run)
+    }
+
+    fn remove(&self, expired: Vec<Stored>, log: &mut JobLog, run: &Run<'_>) -> anyhow::Result<()> {
+        self.forget_digests(&expired, run.console);
+        for stored in expired {
             match shelf::remove(&stored.path) {
                 Ok(()) => log.raw(stored.path.as_os_str().as_encoded_bytes())?,
                 Err(error) => run.console.complain(format_args!("{error:#}")),
@@ -397,13 +429,6 @@ pub(crate) fn archive_paths(
     written.out.commit()
 }
 
-fn write_sidecar(archive: &Path, digest: &sha256::Digest) -> anyhow::Result<()> {
-    let name = archive.file_name().unwrap_or_default().as_bytes();
-    let mut line = checksum_line::format(digest, name, checksum_line::Style::Text);
-    line.push(b'\n');
-    atomic::write(&shelf::sidecar(archive), 0o600, &line)
-}
-
 /// root on somebody's tree (WSL's usual slip) leaves archives that its owner cannot read.
 fn warn_of_foreign_owner(root: &Path, console: &Console) {
     use std::os::unix::fs::MetadataExt;
@@ -418,10 +443,10 @@ fn warn_of_foreign_owner(root: &Path, console: &Console) {
 
 fn report(console: &Console, totals: &Totals, size: u64, tally: Tally) {
     let share = tally.reused as f64 * 100.0 / (tally.reused + tally.fresh).max(1) as f64;
-    console.detail(format_args!(
-        "{} entries, {} files, {} in {} ({share:.1} % reused)",
-        totals.entries,
-        totals.files,
+    console.summary(format_args!(
+        "{}, {}, {} in {} ({share:.1} % reused)",
+        counted(totals.entries, "entry", "entries"),
+        counted(totals.files, "file", "files"),
         human_size(totals.bytes),
         human_size(size)
     ));

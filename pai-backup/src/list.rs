@@ -1,55 +1,63 @@
-//! `list`: the archives of a folder, or the entries of one.
+//! `list`: the archives of a folder or a store, or the entries of one (`content`).
 
-use std::collections::{HashMap, HashSet};
-use std::io::{self, Write};
+mod content;
+
+use std::collections::HashSet;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pai_common::checksum_line::{self, Style};
-use pai_common::clock::{Timestamp, Zone};
+use pai_common::clock::Timestamp;
 use pai_common::exit::Exit;
+use pai_common::hint::Hinted;
 use pai_common::output::Output;
-use pai_common::sha256::{self, Digest};
+use pai_common::sha256::Digest;
 use pai_common::units::human_size;
 use serde::{Serialize, Serializer};
 
 use crate::Context;
 use crate::archive::open::Archive;
 use crate::cli::List;
-use crate::contents::{self, Listed};
-use crate::entry::Kind;
+use crate::contents;
+use crate::list::content::list_content;
 use crate::shelf::Stored;
 use crate::store::{Series, Store};
 
 /// Runs `list`.
 pub(crate) fn run(args: &List, run: &Context<'_>) -> anyhow::Result<Exit> {
     let mut out = Output::stdout(args.json);
+    let mut is_any = true;
     match &args.archive {
-        None if args.names => list_names(run, &mut out)?,
-        None => list_archives(run, &mut out)?,
+        None if args.names => is_any = list_names(run, &mut out)?,
+        None => is_any = list_archives(run, &mut out)?,
+        Some(named) if named.as_os_str() == "-" => {
+            let digests = args.sha256;
+            list_content(args, &mut out, |visit| contents::visit_stdin(|_| digests, run, visit))?;
+        }
         Some(named) => {
-            let archive = run.open(named)?;
-            if args.sha256 {
-                list_digests(&archive, run, &mut out)?;
-            } else {
-                list_entries(&archive, args.long, run, &mut out)?;
-            }
+            let (archive, digests) = (run.open(named)?, args.sha256);
+            list_content(args, &mut out, |visit| {
+                contents::visit(&archive, |_| digests, run.threads(), run.console, visit)
+            })?;
         }
     }
     out.finish()?;
-    if let Some(age) = args.max_age {
-        check_age(age, run)?;
+    match args.max_age {
+        Some(age) => check_age(age, run)?,
+        None if !is_any => return Err(no_archive(run)?),
+        None => {}
     }
     Ok(Exit::partial_if(run.console.complaints() > 0))
 }
 
-/// The archives' names, newest first.
-fn list_names(run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
-    for (path, _) in archives(run)? {
+/// The archives' names, newest first; whether there are any.
+fn list_names(run: &Context<'_>, out: &mut Output) -> anyhow::Result<bool> {
+    let archives = archives(run)?;
+    for (path, _) in &archives {
         out.line(path.file_name().unwrap_or_default().as_bytes())?;
     }
-    Ok(())
+    Ok(!archives.is_empty())
 }
 
 /// Path and time of all archives, newest first.
@@ -59,6 +67,16 @@ fn archives(run: &Context<'_>) -> anyhow::Result<Vec<(PathBuf, Timestamp)>> {
     };
     let entries = store.archives(&Series::new(&run.place.prefix)?)?;
     Ok(entries.into_iter().map(|entry| (store.path_of(&entry.name), entry.time)).collect())
+}
+
+/// No archive at all is trouble, as for `verify`: the folder may be another one.
+fn no_archive(run: &Context<'_>) -> anyhow::Result<anyhow::Error> {
+    let error = match run.store_of(Path::new("latest"))? {
+        Some(store) => anyhow::anyhow!("no archive of the series {} in {}", run.place.prefix, store.shown()),
+        None => run.shelf(None)?.none_here(),
+    };
+    let hint = "make one with pai-backup create, or name the right --archive-dir, --store or --name";
+    Ok(Hinted::new(error, hint).into())
 }
 
 /// Complains if the newest archive is older than `age`, or if there is none.
@@ -95,6 +113,8 @@ struct ArchiveRow {
     partial: bool,
     /// How many.
     incomplete: u64,
+    /// Whether it keeps what a restore replaced, and is no backup.
+    replaced: bool,
     why: Option<String>,
 }
 
@@ -113,7 +133,17 @@ impl ArchiveRow {
             good: false,
             partial: false,
             incomplete: 0,
+            replaced: false,
             why: None,
+        }
+    }
+
+    fn verdict(&self) -> String {
+        match &self.why {
+            Some(why) => why.clone(),
+            None if self.partial => format!("partial ({} left out or cut)", self.incomplete),
+            None if self.replaced => "good (what a restore replaced)".to_owned(),
+            None => "good".to_owned(),
         }
     }
 }
@@ -124,8 +154,9 @@ fn lossily<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error>
 }
 
 /// The archives of a store, as their lists tell of them.
-fn list_store(store: &Store, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
-    for entry in store.archives(&Series::new(&run.place.prefix)?)? {
+fn list_store(store: &Store, run: &Context<'_>, out: &mut Output) -> anyhow::Result<bool> {
+    let entries = store.archives(&Series::new(&run.place.prefix)?)?;
+    for entry in &entries {
         let mut row = ArchiveRow::of(store.path_of(&entry.name), entry.time);
         match store.list_of(&entry.name) {
             Ok((list, _)) => {
@@ -145,40 +176,44 @@ fn list_store(store: &Store, run: &Context<'_>, out: &mut Output) -> anyhow::Res
             )
         })?;
     }
-    Ok(())
+    Ok(!entries.is_empty())
 }
 
-fn list_archives(run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
+/// The archives of the folder or the store; whether there are any.
+fn list_archives(run: &Context<'_>, out: &mut Output) -> anyhow::Result<bool> {
     if let Some(store) = run.store_of(Path::new("latest"))? {
         return list_store(&store, run, out);
     }
     let mut rows: Vec<ArchiveRow> = Vec::new();
     let mut members_before: HashSet<Digest> = HashSet::new();
+    let shelf = run.shelf(None)?;
     // Oldest first, since each is compared with the one before it.
-    for stored in run.shelf(None)?.list()?.into_iter().rev() {
+    for stored in shelf.list()?.into_iter().rev() {
         rows.push(archive_row(stored, &mut members_before));
     }
+    let is_any = !rows.is_empty();
+    for stored in shelf.of_replaced().map(|shelf| shelf.list()).transpose()?.unwrap_or_default() {
+        rows.push(ArchiveRow { reused: None, replaced: true, ..archive_row(stored, &mut HashSet::new()) });
+    }
+    // Stable: the newest last, and of one second the backup.
+    rows.sort_by_key(|row| row.time);
     for row in rows.iter().rev() {
         out.record(row, |text| {
-            let count = |number: Option<u64>| number.map_or("-".to_owned(), |number| number.to_string());
+            let count = row.files.map_or("-".to_owned(), |number| number.to_string());
+            let files = if row.files == Some(1) { "file " } else { "files" };
             let reused = row.reused.map_or("-".to_owned(), |share| format!("{:.0}%", share * 100.0));
-            let verdict = match &row.why {
-                Some(why) => why.clone(),
-                None if row.partial => format!("partial ({} left out or cut)", row.incomplete),
-                None => "good".to_owned(),
-            };
             writeln!(
                 text,
-                "{}  {:>10}  {:>8} files  {:>5} reused  {}  {verdict}",
+                "{}  {:>10}  {count:>8} {files}  {:>5} reused  {}  {}",
                 row.time,
                 human_size(row.size),
-                count(row.files),
                 reused,
-                row.path.display()
+                row.path.display(),
+                row.verdict()
             )
         })?;
     }
-    Ok(())
+    Ok(is_any)
 }
 
 fn archive_row(stored: Stored, members_before: &mut HashSet<Digest>) -> ArchiveRow {
@@ -209,125 +244,4 @@ fn archive_row(stored: Stored, members_before: &mut HashSet<Digest>) -> ArchiveR
         }
     }
     row
-}
-
-/// One entry of an archive.
-#[derive(Debug, Serialize)]
-struct EntryRow<'a> {
-    r#type: &'static str,
-    path: std::borrow::Cow<'a, str>,
-    kind: &'static str,
-    mode: String,
-    uid: u64,
-    gid: u64,
-    size: u64,
-    mtime: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    link: Option<std::borrow::Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<String>,
-}
-
-fn list_entries(archive: &Archive, long: bool, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
-    contents::visit(
-        archive,
-        |_| false,
-        run.threads(),
-        run.console,
-        |listed| {
-            let entry = &listed.entry;
-            let row = EntryRow {
-                r#type: "entry",
-                path: entry.path.to_string_lossy(),
-                kind: entry.kind.word(),
-                mode: format!("{:04o}", entry.mode),
-                uid: entry.uid,
-                gid: entry.gid,
-                size: entry.size,
-                mtime: entry.mtime,
-                link: (!entry.link.as_os_str().is_empty()).then(|| entry.link.to_string_lossy()),
-                sha256: listed.digest.as_ref().map(sha256::to_hex),
-            };
-            out.record(&row, |text| if long { long_line(&listed, text) } else { name_line(&listed, text) })
-        },
-    )
-}
-
-fn name_line(listed: &Listed, text: &mut dyn Write) -> io::Result<()> {
-    text.write_all(listed.entry.path.as_os_str().as_bytes())?;
-    text.write_all(if listed.entry.kind == Kind::Folder { b"/\n" } else { b"\n" })
-}
-
-fn long_line(listed: &Listed, text: &mut dyn Write) -> io::Result<()> {
-    let entry = &listed.entry;
-    let civil = entry.mtime.civil(Zone::Local);
-    let mode = permissions(entry.kind, entry.mode);
-    write!(text, "{mode} {}/{} {:>12} {} {} ", entry.uid, entry.gid, entry.size, civil.date(), civil.time())?;
-    text.write_all(entry.path.as_os_str().as_bytes())?;
-    if !entry.link.as_os_str().is_empty() {
-        text.write_all(if entry.kind == Kind::HardLink { b" link to " } else { b" -> " })?;
-        text.write_all(entry.link.as_os_str().as_bytes())?;
-    }
-    text.write_all(if entry.kind == Kind::Folder { b"/\n" } else { b"\n" })
-}
-
-/// `drwxr-x---`, as `ls -l` writes it.
-fn permissions(kind: Kind, mode: u32) -> String {
-    let mut text: Vec<char> = "rwxrwxrwx".chars().collect();
-    for (bit, letter) in text.iter_mut().rev().enumerate() {
-        if mode & (1 << bit) == 0 {
-            *letter = '-';
-        }
-    }
-    for (bit, at, set) in [(0o4000, 2, 's'), (0o2000, 5, 's'), (0o1000, 8, 't')] {
-        if mode & bit != 0 {
-            text[at] = if text[at] == 'x' { set } else { set.to_ascii_uppercase() };
-        }
-    }
-    std::iter::once(kind.letter()).chain(text).collect()
-}
-
-/// `sha256sum` lines; a hard link has the digest of the file it names.
-fn list_digests(archive: &Archive, run: &Context<'_>, out: &mut Output) -> anyhow::Result<()> {
-    let mut linked: HashMap<PathBuf, Option<Digest>> = HashMap::new();
-    let (threads, console) = (run.threads(), run.console);
-    let note_link = |listed: Listed| {
-        if listed.entry.kind == Kind::HardLink {
-            linked.insert(listed.entry.link, None);
-        }
-        Ok(())
-    };
-    contents::visit(archive, |_| false, threads, console, note_link)?;
-    let print_line = |listed: Listed| {
-        let entry = &listed.entry;
-        if let Some(slot) = linked.get_mut(&entry.path) {
-            *slot = listed.digest;
-        }
-        let target = linked.get(&entry.link).copied().flatten();
-        match listed.digest.or(if entry.kind == Kind::HardLink { target } else { None }) {
-            Some(digest) => {
-                out.line(&checksum_line::format(&digest, entry.path.as_os_str().as_bytes(), Style::Text))
-            }
-            None => Ok(()),
-        }
-    };
-    contents::visit(archive, |_| true, threads, console, print_line)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn modes_read_as_in_ls() {
-        for (kind, mode, text) in [
-            (Kind::File, 0o644, "-rw-r--r--"),
-            (Kind::Folder, 0o1777, "drwxrwxrwt"),
-            (Kind::File, 0o4755, "-rwsr-xr-x"),
-            (Kind::File, 0o2644, "-rw-r-Sr--"),
-            (Kind::Symlink, 0o777, "lrwxrwxrwx"),
-        ] {
-            assert_eq!(permissions(kind, mode), text);
-        }
-    }
 }

@@ -32,10 +32,7 @@ use crate::past;
 use crate::restore::place::Applier;
 use crate::restore::plan::{Plan, Verdict};
 use crate::restore::select::Selector;
-use crate::shelf::Shelf;
-
-/// Prefix of the archives that keep what a restore replaces.
-const SAFETY_PREFIX: &str = "pre-restore";
+use crate::shelf::{self, Shelf};
 
 /// Runs `restore`.
 pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
@@ -70,7 +67,9 @@ pub fn run(args: &Restore, run: &Context<'_>) -> anyhow::Result<Exit> {
         keep_replaced(home, replaced, run)?;
     }
     let applier = Applier::new(&target, args.privileged, args.force, run)?;
+    applier.make_way(plan.folders_to_be());
     apply::apply(&archive, &plan, &applier, run)?;
+    applier.report(&target);
     complain_of_missing(&plan, &archive, run);
     Ok(Exit::partial_if(run.console.complaints() > 0))
 }
@@ -86,8 +85,12 @@ fn complain_of_missing(plan: &Plan, archive: &Archive, run: &Context<'_>) {
 
 fn would_replace(replaced: &[PathBuf], target: &Path) -> anyhow::Error {
     let first: Vec<String> = replaced.iter().take(3).map(|path| path.display().to_string()).collect();
-    let (count, first) = (replaced.len(), first.join(", "));
-    let error = anyhow::anyhow!("{count} files in {} differ from the archive ({first})", target.display());
+    let first = first.join(", ");
+    let (what, differ) = match replaced.len() {
+        1 => ("1 file".to_owned(), "differs"),
+        count => (format!("{count} files"), "differ"),
+    };
+    let error = anyhow::anyhow!("{what} in {} {differ} from the archive ({first})", target.display());
     Hinted::new(error, "look with -n, then replace them with --force").into()
 }
 
@@ -124,6 +127,7 @@ fn from_pipe(args: &Restore, selector: &Selector, run: &Context<'_>) -> anyhow::
         pai_common::signal::check()?;
         run.console.complain(format_args!("could not read the archive from stdin to its end: {error:#}"));
     }
+    applier.report(target);
     Ok(Exit::partial_if(run.console.complaints() > 0))
 }
 
@@ -166,7 +170,7 @@ fn keep_replaced(home: &Home, replaced: Vec<PathBuf>, run: &Context<'_>) -> anyh
     let folder = run.shelf(Some(home))?.folder().to_owned();
     ensure_private_folder(&folder)?;
     let _lock = DirLock::acquire(&folder, None)?;
-    let shelf = Shelf::new(folder, SAFETY_PREFIX);
+    let shelf = Shelf::new(folder, shelf::REPLACED);
     shelf.remove_abandoned(run.console)?;
     let path = shelf.free_name(run.clock.now())?;
     let file = AtomicFile::create(&path, 0o600)?;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use glob::Pattern;
 use pai_common::atomic;
 use pai_common::clock::{Timestamp, Zone};
@@ -20,6 +20,8 @@ use crate::archive::open::Archive;
 pub(crate) const EXTENSION: &str = ".tar.gz";
 /// The same of a replay capsule.
 pub(crate) const ZIP: &str = ".zip";
+/// First part of the names of archives that keep what a restore replaced.
+pub(crate) const REPLACED: &str = "pre-restore";
 /// What follows an archive's name in its sidecar's.
 const SIDECAR: &str = ".sha256";
 
@@ -76,6 +78,16 @@ impl Shelf {
         }
         stored.sort_by(|a, b| (b.time, &b.path).cmp(&(a.time, &a.path)));
         Ok(stored)
+    }
+
+    /// The archives beside these that keep what a restore replaced.
+    pub(crate) fn of_replaced(&self) -> Option<Self> {
+        (self.prefix != REPLACED).then(|| Self::new(self.folder.clone(), REPLACED))
+    }
+
+    /// That there is no archive.
+    pub(crate) fn none_here(&self) -> anyhow::Error {
+        anyhow!("no archive {} in {}", self.pattern(), self.folder.display())
     }
 
     /// The name a new archive gets: that of `now`, or of the next second that is free.
@@ -153,6 +165,12 @@ impl Shelf {
             expired.remove(newest_good);
         }
         Ok(expired)
+    }
+
+    /// All archives older than `days` at `now`, newest first: of copies that nobody falls back on, none must stay.
+    pub(crate) fn past(&self, days: u32, now: Timestamp) -> anyhow::Result<Vec<Stored>> {
+        let cutoff = now.minus(Duration::from_secs(u64::from(days) * 86_400));
+        Ok(self.list()?.into_iter().filter(|stored| stored.time < cutoff).collect())
     }
 
     /// Whether the archive at `path` is, by its name, later than `now`.

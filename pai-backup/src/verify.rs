@@ -128,7 +128,7 @@ fn which(args: &Verify, run: &Context<'_>) -> anyhow::Result<Vec<PathBuf>> {
     if args.all {
         let all = shelf()?.list()?;
         if all.is_empty() {
-            bail!("no archive {} in {}", shelf()?.pattern(), shelf()?.folder().display());
+            return Err(shelf()?.none_here());
         }
         return Ok(all.into_iter().map(|stored| stored.path).collect());
     }
@@ -140,7 +140,7 @@ pub(crate) fn newest(run: &Context<'_>) -> anyhow::Result<PathBuf> {
     let shelf = run.shelf(None)?;
     match shelf.list()?.into_iter().next() {
         Some(stored) => Ok(stored.path),
-        None => bail!("no archive {} in {}", shelf.pattern(), shelf.folder().display()),
+        None => Err(shelf.none_here()),
     }
 }
 

@@ -3,6 +3,8 @@
 //! Paths are kept relative to the root, so two files of one name in two folders stay two. What a zip cannot
 //! hold (FIFOs, devices, names that are not UTF-8) is complained of.
 
+mod settled;
+
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::Path;
@@ -17,6 +19,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use crate::archive::index::Totals;
 use crate::entry::{Entry, Identity, Kind};
 use crate::source::Source;
+use crate::zip::settled::Settled;
 
 /// Sizes from here on need Zip64 records.
 const ZIP64: u64 = 0xffff_ffff;
@@ -24,7 +27,7 @@ const ZIP64: u64 = 0xffff_ffff;
 /// Writes entries into a zip.
 #[derive(Debug)]
 pub(crate) struct ZipArchive<'a, W: Write + Seek> {
-    zip: ZipWriter<W>,
+    zip: ZipWriter<Settled<W>>,
     root: &'a Path,
     level: u8,
     console: &'a Console,
@@ -34,7 +37,7 @@ pub(crate) struct ZipArchive<'a, W: Write + Seek> {
 impl<'a, W: Write + Seek> ZipArchive<'a, W> {
     /// Starts a zip of entries below `root`.
     pub(crate) fn new(out: W, root: &'a Path, level: u8, console: &'a Console) -> Self {
-        Self { zip: ZipWriter::new(out), root, level, console, totals: Totals::default() }
+        Self { zip: ZipWriter::new(Settled::new(out)), root, level, console, totals: Totals::default() }
     }
 
     /// Adds one entry. An entry that cannot be read or held is complained of; an error is the zip's own.
@@ -61,13 +64,13 @@ impl<'a, W: Write + Seek> ZipArchive<'a, W> {
             }
         };
         self.totals.count(entry);
-        written.with_context(|| format!("could not archive {}", entry.path.display()))
+        written.map_err(cause).with_context(|| format!("could not archive {}", entry.path.display()))
     }
 
     /// Ends the zip.
     pub(crate) fn finish(self) -> anyhow::Result<(W, Totals)> {
-        let out = self.zip.finish().context("could not write the zip")?;
-        Ok((out, self.totals))
+        let out = self.zip.finish().map_err(cause).context("could not write the zip")?;
+        Ok((out.into_inner(), self.totals))
     }
 
     fn cannot(&self, entry: &Entry, why: &str) {
@@ -86,14 +89,15 @@ impl<'a, W: Write + Seek> ZipArchive<'a, W> {
             }
         };
         let entry = Entry::of(path.clone(), Kind::File, &before);
-        let mut write = |zip: &mut ZipWriter<W>, options| -> Result<u64, ZipError> {
+        let mut write = |zip: &mut ZipWriter<Settled<W>>, options| -> Result<u64, ZipError> {
             zip.start_file(name, options)?;
             Ok(io::copy(&mut file, zip)?)
         };
         // A file may grow past the limit while it is read, so the choice leaves room.
         let options = self.options(&entry, entry.size > ZIP64 / 2);
-        let copied =
-            write(&mut self.zip, options).with_context(|| format!("could not archive {}", path.display()))?;
+        let copied = write(&mut self.zip, options)
+            .map_err(cause)
+            .with_context(|| format!("could not archive {}", path.display()))?;
         let after = file.metadata().ok();
         if copied != entry.size || after.is_none_or(|after| Identity::of(&after) != Identity::of(&before)) {
             self.console.complain(format_args!("{} changed while it was read", path.display()));
@@ -109,6 +113,14 @@ impl<'a, W: Write + Seek> ZipArchive<'a, W> {
             .last_modified_time(dos_time(entry.mtime))
             .unix_permissions(entry.mode)
             .large_file(large)
+    }
+}
+
+/// What the system said: `ZipError` says it once itself and once as its source.
+fn cause(error: ZipError) -> anyhow::Error {
+    match error {
+        ZipError::Io(error) => error.into(),
+        other => other.into(),
     }
 }
 

@@ -437,6 +437,6 @@ fn a_hole_of_exabytes_is_neither_hashed_nor_compared() {
         .concat(),
     );
     let kept = stage.restore(Form::Plain, &[hole], &[]).expect(2);
-    assert!(kept.stderr.contains("1 files in"), "{}", kept.stderr);
+    assert!(kept.stderr.contains("1 file in"), "{}", kept.stderr);
     assert_eq!(fs::read(stage.target().join("hole")).unwrap(), b"here");
 }

@@ -1,6 +1,8 @@
 //! End-to-end tests of pai-backup.
 #![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
 
+mod answers;
+mod beside;
 mod browse;
 mod capture;
 mod craft;

@@ -54,9 +54,10 @@ fn values(arg: &Arg) -> String {
     names.join(" ")
 }
 
+/// Three dots, which end no sentence.
 fn repeated(arg: &Arg) -> &'static str {
     let takes_many = arg.get_num_args().is_some_and(|range: ValueRange| range.max_values() > 1);
-    if matches!(arg.get_action(), ArgAction::Append) || takes_many { "..." } else { "" }
+    if matches!(arg.get_action(), ArgAction::Append) || takes_many { "...\\&" } else { "" }
 }
 
 fn bold(text: &str) -> String {

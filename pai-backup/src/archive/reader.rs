@@ -52,7 +52,8 @@ impl std::fmt::Display for TarError {
 impl std::error::Error for TarError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            // Its own words are ours already.
+            Self::Io(error) => error.source(),
             _ => None,
         }
     }
@@ -79,6 +80,11 @@ pub struct TarEntry {
     pub data_offset: u64,
     /// Bytes of data that follow, padding not counted.
     pub stored: u64,
+}
+
+/// Whether a block is the header of an entry.
+pub(crate) fn is_header(block: &[u8; BLOCK]) -> bool {
+    checksum_holds(block)
 }
 
 /// Reads entries one after another from any stream of tar bytes.

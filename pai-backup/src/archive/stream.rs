@@ -10,6 +10,8 @@ use std::thread;
 use flate2::read::MultiGzDecoder;
 use pai_common::sha256;
 
+use crate::archive::foreign::NotTar;
+use crate::archive::header::BLOCK;
 use crate::archive::member::{Announced, MemberError, NextMember, Opener, read_full, read_member};
 use crate::pipeline::{self, Stopped};
 
@@ -31,13 +33,17 @@ pub fn tar_bytes(mut input: impl Read + Send + 'static, threads: usize) -> io::R
     start.truncate(got);
     let ours = start.len() == 16 && start[3] == 4 && &start[12..14] == b"PI";
     let gzip = start.starts_with(&GZIP);
+    if let Some(what) = NotTar::of_start(&start) {
+        return Err(what.into());
+    }
     let input = Cursor::new(start).chain(input);
     let (sender, pieces) = sync_channel(AHEAD);
     thread::spawn(move || {
         let outcome = match (ours, gzip) {
             (true, _) => send_members(input, threads, &sender),
             (false, true) => {
-                send_all(MultiGzDecoder::new(io::BufReader::with_capacity(PIECE, input)), &sender)
+                let inflated = MultiGzDecoder::new(io::BufReader::with_capacity(PIECE, input));
+                send_inflated(inflated, &sender)
             }
             (false, false) => send_all(input, &sender),
         };
@@ -73,6 +79,17 @@ fn send_all(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> i
             return Ok(());
         }
     }
+}
+
+/// The same of a gzip file, which may hold anything.
+fn send_inflated(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> io::Result<()> {
+    let mut start = vec![0; BLOCK];
+    let got = read_full(&mut input, &mut start)?;
+    start.truncate(got);
+    if let Some(what) = NotTar::of_inflated(&start) {
+        return Err(what.into());
+    }
+    send_all(Cursor::new(start).chain(input), sender)
 }
 
 fn send_members(

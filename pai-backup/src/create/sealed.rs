@@ -61,7 +61,7 @@ impl Plan<'_> {
         let written = self.write(sealer, None, own, run)?;
         let file = written.out.finish().context("could not write the archive")?;
         // The sidecar is of the bytes as they lie there.
-        let digest = self.args.sha256.then(|| diff::digest_of(file.temp())).transpose()?;
+        let digest = self.wants_digest().then(|| diff::digest_of(file.temp())).transpose()?;
         Ok(Made { file, about: written.about, totals: written.totals, digest })
     }
 

@@ -1,16 +1,19 @@
 //! Writing entries below a target folder: files and nodes at once, the rest when all files are there (`later`).
 
 mod later;
+mod way;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use pai_common::console::Console;
+use pai_common::units::{counted, human_size};
 use rustix::io::Errno;
 
 use crate::Context;
@@ -32,6 +35,8 @@ pub(super) struct Applier<'a> {
     is_root: bool,
     pub(super) console: &'a Console,
     later: Mutex<Later>,
+    /// How many files were written, and their bytes.
+    done: (AtomicU64, AtomicU64),
 }
 
 /// The folder a thread wrote to last: entries come folder by folder.
@@ -55,12 +60,24 @@ impl<'a> Applier<'a> {
             is_root: rustix::process::geteuid().is_root(),
             console: run.console,
             later: Mutex::default(),
+            done: (AtomicU64::new(0), AtomicU64::new(0)),
         })
     }
 
     /// Files that are there as they should be, and that hard links are to be made to.
     pub(super) fn may_link_to<'p>(&self, files: impl Iterator<Item = &'p PathBuf>) {
         self.later().written.extend(files.map(|path| (path.clone(), path.clone())));
+    }
+
+    /// Tells a person who watches what was done.
+    pub(super) fn report(&self, target: &Path) {
+        let [files, bytes] = [&self.done.0, &self.done.1].map(|number| number.load(Ordering::Relaxed));
+        self.console.summary(format_args!(
+            "restored {} ({}) into {}",
+            counted(files, "file", "files"),
+            human_size(bytes),
+            target.display()
+        ));
     }
 
     pub(super) fn refuse(&self, path: &Path, why: &str) {
@@ -89,9 +106,11 @@ impl<'a> Applier<'a> {
         let mut reading = Reading { data, failed: false };
         let outcome = match entry.kind {
             Kind::File => self.file(found, &entry, &mut reading, last).inspect(|()| {
+                self.done.0.fetch_add(1, Ordering::Relaxed);
+                self.done.1.fetch_add(entry.size, Ordering::Relaxed);
                 self.later().written.insert(path.to_owned(), target.to_owned());
             }),
-            Kind::Folder => self.beneath.folder(target, true).map(|_| {
+            Kind::Folder => self.folder_at(target).map(|_| {
                 self.later().folders.push((entry, found.xattrs.clone()));
             }),
             Kind::HardLink => {

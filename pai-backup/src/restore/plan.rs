@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -38,6 +38,8 @@ pub(super) struct Plan {
     stand_ins: HashMap<PathBuf, PathBuf>,
     /// Files that stay as they are and get hard links.
     left_links: BTreeSet<PathBuf>,
+    /// Folders that something else is in the place of, which is replaced.
+    folders_to_be: BTreeSet<PathBuf>,
     /// Folders that stay as they are, and the index's groups that they are in.
     left_folders: HashMap<PathBuf, usize>,
     /// The index's groups that wanted entries are in.
@@ -143,6 +145,12 @@ impl Plan {
         }
         let Some(beneath) = beneath else { return Verdict::Write };
         match beneath.look(path) {
+            Err(why) if why.kind() == io::ErrorKind::NotADirectory => {
+                match path.ancestors().any(|folder| self.folders_to_be.contains(folder)) {
+                    true => Verdict::Write,
+                    false => Verdict::Refuse("what is in its folder's place is no folder".to_owned()),
+                }
+            }
             Err(why) => Verdict::Refuse(why.to_string()),
             Ok(None) => Verdict::Write,
             Ok(Some(existing)) => match (existing.kind, listed.entry.kind) {
@@ -150,6 +158,10 @@ impl Plan {
                 (Kind::Folder, Kind::Folder) if is_like(listed, &existing) => Verdict::Leave,
                 (Kind::Folder, Kind::Folder) => Verdict::Write,
                 (Kind::Folder, _) => Verdict::Refuse("a folder is in its place".to_owned()),
+                (kind, Kind::Folder) if kind != Kind::Symlink => {
+                    self.folders_to_be.insert(path.to_owned());
+                    Verdict::Replace
+                }
                 _ if same(listed, &existing, beneath, path) => Verdict::Leave,
                 _ => Verdict::Replace,
             },
@@ -210,6 +222,11 @@ impl Plan {
             .filter(|(_, verdict)| **verdict == Verdict::Replace)
             .map(|(path, _)| path.clone())
             .collect()
+    }
+
+    /// Folders that something else is in the place of.
+    pub(super) fn folders_to_be(&self) -> impl Iterator<Item = &PathBuf> {
+        self.folders_to_be.iter()
     }
 
     /// Why the archive could not be read to its end, if that is so.
