@@ -20,7 +20,9 @@ mod recipients;
 mod seal;
 
 use std::fmt;
+use std::fs::Metadata;
 use std::io::{Cursor, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -34,9 +36,7 @@ use crate::archive::open::Bytes;
 
 pub use self::identities::Identities;
 pub use self::recipients::Recipients;
-pub(crate) use self::seal::SealWriter;
-#[cfg(test)]
-pub(crate) use self::seal::seal;
+pub(crate) use self::seal::{SealWriter, seal};
 
 /// What ends the name of everything that is sealed.
 pub(crate) const END: &str = ".age";
@@ -61,12 +61,28 @@ impl Keys {
         Self { files, read: Mutex::default() }
     }
 
+    /// Identities that are at hand already.
+    pub fn of(identities: Identities) -> Self {
+        Self { files: Vec::new(), read: Mutex::new(Some(Arc::new(identities))) }
+    }
+
+    /// Warns of files that others can read.
+    pub(crate) fn warn_of_modes(&self, console: &Console) {
+        for file in &self.files {
+            let open_to_others = |metadata: &Metadata| metadata.is_file() && metadata.mode() & 0o077 != 0;
+            if file.metadata().is_ok_and(|metadata| open_to_others(&metadata)) {
+                console.warn(format_args!("{} can be read by others: chmod 600 it", file.display()));
+            }
+        }
+    }
+
+    /// Whether any file was named.
+    pub(crate) fn are_named(&self) -> bool {
+        !self.files.is_empty()
+    }
+
     /// All of them; `sealed` is what they are needed for.
-    pub(crate) fn get(
-        &self,
-        sealed: &dyn fmt::Display,
-        console: &Console,
-    ) -> anyhow::Result<Arc<Identities>> {
+    pub(crate) fn get(&self, sealed: &dyn fmt::Display) -> anyhow::Result<Arc<Identities>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(identities) = &*read {
             return Ok(Arc::clone(identities));
@@ -78,7 +94,7 @@ impl Keys {
             )
             .into());
         }
-        let identities = Arc::new(Identities::read(&self.files, console)?);
+        let identities = Arc::new(Identities::read(&self.files)?);
         *read = Some(Arc::clone(&identities));
         Ok(identities)
     }
@@ -106,7 +122,6 @@ pub(crate) fn open_bytes(
     bytes: Arc<dyn Bytes>,
     name: &dyn fmt::Display,
     keys: &Keys,
-    console: &Console,
 ) -> anyhow::Result<Arc<dyn Bytes>> {
     let context = || format!("could not open {name}");
     let mut start = vec![0; MAGIC.len().min(bytes.size() as usize)];
@@ -114,7 +129,7 @@ pub(crate) fn open_bytes(
     if !open::is_sealed(&start) {
         return Ok(bytes);
     }
-    let identities = keys.get(name, console)?;
+    let identities = keys.get(name)?;
     let opened = Opened::new(bytes, Arc::clone(&identities));
     Ok(Arc::new(opened.map_err(|error| whose(error, &identities)).with_context(context)?))
 }
@@ -132,7 +147,6 @@ pub(crate) fn open_stream(
     mut input: Box<dyn Read + Send>,
     name: &dyn fmt::Display,
     keys: &Keys,
-    console: &Console,
 ) -> anyhow::Result<Stream> {
     let context = || format!("could not open {name}");
     let mut start = vec![0; MAGIC.len()];
@@ -143,7 +157,7 @@ pub(crate) fn open_stream(
     if !was_sealed {
         return Ok(Stream { content: Box::new(input), was_sealed });
     }
-    let identities = keys.get(name, console)?;
+    let identities = keys.get(name)?;
     let opened = open::stream(input, &identities);
     let content = opened.map_err(|error| whose(error, &identities)).with_context(context)?;
     Ok(Stream { content: Box::new(content), was_sealed })

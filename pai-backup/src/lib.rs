@@ -29,6 +29,7 @@ mod members;
 mod pack;
 mod past;
 mod pipeline;
+pub mod probe;
 mod repair;
 pub mod restore;
 mod reuse;
@@ -43,6 +44,7 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::bail;
 use pai_common::clock::{Clock, Timestamp};
@@ -70,7 +72,7 @@ pub struct Context<'a> {
     /// stderr.
     pub console: &'a Console,
     /// What opens what is encrypted.
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
 }
 
 /// Runs the tool.
@@ -80,8 +82,9 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
         clock: args.now.clock(),
         now_given: args.now.now.is_some(),
         console,
-        keys: Keys::new(&args.place.identity),
+        keys: Arc::new(Keys::new(&args.place.identity)),
     };
+    context.keys.warn_of_modes(console);
     // What only reads has nothing to clean up, and may be waiting for a pipe or be at a hole of exabytes.
     signal::end_at_once(matches!(
         args.command,
@@ -136,7 +139,13 @@ impl Context<'_> {
     pub(crate) fn open(&self, named: &Path) -> anyhow::Result<Archive> {
         if let Some(store) = self.store_of(named)? {
             let series = Series::new(&self.place.prefix)?;
-            return store.open_archive(&store.resolve(named, &series)?);
+            let archive = store.resolve(named, &series)?;
+            if named.as_os_str() == "latest"
+                && let Some(why) = store.set_back(&series, std::iter::once(&archive))
+            {
+                self.console.complain(why);
+            }
+            return store.open_archive(&archive);
         }
         // A path needs no workspace.
         if named.as_os_str() != "latest" && (named.exists() || !shelf::is_name(named)) {
@@ -156,7 +165,7 @@ impl Context<'_> {
     /// Opens an archive in a file, encrypted or not.
     pub(crate) fn open_file(&self, path: &Path) -> anyhow::Result<Archive> {
         let bytes = open::bytes_of(path)?;
-        Archive::of_bytes(path, crypt::open_bytes(bytes, &path.display(), &self.keys, self.console)?)
+        Archive::of_bytes(path, crypt::open_bytes(bytes, &path.display(), &self.keys)?)
     }
 
     /// What comes out of `input`, opened if it is encrypted; `name` is what messages call it.
@@ -165,7 +174,7 @@ impl Context<'_> {
         input: Box<dyn Read + Send>,
         name: &dyn Display,
     ) -> anyhow::Result<crypt::Stream> {
-        crypt::open_stream(input, name, &self.keys, self.console)
+        crypt::open_stream(input, name, &self.keys)
     }
 
     /// The archive file that `named` means: a path, a name in the archive folder, or `latest`, be it good or not.
@@ -181,7 +190,7 @@ impl Context<'_> {
 
     /// The store that was named, if one was.
     pub(crate) fn store_named(&self) -> anyhow::Result<Option<Store>> {
-        self.store_address().map(|address| Store::open(&address)).transpose()
+        self.store_address().map(|address| Store::open(&address, &self.keys)).transpose()
     }
 
     /// When the archive of this file name was begun, if it is one of the series.
@@ -192,7 +201,7 @@ impl Context<'_> {
     /// The store that was named, for a command that cannot do without one.
     pub(crate) fn store(&self) -> anyhow::Result<Store> {
         match self.store_address() {
-            Some(address) => Store::open(&address),
+            Some(address) => Store::open(&address, &self.keys),
             None => Err(Hinted::new(
                 anyhow::anyhow!("no store is named"),
                 "pass --store STORE, or export PAI_STORE: a folder, s3://BUCKET/PREFIX or rclone:REMOTE:PATH",
@@ -207,7 +216,7 @@ impl Context<'_> {
         let is_path = !shelf::is_name(named) || named.as_os_str() == "-";
         match self.store_address() {
             Some(_) if is_path && self.place.store.is_none() => Ok(None),
-            Some(address) => Store::open(&address).map(Some),
+            Some(address) => Store::open(&address, &self.keys).map(Some),
             None => Ok(None),
         }
     }

@@ -3,7 +3,6 @@
 mod content;
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,7 +21,7 @@ use crate::cli::List;
 use crate::contents;
 use crate::list::content::list_content;
 use crate::shelf::Stored;
-use crate::store::{Series, Store};
+use crate::store::{Form, Series, Store};
 
 /// Runs `list`.
 pub(crate) fn run(args: &List, run: &Context<'_>) -> anyhow::Result<Exit> {
@@ -155,22 +154,32 @@ fn lossily<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error>
 
 /// The archives of a store, as their lists tell of them.
 fn list_store(store: &Store, run: &Context<'_>, out: &mut Output) -> anyhow::Result<bool> {
-    let entries = store.archives(&Series::new(&run.place.prefix)?)?;
+    let series = Series::new(&run.place.prefix)?;
+    let entries = store.archives(&series)?;
+    if let Some(why) = store.set_back(&series, entries.iter().map(|entry| &entry.name)) {
+        run.console.complain(why);
+    }
     for entry in &entries {
         let mut row = ArchiveRow::of(store.path_of(&entry.name), entry.time);
-        match store.list_of(&entry.name) {
-            Ok((list, _)) => {
-                (row.size, row.added, row.good) = (list.runs.size(), Some(list.added), true);
+        if entry.form == Form::Sealed && !run.keys.are_named() {
+            // Without a key there is a name, and the time in it.
+            row.why = Some("encrypted; --identity opens it".to_owned());
+        } else {
+            match store.list_of(&entry.name) {
+                Ok((list, _)) => {
+                    (row.size, row.added, row.good) = (list.runs.size(), Some(list.added), true);
+                }
+                Err(error) => row.why = Some(format!("{error:#}")),
             }
-            Err(error) => row.why = Some(format!("{error:#}")),
         }
+        let size = |known: Option<u64>| known.map_or_else(|| "-".to_owned(), human_size);
         out.record(&row, |text| {
             writeln!(
                 text,
                 "{}  {:>10}  {:>10} added  {}  {}",
                 row.time,
-                human_size(row.size),
-                human_size(row.added.unwrap_or(0)),
+                size(row.added.map(|_| row.size)),
+                size(row.added),
                 row.path.display(),
                 row.why.as_deref().unwrap_or("listed")
             )

@@ -11,6 +11,7 @@
 //! | `stored` | the bytes of an archive, fetched as they are asked for |
 //! | `send`, `cache` | a new archive, and what is remembered of the last one |
 //! | `rewrite`, `ranges` | bytes that move to other packs |
+//! | `seal`, `state` | whom it is encrypted for, and what must not be forgotten |
 //! | `push`, `repair`, `pull`, `forget`, `prune`, `repack` | the commands |
 
 mod address;
@@ -24,6 +25,7 @@ mod measure;
 #[cfg(test)]
 mod memory;
 mod needs;
+pub(crate) mod probe;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod push;
@@ -36,7 +38,9 @@ mod rewrite;
 mod runs;
 #[cfg(feature = "s3")]
 mod s3;
+mod seal;
 mod send;
+mod state;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -47,9 +51,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use pai_common::clock::Timestamp;
+use anyhow::{Context as _, bail, ensure};
+use pai_common::clock::{Timestamp, Zone};
 use pai_common::console::Console;
+use pai_common::hint::Hinted;
 use pai_common::lock::DirLock;
 use pai_common::sha256::Digest;
 use pai_common::units::human_size;
@@ -59,11 +64,16 @@ use self::backend::{Backend, Patient, StoreError, Traffic};
 use self::cache::{Cache, Remembered};
 use self::list::List;
 use self::needs::Needs;
+use self::state::State;
 use self::stored::{BadPack, Stored};
+use crate::Context;
 use crate::archive::open::{Archive, ArchiveFile};
+use crate::crypt::open::OpenError;
+use crate::crypt::{self, Keys};
 use crate::shelf::{EXTENSION, Shelf};
 
 pub(crate) use self::backend::Kind;
+pub(crate) use self::layout::Form;
 pub(crate) use self::send::{Sender, StoreSink};
 
 /// Longest object that is fetched whole, packs aside.
@@ -75,6 +85,8 @@ pub(crate) struct Store {
     backend: Arc<dyn Backend>,
     traffic: Arc<Traffic>,
     cache: Cache,
+    state: State,
+    keys: Arc<Keys>,
     shown: String,
 }
 
@@ -85,6 +97,8 @@ pub(crate) struct Entry {
     pub(crate) name: String,
     /// When it was begun, by its name.
     pub(crate) time: Timestamp,
+    /// How it lies there.
+    pub(crate) form: Form,
 }
 
 /// Archives that share the first part of their names: those of one machine, say.
@@ -117,17 +131,19 @@ impl Series {
 }
 
 impl Store {
-    /// Connects to the store that `address` names.
-    pub(crate) fn open(address: &str) -> anyhow::Result<Self> {
+    /// Connects to the store that `address` names. If it is encrypted, `keys` open what is in it.
+    pub(crate) fn open(address: &str, keys: &Arc<Keys>) -> anyhow::Result<Self> {
         let parsed = Address::parse(address)?;
         let cache = Cache::of(&parsed.text())?;
-        Ok(Self::with(parsed.connect()?, cache, address))
-    }
-
-    fn with(backend: Arc<dyn Backend>, cache: Cache, shown: &str) -> Self {
-        let patient = Patient::new(backend);
-        let traffic = patient.traffic();
-        Self { backend: Arc::new(patient), traffic, cache, shown: shown.to_owned() }
+        let patient = Patient::new(parsed.connect()?);
+        Ok(Self {
+            traffic: patient.traffic(),
+            backend: Arc::new(patient),
+            state: State::beside(cache.folder()),
+            cache,
+            keys: Arc::clone(keys),
+            shown: address.to_owned(),
+        })
     }
 
     fn backend(&self) -> &Arc<dyn Backend> {
@@ -136,6 +152,15 @@ impl Store {
 
     fn cache(&self) -> &Cache {
         &self.cache
+    }
+
+    /// What must not be forgotten of it.
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn keys(&self) -> &Arc<Keys> {
+        &self.keys
     }
 
     /// As it was named on the command line.
@@ -167,22 +192,71 @@ impl Store {
     /// The same, each with what tells that its list is the one of last time: length and time of the object.
     pub(crate) fn stamped(&self, series: &Series) -> anyhow::Result<Vec<(Entry, String)>> {
         let objects = self.backend.list(layout::ARCHIVES)?;
-        let mut entries: Vec<(Entry, String)> = objects
-            .iter()
-            .filter_map(|object| {
-                let name = layout::archive_of_list(&object.name)?;
-                let entry = Entry { name: name.to_owned(), time: series.time_of(name)? };
-                Some((entry, format!("{} {}", object.size, object.modified.secs())))
-            })
-            .collect();
+        let mut entries: Vec<(Entry, String)> = Vec::new();
+        for object in &objects {
+            if let Some((name, form)) = layout::archive_of_list(&object.name)
+                && let Some(time) = series.time_of(name)
+            {
+                let entry = Entry { name: name.to_owned(), time, form };
+                entries.push((entry, format!("{} {}", object.size, object.modified.secs())));
+            }
+        }
+        let any_sealed = entries.iter().any(|(entry, _)| entry.form == Form::Sealed);
+        if self.state.is_pinned() || (any_sealed && self.keys.are_named()) {
+            // Whoever can write there can put an archive that is not encrypted beside those that are.
+            entries.retain(|(entry, _)| entry.form == Form::Sealed);
+        }
         entries.sort_by(|(a, _), (b, _)| (b.time, &b.name).cmp(&(a.time, &a.name)));
+        entries.dedup_by(|(a, _), (b, _)| a.name == b.name);
         Ok(entries)
     }
 
     /// An archive's list, and the object it was read from.
     pub(crate) fn list_of(&self, archive: &str) -> anyhow::Result<(List, Vec<u8>)> {
-        let bytes = self.backend.get(&layout::list_name(archive), 0, LONGEST)?;
-        Ok((List::unpack(&bytes, archive)?, bytes))
+        let (form, bytes) = self.find_list(archive)?;
+        let text = match form {
+            Form::Plain => List::unpack(&bytes, archive)?,
+            Form::Sealed => List::unpack(&self.unseal(&bytes, archive)?, archive)?,
+        };
+        Ok((List { form, ..text }, bytes))
+    }
+
+    /// The object that an archive's list is, whatever its form.
+    fn find_list(&self, archive: &str) -> anyhow::Result<(Form, Vec<u8>)> {
+        let get = |form| self.backend.get(&layout::list_name(archive, form), 0, LONGEST);
+        let forms: &[Form] = match (self.state.is_pinned(), self.keys.are_named()) {
+            (true, _) => &[Form::Sealed],
+            (false, true) => &[Form::Sealed, Form::Plain],
+            (false, false) => &Form::ALL,
+        };
+        let mut missing = None;
+        for &form in forms {
+            match get(form) {
+                Ok(bytes) => return Ok((form, bytes)),
+                Err(error) if error.kind == Kind::Missing => missing = missing.or(Some(error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(missing.map_or_else(|| anyhow::anyhow!("there is no such archive"), Into::into))
+    }
+
+    /// Opens the list of an archive that is encrypted.
+    fn unseal(&self, bytes: &[u8], archive: &str) -> anyhow::Result<Vec<u8>> {
+        let identities = self.keys.get(&format_args!("{archive} in {}", self.shown))?;
+        crypt::open::open(bytes, &identities).map_err(|error| {
+            if crypt::open::kind_of(&error) != Some(OpenError::NotForUs) {
+                return anyhow::Error::new(error).context(format!("could not read the list of {archive}"));
+            }
+            let hint = format!(
+                "the identity that was given opens what is for {}",
+                identities.recipients().join(", ")
+            );
+            let for_whom = match self.backend.get(layout::RECIPIENTS, 0, LONGEST) {
+                Ok(text) => String::from_utf8_lossy(&text).trim().replace('\n', ", "),
+                Err(_) => "recipients that it does not name".to_owned(),
+            };
+            Hinted::new(anyhow::anyhow!("{} is encrypted for {for_whom}", self.shown), hint).into()
+        })
     }
 
     /// The archive that `named` means: `latest`, or its name with or without extension.
@@ -195,7 +269,7 @@ impl Store {
             };
         }
         let name = named.to_str().map(|name| name.strip_suffix(EXTENSION).unwrap_or(name));
-        match name.filter(|name| layout::archive_of_list(&layout::list_name(name)) == Some(name)) {
+        match name.filter(|name| layout::is_archive(name)) {
             Some(name) => Ok(name.to_owned()),
             None => bail!("could not open {}: that is no name of an archive in a store", named.display()),
         }
@@ -203,14 +277,44 @@ impl Store {
 
     /// Opens an archive.
     pub(crate) fn open_archive(&self, archive: &str) -> anyhow::Result<Archive> {
-        self.open_list(&self.list_of(archive).with_context(|| self.cannot_open(archive))?.0)
+        let open = || {
+            let opened = self.open_list(&self.list_of(archive)?.0)?;
+            if let Some(known) = self.cache.recall(archive) {
+                is_the_same(&known, &opened)?;
+            }
+            Ok::<_, anyhow::Error>(opened)
+        };
+        open().with_context(|| self.cannot_open(archive))
+    }
+
+    /// Refuses an archive that this machine remembers otherwise.
+    pub(crate) fn check_memory(&self, list: &List) -> anyhow::Result<()> {
+        let Some(known) = self.cache.recall(&list.archive) else { return Ok(()) };
+        is_the_same(&known, &self.open_list(list)?)
+    }
+
+    /// What to say if this machine remembers a later archive of the series than any of these: nothing that it did has
+    /// removed that one.
+    pub(crate) fn set_back(
+        &self,
+        series: &Series,
+        mut there: impl Iterator<Item = impl AsRef<str>>,
+    ) -> Option<String> {
+        let remembered = self.cache.archives();
+        let newest = series.newest(remembered.iter().map(String::as_str))?;
+        let is_there = there.any(|archive| archive.as_ref() == newest);
+        (!is_there).then(|| {
+            format!(
+                "{} does not have {newest} any more, which this machine sent last: was it forgotten elsewhere, or was the store set back to an earlier state?",
+                self.shown
+            )
+        })
     }
 
     /// The bytes of an archive, of which nothing is read yet.
     pub(crate) fn file_of(&self, archive: &str) -> anyhow::Result<ArchiveFile> {
         let (list, _) = self.list_of(archive).with_context(|| self.cannot_open(archive))?;
-        let stored = Stored::new(Arc::clone(&self.backend), list.runs);
-        Ok(ArchiveFile::of_bytes(&self.path_of(archive), Arc::new(stored)))
+        Ok(ArchiveFile::of_bytes(&self.path_of(archive), Arc::new(self.stored(&list))))
     }
 
     /// The folder of what this machine remembers of the store.
@@ -222,20 +326,38 @@ impl Store {
         format!("could not open {archive} in {}", self.shown)
     }
 
+    /// An identity has opened the archive of this list, whole: that is noted here, and where the machine that sends may see it.
+    pub(crate) fn note_tested(&self, list: &List, run: &Context<'_>) {
+        if list.form == Form::Plain {
+            return;
+        }
+        let now = run.clock.now();
+        let text = format!("{} {}\n", now.rfc3339(Zone::Utc), list.archive);
+        let noted = self.state.note_tested(now);
+        let told = self.backend.put(layout::TESTED, text.as_bytes());
+        // A key that may only read is as good: then the other machine asks again.
+        if let Some(error) = noted.err().or_else(|| told.err().map(Into::into)) {
+            run.console.detail(format_args!("could not note that the identity was tried: {error:#}"));
+        }
+    }
+
     /// Opens the archive of a list.
     fn open_list(&self, list: &List) -> anyhow::Result<Archive> {
-        let stored = Stored::new(Arc::clone(&self.backend), list.runs.clone());
+        let stored = self.stored(list);
         Archive::of_bytes(&self.path_of(&list.archive), Arc::new(stored))
     }
 
     /// The bytes of an archive, each pack fetched whole and checked against its name.
     pub(crate) fn checked(&self, list: &List) -> Stored {
-        Stored::new(Arc::clone(&self.backend), list.runs.clone()).checked()
+        self.stored(list).checked()
+    }
+
+    fn stored(&self, list: &List) -> Stored {
+        Stored::new(Arc::clone(&self.backend), list, Arc::clone(&self.keys))
     }
 
     fn open_known(&self, known: &Remembered) -> anyhow::Result<Archive> {
-        let stored = Stored::new(Arc::clone(&self.backend), known.list.runs.clone())
-            .with_tail(known.tail_start(), known.tail.clone());
+        let stored = self.stored(&known.list).with_tail(known.tail_start(), known.tail.clone());
         Archive::of_known_bytes(&self.path_of(&known.list.archive), Arc::new(stored))
     }
 
@@ -258,16 +380,16 @@ impl Store {
         if bad.is_empty() {
             return Ok(());
         }
-        let mut costs: BTreeMap<&Digest, Vec<String>> = BTreeMap::new();
+        let mut costs: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for object in self.backend.list(layout::ARCHIVES)? {
             let Some(archive) = layout::archive_of_needs(&object.name) else { continue };
             let Some(needs) = Needs::parse(&self.backend.get(&object.name, 0, LONGEST)?) else { continue };
             for pack in bad.iter().filter(|pack| needs.packs.contains(*pack)) {
-                costs.entry(pack).or_default().push(archive.to_owned());
+                costs.entry(layout::pack_name(pack, needs.form)).or_default().push(archive.to_owned());
             }
         }
         for (pack, archives) in costs {
-            console.warn(format_args!("{} costs {}", layout::pack_name(pack), archives.join(", ")));
+            console.warn(format_args!("{pack} costs {}", archives.join(", ")));
         }
         console
             .warn("hint: pai-backup push --repair makes packs again from local archives that hold the same");
@@ -283,6 +405,15 @@ impl Store {
 /// The pack that an error is about, if it is one that is missing or damaged.
 pub(crate) fn bad_pack(error: &anyhow::Error) -> Option<Digest> {
     error.chain().find_map(BadPack::within).map(|bad| bad.pack)
+}
+
+/// Fails unless an archive is the one that is remembered: otherwise somebody who can write there has put another in its place.
+/// Its index has the digest of everything in it.
+fn is_the_same(known: &Remembered, opened: &Archive) -> anyhow::Result<()> {
+    let file = opened.file();
+    let is_same = file.size() == known.list.runs.size() && file.tail(known.tail_start())? == known.tail;
+    ensure!(is_same, "it is not the archive that this machine sent: its index is another");
+    Ok(())
 }
 
 /// What kind of failure of a store an error is, if it is one.

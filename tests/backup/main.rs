@@ -18,6 +18,7 @@ mod released;
 mod repair;
 mod roundtrip;
 mod rows;
+mod sealed_store;
 mod selection;
 mod shrunk;
 mod steps;

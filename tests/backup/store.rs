@@ -71,7 +71,7 @@ impl Nights {
 }
 
 /// The script of the store's README, as a file.
-fn script(store: &Path) -> PathBuf {
+pub(crate) fn script(store: &Path) -> PathBuf {
     let text = fs::read_to_string(store.join("README.txt")).unwrap();
     let script = text.split("---- begin\n").nth(1).unwrap().split("---- end").next().unwrap();
     let path = store.with_file_name("restore.sh");

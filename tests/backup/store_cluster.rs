@@ -27,6 +27,7 @@ impl Machine {
     fn pai(&self, garage: &Garage, key: &Key, node: usize, args: &[&str]) -> Command {
         let mut command = self.workspace.pai(["--store", &garage.store("box")]);
         command.args(args).env("XDG_CACHE_HOME", self.workspace.beside("cache"));
+        command.env("XDG_STATE_HOME", self.workspace.beside("state"));
         command.env("PAI_NOW", format!("2026-11-{:02}T02:00:00Z", self.night));
         garage.reach(&mut command, key, node);
         command
@@ -159,4 +160,37 @@ fn a_key_that_may_only_write_is_enough_for_every_night_and_wrong_keys_are_told()
         "{}",
         refused.stderr
     );
+}
+
+#[test]
+fn an_encrypted_store_asks_no_more_of_a_key_than_to_write() {
+    let Some(garage) = Garage::start() else { return };
+    let all = garage.key("all", &["--read", "--write"]);
+    let writer = garage.key("writer", &["--write"]);
+    let mut machine = Machine::new();
+    let identity = machine.workspace.beside("key");
+    let made = run(machine.workspace.pai(["key", "new", "-q"]).arg(&identity)).expect(0);
+    let recipient = made.stdout.trim();
+    let first = run(&mut machine.pai(&garage, &writer, 0, &["create", "--recipient", recipient])).expect(0);
+    assert!(first.stderr.contains("everything is sent"), "{}", first.stderr);
+    machine.change();
+    let second = run(&mut machine.pai(&garage, &writer, 1, &["create"])).expect(0);
+    assert!(!second.stderr.contains("everything is sent"), "{}", second.stderr);
+    let reader = |args: &[&str]| {
+        let mut command = machine.pai(&garage, &all, 2, args);
+        command.env("PAI_IDENTITY", &identity);
+        command.env("XDG_CACHE_HOME", machine.workspace.beside("reader"));
+        command.env("XDG_STATE_HOME", machine.workspace.beside("reader"));
+        command
+    };
+    let listed = run(&mut reader(&["list", "--json"])).expect(0);
+    let added = listed.stdout.lines().next().unwrap().split("\"added\":").nth(1).unwrap();
+    let added: u64 = added.split(',').next().unwrap().parse().unwrap();
+    assert!(added < 100_000, "the second night added {added} bytes");
+    run(&mut reader(&["verify", "--all"])).expect(0);
+    let target = machine.workspace.beside("back");
+    run(reader(&["restore", "latest", "--target"]).arg(&target)).expect(0);
+    assert_same_tree(&tree(&target), &archived_tree(machine.workspace.home()));
+    let refused = run(&mut machine.pai(&garage, &all, 2, &["restore", "latest", "--target", "x"])).expect(2);
+    assert!(refused.stderr.contains("no identity is named"), "{}", refused.stderr);
 }

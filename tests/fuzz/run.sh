@@ -3,7 +3,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-all=(archive checksum index listing memory pax stamp tar)
+all=(archive checksum index listing memory pax sealed_file sealed_list sealed_packs stamp tar)
 
 usage() {
   cat <<'TEXT'
@@ -16,7 +16,7 @@ Fuzzes what reads bytes that somebody else wrote; the properties are in tests/pr
   --seeds      make the first corpus and stop
   -h, --help   this text
 
-Targets: archive checksum index listing memory pax stamp tar [all of them]
+Targets: archive checksum index listing memory pax sealed_file sealed_list sealed_packs stamp tar [all of them]
 
 What is found is kept in tests/fuzz/artifacts/TARGET. Run it again with
   cargo +nightly fuzz run --fuzz-dir tests/fuzz TARGET tests/fuzz/artifacts/TARGET/FILE
@@ -91,6 +91,20 @@ seed_memory() {
     $'## Recent Entries\n\n## 2025-09-01 - title\n<!-- pin -->\n<!--\n## 2025-09-02\n-->\n' | seed memory ours '\3'
 }
 
+seed_sealed() {
+  local digest
+  digest=$(printf 'x' | sha256sum | cut -d ' ' -f 1)
+  printf '# pai-backup list 1\n# archive a\n# size 7\n# head %s %s\n%s 0 7\n' "$digest" "$digest" "$digest" |
+    seed sealed_list text
+  printf '%s  packs/%s/%s.gz.age\n# packs 1 sha256 %s list %s\n' "$digest" "${digest:0:2}" "$digest" "$digest" "$digest" |
+    seed sealed_list packs
+  local how
+  for how in 1 2 3 9 13; do
+    printf 'some content, and more of it' | seed sealed_file "$how" "\\$how\\7\\0\\1\\2"
+    printf 'some content, and more of it, in three packs' | seed sealed_packs "$how" "\\$how\\7\\0\\1\\2"
+  done
+}
+
 seed_headers() {
   printf 'path=a/b\xffmtime=1.25\xffuid=3000000\xffSCHILY.xattr.user.a%%3D=1' | seed pax plain '\0'
   printf 'GNU.sparse.major=1\xffGNU.sparse.minor=0\xffGNU.sparse.name=a\xffGNU.sparse.realsize=512' | seed pax sparse '\0'
@@ -129,6 +143,7 @@ main() {
   seed_lines "$scratch"
   seed_memory
   seed_headers
+  seed_sealed
   [ "$only_seeds" = no ] || return 0
   # A thread may still be ending when its input is done, or the run: what it holds is no leak.
   export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0

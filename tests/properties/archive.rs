@@ -186,7 +186,7 @@ impl Stage {
             identity: Vec::new(),
             jobs: Some(1),
         };
-        let keys = pai_backup::crypt::Keys::default();
+        let keys = std::sync::Arc::default();
         let context =
             Context { place: &place, clock: Clock::default(), now_given: false, console: &console, keys };
         let args = Restore {

@@ -9,6 +9,7 @@ mod index;
 mod listing;
 mod memory;
 mod pax;
+mod sealed;
 mod stamp;
 mod tar;
 
@@ -157,6 +158,26 @@ const BEFORE: &[&str] =
 /// What they end with.
 const BEHIND: &[&str] =
     &["", ".sql.gz", "-full.tar", "_22.04.img", ".7z.001", ".Z", "-r2", " (1).zip", ".2-x"];
+const LIST: &[&str] = &[
+    "# archive a\n",
+    "# size 7\n",
+    "# size 14\n",
+    "# added 3\n",
+    "# sha256 ",
+    "# recipient age1x\n",
+    "# head ",
+    "# blind\n",
+    "# shrunk\n",
+    "# ",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    " 0 7\n",
+    " 7 7\n",
+    " 33554432 7\n",
+    " 18446744073709551615 1\n",
+    " ",
+    "\n",
+    "  packs/e3/",
+];
 
 const STAMPS: &[&str] = &[
     "20250916",
@@ -259,6 +280,21 @@ proptest! {
     #[test]
     fn checksum_lines_that_are_read_are_written_so_that_they_are_read_again(bytes in words(CHECKSUM).prop_map(Input)) {
         checksum::holds(&bytes.0);
+    }
+
+    #[test]
+    fn what_is_sealed_comes_out_as_it_went_in_or_not_at_all(input in steered(vec(any::<u8>(), 3..300))) {
+        sealed::file(&input.0);
+    }
+
+    #[test]
+    fn a_list_that_is_read_is_read_again(text in words(LIST).prop_map(Input)) {
+        sealed::list(&[b"# pai-backup list 1\n", &text.0[..]].concat());
+    }
+
+    #[test]
+    fn an_archive_in_packs_is_what_its_list_says_or_nothing(input in steered(vec(any::<u8>(), 3..300))) {
+        sealed::packs(&input.0);
     }
 
     #[test]

@@ -18,7 +18,8 @@ impl Plan<'_> {
         let store = run.store()?;
         let series = Series::new(self.shelf.prefix())?;
         let _lock = store.lock(self.args.wait)?;
-        let mut sender = Sender::begin(&store, &series, self.args.full, run.console)?;
+        let mut sender =
+            Sender::begin(&store, &series, self.args.full, self.recipients.as_ref(), run.console)?;
         let name = sender.free_name(run.clock.now());
         let about = self.about(run.clock);
         let sources = self.sources(None, run.console);
@@ -36,6 +37,7 @@ impl Plan<'_> {
         if let Some(shrunk) = summary.shrunk {
             Self::alarm(&shrunk, log, run)?;
         }
+        sender.remind(run)?;
         store.report(run.console);
         Ok(path)
     }

@@ -5,14 +5,12 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use age::armor::ArmoredReader;
 use age::secrecy::SecretString;
 use age::{DecryptError, Decryptor, scrypt, ssh, x25519};
 use anyhow::{Context, anyhow, bail, ensure};
-use pai_common::console::Console;
 use pai_common::hint::Hinted;
 use zeroize::Zeroizing;
 
@@ -40,10 +38,10 @@ impl fmt::Debug for Identities {
 
 impl Identities {
     /// Reads files, and asks for passphrases where they are protected.
-    pub(crate) fn read(files: &[PathBuf], console: &Console) -> anyhow::Result<Self> {
+    pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Self> {
         let mut this = Self { all: Vec::new(), recipients: Vec::new() };
         for path in files {
-            let text = text_of(path, console)?;
+            let text = text_of(path)?;
             this.parse(&text, path).with_context(|| format!("could not use {}", path.display()))?;
         }
         Ok(this)
@@ -119,14 +117,11 @@ fn no_identity(line: &str, number: usize) -> anyhow::Error {
 }
 
 /// What a file of identities says, behind its passphrase if it has one.
-fn text_of(path: &Path, console: &Console) -> anyhow::Result<Zeroizing<String>> {
+fn text_of(path: &Path) -> anyhow::Result<Zeroizing<String>> {
     let context = || format!("could not read the identity {}", path.display());
     let mut file = File::open(path).with_context(context)?;
     let metadata = file.metadata().with_context(context)?;
     ensure!(metadata.len() <= LONGEST, "could not read the identity {}: it is too long", path.display());
-    if metadata.is_file() && metadata.mode() & 0o077 != 0 {
-        console.warn(format_args!("{} can be read by others: chmod 600 it", path.display()));
-    }
     let bytes = read_secret(&mut file).with_context(context)?;
     if bytes.starts_with(MAGIC) || bytes.starts_with(ARMOR) {
         return unlock(&bytes, path).with_context(context);

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Key, run: &Context<'_>) -> anyhow::Result<Exit> {
             ));
         }
         KeyCommand::Public(args) => {
-            for recipient in Identities::read(std::slice::from_ref(&args.file), run.console)?.recipients() {
+            for recipient in Identities::read(std::slice::from_ref(&args.file))?.recipients() {
                 out.line(recipient.as_bytes())?;
             }
         }
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Key, run: &Context<'_>) -> anyhow::Result<Exit> {
 }
 
 /// Makes a pair, writes the identity to `path` as `age-keygen` does, and gives the recipient.
-fn new(path: &Path, protect: bool, now: Timestamp) -> anyhow::Result<String> {
+pub(crate) fn new(path: &Path, protect: bool, now: Timestamp) -> anyhow::Result<String> {
     if path.symlink_metadata().is_ok() {
         bail!("could not write {}: it exists, and what it opens would be lost with it", path.display());
     }

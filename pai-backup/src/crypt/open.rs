@@ -105,7 +105,6 @@ fn unwrap<R: BufRead>(input: R, identities: &Identities) -> Result<StreamReader<
 }
 
 /// Opens all of an age file.
-#[cfg(test)]
 pub(crate) fn open(bytes: &[u8], identities: &Identities) -> io::Result<Vec<u8>> {
     let head = head_length(bytes).ok_or(OpenError::Head)?;
     // Each chunk has its tag: that much is content at most.

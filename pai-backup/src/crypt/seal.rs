@@ -5,15 +5,12 @@ use std::io::{self, Write};
 
 use age::Encryptor;
 use age::stream::StreamWriter;
-#[cfg(test)]
 use pai_common::sha256::{self, Digest};
 
-#[cfg(test)]
 use super::open::head_length;
 use super::recipients::Recipients;
 
 /// Bytes that were sealed.
-#[cfg(test)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sealed {
     /// An age file.
@@ -23,7 +20,6 @@ pub(crate) struct Sealed {
 }
 
 /// Seals bytes whole.
-#[cfg(test)]
 pub(crate) fn seal(bytes: &[u8], to: &Recipients) -> io::Result<Sealed> {
     // A chunk of 64 KiB grows by 16 bytes.
     let mut sealer = SealWriter::new(Vec::with_capacity(bytes.len() + bytes.len() / 4096 + 4096), to)?;

@@ -9,10 +9,14 @@ use pai_common::atomic;
 use pai_common::home::ensure_private_folder;
 use pai_common::sha256::{self, Digest};
 
+use super::layout::{self, Form};
 use super::list::List;
 
 const LIST: &str = ".list.gz";
 const TAIL: &str = ".tail";
+/// What ends the name of a file that says how a list lies in the store, its length and its SHA-256 there.
+const OBJECT: &str = ".object";
+const SEALED: &str = "sealed";
 
 /// A folder of one store's own.
 #[derive(Debug, Clone)]
@@ -25,7 +29,7 @@ pub(crate) struct Cache {
 pub(crate) struct Remembered {
     /// Its list.
     pub(crate) list: List,
-    /// Length of the list as it lies in the store.
+    /// Length of the list as it lies in the store, perhaps encrypted.
     pub(crate) list_size: u64,
     /// Its SHA-256 there.
     pub(crate) list_digest: Digest,
@@ -37,6 +41,14 @@ impl Remembered {
     /// A list, the object it was read from, and the archive's last bytes.
     pub(crate) fn new(list: List, object: &[u8], tail: Vec<u8>) -> Self {
         Self { list, list_size: object.len() as u64, list_digest: sha256::digest(object), tail }
+    }
+
+    /// The same of an object that is not at hand: how it lies in the store, its length and its SHA-256.
+    fn parse(mut list: List, object: &str, tail: Vec<u8>) -> Option<Self> {
+        let mut words = object.split_whitespace();
+        list.form = if words.next()? == SEALED { Form::Sealed } else { Form::Plain };
+        let (size, digest) = (words.next()?.parse().ok()?, layout::digest(words.next()?)?);
+        Some(Self { list, list_size: size, list_digest: digest, tail })
     }
 
     /// Where in the archive the tail begins.
@@ -76,7 +88,13 @@ impl Cache {
         let bytes = fs::read(self.folder.join(format!("{archive}{LIST}"))).ok()?;
         let tail = fs::read(self.folder.join(format!("{archive}{TAIL}"))).ok()?;
         let list = List::unpack(&bytes, archive).ok()?;
-        (tail.len() as u64 <= list.runs.size()).then(|| Remembered::new(list, &bytes, tail))
+        // Here it is never encrypted: this machine has what it is about.
+        let object = fs::read_to_string(self.folder.join(format!("{archive}{OBJECT}")));
+        let known = match object {
+            Ok(object) => Remembered::parse(list, &object, tail)?,
+            Err(_) => Remembered::new(list, &bytes, tail),
+        };
+        (known.tail.len() as u64 <= known.list.runs.size()).then_some(known)
     }
 
     /// The archives that are remembered.
@@ -87,16 +105,16 @@ impl Cache {
     }
 
     /// Remembers an archive, and forgets `others`.
-    pub(crate) fn remember(
-        &self,
-        archive: &str,
-        list: &[u8],
-        tail: &[u8],
-        others: &[String],
-    ) -> anyhow::Result<()> {
+    pub(crate) fn remember(&self, known: &Remembered, others: &[String]) -> anyhow::Result<()> {
+        let archive = &known.list.archive;
+        let path = |end| self.folder.join(format!("{archive}{end}"));
+        self.forget(archive);
         // The list last: it is what makes the archive a remembered one.
-        atomic::write(&self.folder.join(format!("{archive}{TAIL}")), 0o600, tail)?;
-        atomic::write(&self.folder.join(format!("{archive}{LIST}")), 0o600, list)?;
+        let form = if known.list.form == Form::Sealed { SEALED } else { "plain" };
+        let object = format!("{form} {} {}\n", known.list_size, sha256::to_hex(&known.list_digest));
+        atomic::write(&path(OBJECT), 0o600, object.as_bytes())?;
+        atomic::write(&path(TAIL), 0o600, &known.tail)?;
+        atomic::write(&path(LIST), 0o600, &known.list.pack()?)?;
         for other in others.iter().filter(|other| *other != archive) {
             self.forget(other);
         }
@@ -105,7 +123,7 @@ impl Cache {
 
     /// Forgets an archive.
     pub(crate) fn forget(&self, archive: &str) {
-        for end in [LIST, TAIL] {
+        for end in [LIST, TAIL, OBJECT] {
             // What cannot be removed is looked at again, and found to disagree with the store.
             let _ = fs::remove_file(self.folder.join(format!("{archive}{end}")));
         }
@@ -125,13 +143,18 @@ mod tests {
         assert_eq!(cache.folder().metadata().unwrap().permissions().mode() & 0o777, 0o700);
         let mut runs = Runs::default();
         runs.push([1; 32], 0, 10);
-        let list = List { archive: "pai-2".to_owned(), runs, ..List::default() };
-        cache.remember("pai-1", b"no list", b"tail", &[]).unwrap();
-        assert!(cache.recall("pai-1").is_none(), "a damaged list is as good as none");
-        cache.remember("pai-2", &list.pack().unwrap(), b"tail", &cache.archives()).unwrap();
-        assert_eq!(cache.archives(), ["pai-2"]);
-        let found = cache.recall("pai-2").unwrap();
-        assert_eq!((found.list.clone(), found.tail_start()), (list, 6));
+        for (form, object) in [(Form::Sealed, &[1_u8; 1000][..]), (Form::Plain, &[2; 900])] {
+            let list = List { archive: "pai-2".to_owned(), runs: runs.clone(), form, ..List::default() };
+            fs::write(cache.folder().join("pai-1.tail"), "tail").unwrap();
+            fs::write(cache.folder().join("pai-1.list.gz"), "no list").unwrap();
+            assert!(cache.recall("pai-1").is_none(), "a damaged list is as good as none");
+            let known = Remembered::new(list.clone(), object, b"tail".to_vec());
+            cache.remember(&known, &cache.archives()).unwrap();
+            assert_eq!(cache.archives(), ["pai-2"]);
+            let found = cache.recall("pai-2").unwrap();
+            assert_eq!((found.list.clone(), found.tail_start()), (list, 6));
+            assert_eq!((found.list_size, found.list_digest), (object.len() as u64, sha256::digest(object)));
+        }
         assert!(Cache::below(folder.path(), "s3://y").unwrap().archives().is_empty());
     }
 }

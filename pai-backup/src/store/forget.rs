@@ -9,8 +9,9 @@ use pai_common::exit::Exit;
 use pai_common::hint::Hinted;
 use pai_common::output::Output;
 
+use super::layout::{self, Form};
 use super::needs::Needs;
-use super::{Kind, LONGEST, Series, Store, layout};
+use super::{Kind, LONGEST, Series, Store};
 use crate::Context;
 use crate::cli::Forget;
 use crate::create::shrink;
@@ -137,7 +138,9 @@ fn plan(named: &BTreeSet<String>, there: &[String], all: bool) -> Plan {
 
 /// Removes an archive: its list, which makes it one, and then what belongs to it.
 pub(super) fn forget(store: &Store, archive: &str) -> anyhow::Result<()> {
-    store.backend().delete(&layout::list_name(archive))?;
+    for form in Form::ALL {
+        store.backend().delete(&layout::list_name(archive, form))?;
+    }
     store.backend().delete(&layout::needs_name(archive))?;
     store.cache().forget(archive);
     Ok(())

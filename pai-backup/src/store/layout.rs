@@ -11,6 +11,11 @@ pub(crate) const PACKS: &str = "packs";
 pub(crate) const DOOMED: &str = "doomed";
 /// How to get everything back without us.
 pub(crate) const README: &str = "README.txt";
+/// Whom what comes is encrypted for, if anybody.
+pub(crate) const RECIPIENTS: &str = "recipients.txt";
+
+/// When somebody last opened an archive of an encrypted store, whole.
+pub(crate) const TESTED: &str = "tested.txt";
 
 /// What ends the name of a pack.
 const PACK_END: &str = ".gz";
@@ -21,9 +26,38 @@ const NEEDS_END: &str = ".packs";
 /// What is before the digest in the mark of a list that was written anew.
 const REWRITTEN: &str = ".rewritten-";
 
+/// How lists and packs lie in a store. An archive is all of one form.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As they are.
+    #[default]
+    Plain,
+    /// Encrypted. Names tell.
+    Sealed,
+}
+
+impl Form {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Sealed];
+
+    /// What ends a name.
+    fn end(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Sealed => crate::crypt::END,
+        }
+    }
+
+    /// The form that a name tells, and the name without it.
+    pub(crate) fn of(name: &str) -> (Self, &str) {
+        let sealed = name.strip_suffix(Self::Sealed.end());
+        sealed.map_or((Self::Plain, name), |name| (Self::Sealed, name))
+    }
+}
+
 /// The list of an archive.
-pub(crate) fn list_name(archive: &str) -> String {
-    format!("{ARCHIVES}/{archive}{LIST_END}")
+pub(crate) fn list_name(archive: &str, form: Form) -> String {
+    format!("{ARCHIVES}/{archive}{LIST_END}{}", form.end())
 }
 
 /// The lines of the packs an archive needs.
@@ -31,10 +65,10 @@ pub(crate) fn needs_name(archive: &str) -> String {
     format!("{ARCHIVES}/{archive}{NEEDS_END}")
 }
 
-/// A pack, by the SHA-256 of its bytes.
-pub(crate) fn pack_name(digest: &Digest) -> String {
+/// A pack, by the SHA-256 of its bytes as they lie there.
+pub(crate) fn pack_name(digest: &Digest, form: Form) -> String {
     let hex = sha256::to_hex(digest);
-    format!("{PACKS}/{}/{hex}{PACK_END}", &hex[..2])
+    format!("{PACKS}/{}/{hex}{PACK_END}{}", &hex[..2], form.end())
 }
 
 /// The mark of a pack that no archive needs.
@@ -54,9 +88,15 @@ pub(crate) fn rewritten_of(name: &str) -> Option<(&str, &str)> {
     (is_plain(archive) && start.len() == 16).then_some((archive, start))
 }
 
-/// The archive whose list this is.
-pub(crate) fn archive_of_list(name: &str) -> Option<&str> {
-    archive_in(name, LIST_END)
+/// The archive whose list this is, and how it lies there.
+pub(crate) fn archive_of_list(name: &str) -> Option<(&str, Form)> {
+    let (form, name) = Form::of(name);
+    archive_in(name, LIST_END).map(|archive| (archive, form))
+}
+
+/// Whether an archive in a store can have this name.
+pub(crate) fn is_archive(name: &str) -> bool {
+    is_plain(name)
 }
 
 /// The archive whose packs this names.
@@ -64,10 +104,11 @@ pub(crate) fn archive_of_needs(name: &str) -> Option<&str> {
     archive_in(name, NEEDS_END)
 }
 
-/// The pack of this name.
-pub(crate) fn pack_of(name: &str) -> Option<Digest> {
-    let hex = name.strip_prefix(PACKS)?.strip_prefix('/')?.get(3..)?.strip_suffix(PACK_END)?;
-    digest(hex).filter(|digest| pack_name(digest) == name)
+/// The pack of this name, and how it lies there.
+pub(crate) fn pack_of(name: &str) -> Option<(Digest, Form)> {
+    let (form, stem) = Form::of(name);
+    let hex = stem.strip_prefix(PACKS)?.strip_prefix('/')?.get(3..)?.strip_suffix(PACK_END)?;
+    digest(hex).filter(|digest| pack_name(digest, form) == name).map(|digest| (digest, form))
 }
 
 /// The pack that this mark is about.
@@ -110,11 +151,14 @@ mod tests {
     #[test]
     fn names_lead_back_to_what_they_name() {
         let digest = [0x3f; 32];
-        let pack = pack_name(&digest);
+        let pack = pack_name(&digest, Form::Plain);
         assert!(pack.starts_with("packs/3f/3f3f") && pack.ends_with("3f.gz"));
-        assert_eq!(pack_of(&pack), Some(digest));
+        assert_eq!(pack_name(&digest, Form::Sealed), format!("{pack}.age"));
         assert_eq!(doomed_of(&doomed_name(&digest)), Some(digest));
-        assert_eq!(archive_of_list(&list_name("pai-1")), Some("pai-1"));
+        for form in Form::ALL {
+            assert_eq!(pack_of(&pack_name(&digest, form)), Some((digest, form)));
+            assert_eq!(archive_of_list(&list_name("pai-1", form)), Some(("pai-1", form)));
+        }
         assert_eq!(archive_of_needs(&needs_name("pai-1")), Some("pai-1"));
         assert_eq!(rewritten_of(&rewritten_name("pai-1", &digest)), Some(("pai-1", &"3f".repeat(8)[..])));
         assert_eq!(archive_of_list(&rewritten_name("pai-1", &digest)), None);
@@ -127,7 +171,8 @@ mod tests {
             "packs/3f/3f.gz".to_owned(),
             format!("packs/aa/{hex}.gz"),
             format!("packs/3f/{}.gz", hex.to_uppercase()),
-            format!("packs/3f/{hex}.gz.age"),
+            format!("packs/3f/{hex}.gz.age.age"),
+            format!("packs/3f/{hex}.gz.gpg"),
             "packs/é".to_owned(),
         ] {
             assert_eq!(pack_of(&name), None, "{name}");

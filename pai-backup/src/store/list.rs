@@ -10,10 +10,14 @@
 //! # largest OF FILES BYTES NAME  the largest archive so far of each folder and selection
 //! # blind                     if whoever sent it could not see the store
 //! # shrunk                    if it was found suspiciously small beside that
+//! # recipient RECIPIENT       who can open it and every one of its packs, if they are encrypted
+//! # head PACK DIGEST          SHA-256 of what comes before the first chunk of an encrypted pack: who reads a part of the pack
+//!                             knows by it that it is the one that is meant
 //! PACK OFFSET LENGTH          SHA-256 of the pack, first byte, number of bytes
 //! ```
-//! In the store it is compressed by gzip.
+//! In the store it is compressed by gzip, and encrypted if the archive is.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 
@@ -23,7 +27,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use pai_common::sha256::{self, Digest};
 
-use super::layout;
+use super::layout::{self, Form};
 use super::measure::{Size, Sizes};
 use super::runs::Runs;
 
@@ -51,6 +55,12 @@ pub(crate) struct List {
     pub(crate) blind: bool,
     /// How large it is beside those before it.
     pub(crate) sizes: Sizes,
+    /// How it and its packs lie in the store. The text does not say it.
+    pub(crate) form: Form,
+    /// Who can open it and all of its packs, if it is encrypted.
+    pub(crate) recipients: BTreeSet<String>,
+    /// SHA-256 of the heads of encrypted packs, by pack.
+    pub(crate) heads: BTreeMap<Digest, Digest>,
 }
 
 impl List {
@@ -81,13 +91,19 @@ impl List {
         if self.sizes.shrunk {
             text.push_str("# shrunk\n");
         }
+        for recipient in &self.recipients {
+            let _ = writeln!(text, "# recipient {recipient}");
+        }
+        for (pack, head) in &self.heads {
+            let _ = writeln!(text, "# head {} {}", sha256::to_hex(pack), sha256::to_hex(head));
+        }
         for (pack, run) in self.runs.iter() {
             let _ = writeln!(text, "{} {} {}", sha256::to_hex(pack), run.offset, run.length);
         }
         text
     }
 
-    /// The object that is put into the store.
+    /// What is put into the store, before it is encrypted.
     pub(crate) fn pack(&self) -> anyhow::Result<Vec<u8>> {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::new(9));
         gzip.write_all(self.text().as_bytes())?;
@@ -127,6 +143,8 @@ impl List {
                     "largest" => list.sizes.largest.extend(Size::parse(value)),
                     "blind" => list.blind = true,
                     "shrunk" => list.sizes.shrunk = true,
+                    "recipient" => drop(list.recipients.insert(value.to_owned())),
+                    "head" => list.heads.extend(parse_head(value)),
                     // Room for what a later version may say.
                     _ => {}
                 }
@@ -144,6 +162,11 @@ impl List {
             None => bail!("it gives no size"),
         }
     }
+}
+
+fn parse_head(value: &str) -> Option<(Digest, Digest)> {
+    let (pack, head) = value.split_once(' ')?;
+    Some((layout::digest(pack)?, layout::digest(head)?))
 }
 
 fn parse_run(line: &str) -> Option<(Digest, u64, u64)> {
@@ -176,6 +199,9 @@ mod tests {
             digest: Some([1; 32]),
             blind: true,
             sizes: sizes(),
+            form: Form::Plain,
+            recipients: ["age1x".to_owned(), "ssh-rsa AAAA".to_owned()].into(),
+            heads: [([0xab; 32], [3; 32])].into(),
         }
     }
 

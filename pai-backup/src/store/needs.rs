@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use pai_common::checksum_line::{self, Style};
 use pai_common::sha256::{self, Digest};
 
-use super::layout;
+use super::layout::{self, Form};
 use super::list::List;
 
 const SHRUNK: &[u8] = b"# shrunk\n";
@@ -19,23 +19,34 @@ const SHRUNK: &[u8] = b"# shrunk\n";
 pub(crate) struct Needs {
     /// Their digests.
     pub(crate) packs: BTreeSet<Digest>,
-    /// SHA-256 of the list they were taken from.
+    /// SHA-256 of the list they were taken from, as it lies in the store.
     pub(crate) list: Digest,
     /// Whether it was found suspiciously small.
     pub(crate) shrunk: bool,
+    /// How they lie there.
+    pub(crate) form: Form,
 }
 
 impl Needs {
     /// Those of a list, and of the object it is in.
     pub(crate) fn of(list: &List, object: &[u8]) -> Self {
-        Self { packs: list.runs.packs(), list: sha256::digest(object), shrunk: list.sizes.shrunk }
+        Self {
+            packs: list.runs.packs(),
+            list: sha256::digest(object),
+            shrunk: list.sizes.shrunk,
+            form: list.form,
+        }
     }
 
     /// The object.
     pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for pack in &self.packs {
-            text.extend(checksum_line::format(pack, layout::pack_name(pack).as_bytes(), Style::Text));
+            text.extend(checksum_line::format(
+                pack,
+                layout::pack_name(pack, self.form).as_bytes(),
+                Style::Text,
+            ));
             text.push(b'\n');
         }
         if self.shrunk {
@@ -58,7 +69,8 @@ impl Needs {
         let list = layout::digest(text.trim_end().rsplit(' ').next()?)?;
         // Whatever else there is to check, it is in what we would write.
         let shrunk = text.lines().any(|line| line.as_bytes() == SHRUNK.trim_ascii_end());
-        Some(Self { packs: packs?, list, shrunk }).filter(|needs| needs.text() == bytes)
+        let form = text.lines().next().map_or(Form::Plain, |line| Form::of(line).0);
+        Some(Self { packs: packs?, list, shrunk, form }).filter(|needs| needs.text() == bytes)
     }
 }
 
@@ -72,15 +84,18 @@ mod tests {
             packs: (0..count).map(|number| [number; 32]).collect(),
             list: [7; 32],
             shrunk: count % 2 == 1,
+            form: Form::ALL[usize::from(count / 2 % 2)],
         }
     }
 
     #[test]
     fn the_lines_are_sha256sums() {
-        let text = String::from_utf8(needs(2).text()).unwrap();
         let zeros = "00".repeat(32);
-        assert!(text.starts_with(&format!("{zeros}  packs/00/{zeros}.gz\n")), "{text}");
-        assert!(text.lines().last().unwrap().starts_with("# packs 2 sha256 "), "{text}");
+        for (count, end) in [(1, "gz"), (2, "gz.age")] {
+            let text = String::from_utf8(needs(count).text()).unwrap();
+            assert!(text.starts_with(&format!("{zeros}  packs/00/{zeros}.{end}\n")), "{text}");
+            assert!(text.lines().last().unwrap().starts_with(&format!("# packs {count} sha256 ")), "{text}");
+        }
     }
 
     #[test]

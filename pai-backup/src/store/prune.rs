@@ -14,7 +14,7 @@ use pai_common::sha256;
 use pai_common::units::human_size;
 
 use self::plan::{Claim, Plan, Seen};
-use super::backend::Kind;
+use super::backend::{Kind, Object};
 use super::needs::Needs;
 use super::{LONGEST, Store, layout, repack};
 use crate::Context;
@@ -32,23 +32,23 @@ pub(crate) fn run(args: &Prune, run: &Context<'_>) -> anyhow::Result<Exit> {
     if args.repack {
         repack(&store, args.dry_run, &mut out)?;
     }
-    let (plan, sizes) = make(&store, now)?;
+    let (plan, there) = make(&store, now)?;
     for problem in &plan.problems {
         run.console.complain(problem);
     }
     if !plan.problems.is_empty() {
         run.console.warn("nothing is marked or deleted while it is not certain what is needed: pai-backup verify --store writes it anew");
     }
-    let size = |pack| sizes.get(pack).copied().unwrap_or(0);
+    let size = |pack| there.get(pack).map_or(0, |object| object.size);
     for (verb, packs) in [("delete", &plan.delete), ("mark", &plan.mark), ("wait", &plan.wait)] {
         for pack in packs {
-            let line = format!("{verb:<6} {:>10}  {}", human_size(size(pack)), layout::pack_name(pack));
+            let line = format!("{verb:<6} {:>10}  {}", human_size(size(pack)), name(&there, pack));
             out.line(line.as_bytes())?;
         }
     }
     out.finish()?;
     if !args.dry_run {
-        apply(&store, &plan)?;
+        apply(&store, &plan, &there)?;
     }
     let freed: u64 = plan.delete.iter().map(size).sum();
     let later: u64 = plan.mark.iter().chain(&plan.wait).map(size).sum();
@@ -67,9 +67,9 @@ pub(crate) fn run(args: &Prune, run: &Context<'_>) -> anyhow::Result<Exit> {
 /// Writes packs anew that are mostly unused.
 fn repack(store: &Store, dry_run: bool, out: &mut Output) -> anyhow::Result<()> {
     let plan = repack::Plan::make(store)?;
-    for (pack, (size, used)) in &plan.packs {
-        let (size, used) = (human_size(*size), human_size(used.total()));
-        out.line(format!("repack {size:>10}  {}  {used} used", layout::pack_name(pack)).as_bytes())?;
+    for (object, used) in plan.packs.values() {
+        let (size, used) = (human_size(object.size), human_size(used.total()));
+        out.line(format!("repack {size:>10}  {}  {used} used", object.name).as_bytes())?;
     }
     if !dry_run {
         plan.apply(store)?;
@@ -77,11 +77,15 @@ fn repack(store: &Store, dry_run: bool, out: &mut Output) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// The packs that are there.
+pub(super) type There = BTreeMap<sha256::Digest, Object>;
+
+fn name<'a>(there: &'a There, pack: &sha256::Digest) -> &'a str {
+    there.get(pack).map_or("", |object| &object.name)
+}
+
 /// Looks at the store. `now` is the store's own time unless given.
-pub(super) fn make(
-    store: &Store,
-    now: Option<Timestamp>,
-) -> anyhow::Result<(Plan, BTreeMap<sha256::Digest, u64>)> {
+pub(super) fn make(store: &Store, now: Option<Timestamp>) -> anyhow::Result<(Plan, There)> {
     let backend = store.backend();
     if now.is_none() {
         backend.put(CLOCK, b"what time is it?\n")?;
@@ -92,16 +96,16 @@ pub(super) fn make(
     let archives = backend.list(layout::ARCHIVES)?;
     let clock = marks.iter().find(|mark| mark.name == CLOCK).map(|mark| mark.modified);
     let mut seen = Seen { now: now.or(clock).unwrap_or_else(Timestamp::now), ..Seen::default() };
-    let mut sizes = BTreeMap::new();
+    let mut there = There::new();
     for object in packs {
-        let Some(pack) = layout::pack_of(&object.name) else { continue };
-        sizes.insert(pack, object.size);
+        let Some((pack, _)) = layout::pack_of(&object.name) else { continue };
         seen.packs.insert(pack, object.modified);
+        there.insert(pack, object);
     }
-    let known = |mark: &super::backend::Object| Some((layout::doomed_of(&mark.name)?, mark.modified));
+    let known = |mark: &Object| Some((layout::doomed_of(&mark.name)?, mark.modified));
     seen.marks = marks.iter().filter_map(known).collect();
     for object in &archives {
-        if let Some(archive) = layout::archive_of_list(&object.name) {
+        if let Some((archive, _)) = layout::archive_of_list(&object.name) {
             // One that was forgotten a moment ago is no archive any more.
             if let Some(bytes) = get(store, &object.name)? {
                 seen.lists.insert(archive.to_owned(), sha256::digest(&bytes));
@@ -122,7 +126,7 @@ pub(super) fn make(
             seen.claims.insert(archive.to_owned(), claim);
         }
     }
-    Ok((Plan::make(&seen), sizes))
+    Ok((Plan::make(&seen), there))
 }
 
 fn get(store: &Store, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
@@ -133,7 +137,7 @@ fn get(store: &Store, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
 }
 
 /// Carries the plan out.
-pub(super) fn apply(store: &Store, plan: &Plan) -> anyhow::Result<()> {
+pub(super) fn apply(store: &Store, plan: &Plan, there: &There) -> anyhow::Result<()> {
     let backend = store.backend();
     backend.sweep();
     for archive in &plan.abandoned {
@@ -147,13 +151,13 @@ pub(super) fn apply(store: &Store, plan: &Plan) -> anyhow::Result<()> {
     }
     for pack in &plan.mark {
         pai_common::signal::check()?;
-        let why = format!("{} is needed by no archive\n", layout::pack_name(pack));
+        let why = format!("{} is needed by no archive\n", name(there, pack));
         backend.put(&layout::doomed_name(pack), why.as_bytes())?;
     }
     for pack in &plan.delete {
         pai_common::signal::check()?;
         // The mark goes last: as long as it is there, nobody relies on the pack.
-        backend.delete(&layout::pack_name(pack))?;
+        backend.delete(name(there, pack))?;
         backend.delete(&layout::doomed_name(pack))?;
     }
     Ok(())

@@ -21,6 +21,7 @@ use crate::archive::member::MemberInfo;
 use crate::archive::open::{Archive, open_to_read, pieces_of_tail};
 use crate::archive::writer::{Origin, Sink as _};
 use crate::cli::Push;
+use crate::crypt::Recipients;
 use crate::reuse::InStore as _;
 use crate::shelf::{EXTENSION, Stored};
 
@@ -34,7 +35,8 @@ pub(crate) fn run(args: &Push, run: &Context<'_>) -> anyhow::Result<Exit> {
         store.report(run.console);
         return Ok(Exit::partial_if(run.console.complaints() > 0));
     }
-    let mut sender = Sender::begin(&store, &series, false, run.console)?;
+    let named = Recipients::named(&args.seal.recipient, &args.seal.recipients_file)?;
+    let mut sender = Sender::begin(&store, &series, false, named.as_ref(), run.console)?;
     let mut out = Output::stdout(false);
     for path in which(args, &sender, &series, run)? {
         match push(&mut sender, &path, run) {
@@ -50,6 +52,7 @@ pub(crate) fn run(args: &Push, run: &Context<'_>) -> anyhow::Result<Exit> {
         }
     }
     out.finish()?;
+    sender.remind(run)?;
     store.report(run.console);
     Ok(Exit::partial_if(run.console.complaints() > 0))
 }

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 
 use pai_common::sha256::Digest;
 
+use super::Store;
+use super::backend::Object;
+use super::layout::{self, Form};
 use super::list::List;
 use super::ranges::Ranges;
 use super::rewrite::{self, Mover};
 use super::stored::fetch_whole;
-use super::{Store, layout};
 
 /// What is to be written anew.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     lists: Vec<List>,
-    /// Packs: how large they are, and what is used of them.
-    pub(super) packs: BTreeMap<Digest, (u64, Ranges)>,
+    /// Packs as they lie there, and what is used of them.
+    pub(super) packs: BTreeMap<Digest, (Object, Ranges)>,
 }
 
 impl Plan {
@@ -25,13 +27,13 @@ impl Plan {
         let lists = rewrite::all_lists(store)?;
         let (mut used, fixed) = (rewrite::used(&lists), rewrite::fixed(&lists));
         let mut packs = BTreeMap::new();
-        for object in &objects {
-            if let Some(pack) = layout::pack_of(&object.name)
+        for object in objects {
+            if let Some((pack, _)) = layout::pack_of(&object.name)
                 && let Some(ranges) = used.remove(&pack)
                 && ranges.total() < object.size.div_ceil(2)
                 && !fixed.contains(&pack)
             {
-                packs.insert(pack, (object.size, ranges));
+                packs.insert(pack, (object, ranges));
             }
         }
         Ok(Self { lists, packs })
@@ -42,13 +44,14 @@ impl Plan {
         if self.packs.is_empty() {
             return Ok(Vec::new());
         }
-        let mut mover = Mover::begin(store)?;
-        for (pack, (_, ranges)) in &self.packs {
+        let mut mover = Mover::begin(store, &self.lists)?;
+        for (pack, (object, ranges)) in &self.packs {
             pai_common::signal::check()?;
-            let bytes = fetch_whole(&**store.backend(), pack)?;
+            let form = Form::of(&object.name).0;
+            let bytes = fetch_whole(&**store.backend(), pack, form, store.keys())?;
             for range in ranges.iter() {
                 let part = bytes.get(range.start as usize..range.end as usize);
-                let part = part.ok_or_else(|| anyhow::anyhow!("{} is cut short", layout::pack_name(pack)))?;
+                let part = part.ok_or_else(|| anyhow::anyhow!("{} is cut short", object.name))?;
                 mover.add(*pack, range.start, part)?;
             }
         }

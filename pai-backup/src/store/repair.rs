@@ -9,12 +9,13 @@ use pai_common::output::Output;
 use pai_common::progress::Progress;
 use pai_common::sha256::{self, Digest};
 
+use super::Store;
+use super::layout::{self, Form};
 use super::list::List;
 use super::push::{digest_of, members_of, name_of};
 use super::ranges::Ranges;
 use super::rewrite::{self, Mover};
-use super::stored::{BadPack, fetch_whole};
-use super::{Store, layout};
+use super::stored::{BadPack, fetch_object};
 use crate::Context;
 use crate::archive::member::MemberInfo;
 use crate::archive::open::{Archive, open_to_read};
@@ -24,14 +25,15 @@ use crate::shelf::Shelf;
 pub(super) fn repair(store: &Store, shelf: &Shelf, run: &Context<'_>) -> anyhow::Result<()> {
     let lists = rewrite::all_lists(store)?;
     let used = rewrite::used(&lists);
-    let bad = find_bad(store, &used, run)?;
+    let forms = forms(&lists);
+    let bad = find_bad(store, &forms, &used, run)?;
     if bad.is_empty() {
         run.console.note(format_args!("all {} packs are there and whole", used.len()));
         return Ok(());
     }
     let local = Local::open(shelf, run)?;
     let mut lost = BTreeSet::new();
-    let mut mover = Mover::begin(store)?;
+    let mut mover = Mover::begin(store, &lists)?;
     let mut out = Output::stdout(false);
     for (pack, why) in bad {
         let users = users(&lists, &pack);
@@ -40,7 +42,7 @@ pub(super) fn repair(store: &Store, shelf: &Shelf, run: &Context<'_>) -> anyhow:
         for list in &users {
             local.fill(store, list, &pack, &mut fill)?;
         }
-        let name = layout::pack_name(&pack);
+        let name = layout::pack_name(&pack, forms[&pack]);
         if fill.is_the_pack(&pack) {
             store.backend().put(&name, &fill.bytes)?;
             out.line(format!("mended  {name}").as_bytes())?;
@@ -68,9 +70,15 @@ pub(super) fn repair(store: &Store, shelf: &Shelf, run: &Context<'_>) -> anyhow:
     out.finish()
 }
 
+/// How packs lie there.
+fn forms(lists: &[List]) -> HashMap<Digest, Form> {
+    lists.iter().flat_map(|list| list.runs.packs().into_iter().map(|pack| (pack, list.form))).collect()
+}
+
 /// The packs that are not what they must be, and what is wrong with each.
 fn find_bad(
     store: &Store,
+    forms: &HashMap<Digest, Form>,
     used: &BTreeMap<Digest, Ranges>,
     run: &Context<'_>,
 ) -> anyhow::Result<Vec<(Digest, String)>> {
@@ -78,7 +86,7 @@ fn find_bad(
     let mut bad = Vec::new();
     for (pack, ranges) in used {
         pai_common::signal::check()?;
-        if let Err(error) = fetch_whole(&**store.backend(), pack) {
+        if let Err(error) = fetch_object(&**store.backend(), pack, forms[pack]) {
             match BadPack::within(&error) {
                 Some(found) => bad.push((*pack, found.to_string())),
                 None => return Err(error.into()),

@@ -11,13 +11,15 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use pai_common::sha256::{self, Digest};
 
+use super::Store;
 use super::backend::Kind;
+use super::layout::{self, Form};
 use super::list::List;
 use super::needs::Needs;
 use super::ranges::Ranges;
 use super::runs::Runs;
 use super::send::{self, Packer, Rules};
-use super::{Store, layout};
+use crate::crypt::Recipients;
 
 /// Bytes on their way into new packs.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ pub(super) struct Moved {
 pub(super) fn all_lists(store: &Store) -> anyhow::Result<Vec<List>> {
     let objects = store.backend().list(layout::ARCHIVES)?;
     let mut lists = Vec::new();
-    for name in objects.iter().filter_map(|object| layout::archive_of_list(&object.name)) {
+    for (name, _) in objects.iter().filter_map(|object| layout::archive_of_list(&object.name)) {
         pai_common::signal::check()?;
         match store.list_of(name) {
             Ok((list, _)) => lists.push(list),
@@ -60,12 +62,13 @@ pub(super) fn used(lists: &[List]) -> BTreeMap<Digest, Ranges> {
 }
 
 impl Mover {
-    /// Looks at which names of packs must not be used.
-    pub(super) fn begin(store: &Store) -> anyhow::Result<Self> {
+    /// Looks at which names of packs must not be used. What moves is of some of these lists.
+    pub(super) fn begin(store: &Store, lists: &[List]) -> anyhow::Result<Self> {
         let began = Instant::now();
+        let recipients = recipients_of(lists)?;
         let marks = store.backend().list(layout::DOOMED)?;
         let doomed = marks.iter().filter_map(|mark| layout::doomed_of(&mark.name)).collect();
-        let packer = Packer::new(store.backend(), Rules { doomed, ..Rules::default() });
+        let packer = Packer::new(store.backend(), Rules { doomed, recipients, ..Rules::default() });
         Ok(Self { packer, moved: Moved::default(), began })
     }
 
@@ -92,8 +95,11 @@ impl Mover {
         let mut rewritten = Vec::new();
         for list in lists {
             pai_common::signal::check()?;
-            if let Some(runs) = self.moved.runs(&list.runs)? {
-                let anew = List { runs, ..list.clone() };
+            if let Some(runs) = self.moved.runs(&list.runs, list.form)? {
+                let packs = runs.packs();
+                let heads = list.heads.iter().chain(&sent.heads).filter(|(pack, _)| packs.contains(*pack));
+                let heads = heads.map(|(pack, head)| (*pack, *head)).collect();
+                let anew = List { runs, heads, ..list.clone() };
                 replace(store, &anew).with_context(|| format!("could not rewrite {}", list.archive))?;
                 rewritten.push(list.archive.clone());
             }
@@ -104,7 +110,7 @@ impl Mover {
 
 impl Moved {
     /// An archive with its bytes where they are now; `None` if none of them moved.
-    fn runs(&self, old: &Runs) -> anyhow::Result<Option<Runs>> {
+    fn runs(&self, old: &Runs, form: Form) -> anyhow::Result<Option<Runs>> {
         if old.packs().iter().all(|pack| !self.places.contains_key(pack)) {
             return Ok(None);
         }
@@ -114,7 +120,7 @@ impl Moved {
                 None => runs.push(*pack, run.offset, run.length),
                 Some(places) => relocate(places, run.offset..run.offset + run.length, &mut runs)
                     .with_context(|| {
-                        format!("{} is used where it was not known to be", layout::pack_name(pack))
+                        format!("{} is used where it was not known to be", layout::pack_name(pack, form))
                     })?,
             }
         }
@@ -141,13 +147,13 @@ fn relocate(
 /// Puts a list in the place of the one that was there.
 fn replace(store: &Store, list: &List) -> anyhow::Result<()> {
     let backend = store.backend();
-    let name = layout::list_name(&list.archive);
+    let name = layout::list_name(&list.archive, list.form);
     let objects = backend.list(layout::ARCHIVES)?;
     if !objects.iter().any(|object| object.name == name) {
         // Somebody forgot it meanwhile.
         return Ok(());
     }
-    let object = list.pack()?;
+    let object = send::object_of(list, recipients_of(std::slice::from_ref(list))?.as_ref())?;
     let digest = sha256::digest(&object);
     // First: whoever remembers the old list must see that it is another one now.
     let mark = layout::rewritten_name(&list.archive, &digest);
@@ -161,6 +167,22 @@ fn replace(store: &Store, list: &List) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whom the packs of these archives are encrypted for, if they are. Archives for different people share packs only as far as
+/// they may; what is put together anew must not show one of them what is for another.
+fn recipients_of(lists: &[List]) -> anyhow::Result<Option<Recipients>> {
+    let mut sealed = lists.iter().filter(|list| list.form == Form::Sealed);
+    let Some(first) = sealed.next() else { return Ok(None) };
+    if sealed.any(|list| list.recipients != first.recipients)
+        || lists.iter().any(|list| list.form == Form::Plain)
+    {
+        bail!(
+            "could not move anything: the archives of the store are not all encrypted for the same recipients"
+        );
+    }
+    let texts: Vec<String> = first.recipients.iter().cloned().collect();
+    Recipients::named(&texts, &[])
 }
 
 /// Packs that must stay as they are: of the newest archives that were sent by machines which may only write, and so cannot
@@ -232,7 +254,7 @@ mod tests {
                     other => (other, at),
                 })).collect()
             };
-            let anew = moved.runs(&runs).unwrap();
+            let anew = moved.runs(&runs, Form::Plain).unwrap();
             prop_assert_eq!(anew.is_some(), runs.packs().contains(&[0; 32]));
             if let Some(anew) = anew {
                 prop_assert!(!anew.packs().contains(&[0; 32]));

@@ -21,18 +21,24 @@ pub(crate) use self::sink::StoreSink;
 pub(super) use self::upload::Rules;
 use super::backend::Kind;
 use super::cache::Remembered;
+use super::layout::{self, Form};
 use super::list::List;
 use super::measure::Sizes;
 use super::needs::Needs;
-use super::{Series, Store, layout, readme};
+use super::{Series, Store, readme, seal as sealing};
 use crate::archive::index::{About, Totals};
 use crate::archive::open::{Archive, pieces_of_tail};
 use crate::create::shrink::Shrunk;
+use crate::crypt::{Recipients, seal};
 use crate::reuse::InStore;
 
 /// A pack is deleted no sooner than a day after it was marked as not needed. A run that took longer than half of that
 /// cannot know any more that what it took over is still there.
 pub(super) const LONGEST: Duration = Duration::from_secs(12 * 3600);
+
+const NOTHING_KNOWN: &str =
+    "this machine remembers nothing of the store, and may not read it: everything is sent";
+const NO_IDENTITY: &str = "this machine remembers nothing of the store, and has no identity to read it: everything is sent once more";
 
 /// What is known of a store when archives of one series are sent to it.
 #[derive(Debug)]
@@ -47,6 +53,8 @@ pub(crate) struct Sender<'a> {
     present: HashSet<Digest>,
     /// Archives whose list was written anew, and the start of its SHA-256.
     rewritten: HashSet<(String, String)>,
+    /// Whom what is sent is sealed for, if the store is encrypted.
+    recipients: Option<Recipients>,
     parent: Option<Parent>,
     /// Take nothing over.
     full: bool,
@@ -74,11 +82,12 @@ impl Parent {
 }
 
 impl<'a> Sender<'a> {
-    /// Looks at the store. `full`: take nothing over.
+    /// Looks at the store. `full`: take nothing over. `named`: recipients of the command line.
     pub(crate) fn begin(
         store: &'a Store,
         series: &'a Series,
         full: bool,
+        named: Option<&Recipients>,
         console: &Console,
     ) -> anyhow::Result<Self> {
         let began = Instant::now();
@@ -89,6 +98,7 @@ impl<'a> Sender<'a> {
             doomed: HashSet::new(),
             present: HashSet::new(),
             rewritten: HashSet::new(),
+            recipients: None,
             parent: None,
             full,
             began,
@@ -102,38 +112,79 @@ impl<'a> Sender<'a> {
                     .iter()
                     .filter_map(|object| layout::rewritten_of(&object.name).map(owned))
                     .collect();
-                let lists: Vec<(String, u64)> = objects
-                    .iter()
-                    .filter_map(|object| {
-                        Some((layout::archive_of_list(&object.name)?.to_owned(), object.size))
-                    })
-                    .collect();
+                let found = objects.iter().filter_map(|object| {
+                    let (archive, form) = layout::archive_of_list(&object.name)?;
+                    Some((archive.to_owned(), form, object.size))
+                });
+                let mut lists: Vec<(String, Form, u64)> = found.collect();
+                let forms: Vec<Form> = lists.iter().map(|(_, form, _)| *form).collect();
+                this.recipients = sealing::settle(store, named, Some(&forms), console)?;
+                // Of the other form is nothing that we would write, or rely on.
+                lists.retain(|(_, form, _)| *form == this.form());
                 if lists.is_empty() {
-                    store.backend().put(layout::README, readme::TEXT.as_bytes())?;
+                    store.backend().put(layout::README, readme::text(this.form()).as_bytes())?;
                 }
+                let lists: Vec<(String, u64)> =
+                    lists.into_iter().map(|(archive, _, size)| (archive, size)).collect();
+                this.tell_if_set_back(&lists, console);
                 this.parent = this.find_parent(&lists, console)?;
                 this.there = Some(lists.into_iter().map(|(archive, _)| archive).collect());
             }
-            Err(error) if error.kind == Kind::Denied => this.begin_blind(console)?,
+            Err(error) if error.kind == Kind::Denied => {
+                this.recipients = sealing::settle(store, named, None, console)?;
+                this.begin_blind(console)?;
+            }
             Err(error) => return Err(error.into()),
         }
-        if (full || this.parent.is_none()) && this.there.is_some() {
+        // No two encrypted packs are the same.
+        if (full || this.parent.is_none()) && this.there.is_some() && this.form() == Form::Plain {
             let packs = store.backend().list(layout::PACKS)?;
-            this.present = packs.iter().filter_map(|pack| layout::pack_of(&pack.name)).collect();
+            let plain = |(pack, form)| (form == Form::Plain).then_some(pack);
+            this.present =
+                packs.iter().filter_map(|pack| layout::pack_of(&pack.name).and_then(plain)).collect();
         }
         Ok(this)
+    }
+
+    /// How what is sent lies in the store.
+    fn form(&self) -> Form {
+        if self.recipients.is_some() { Form::Sealed } else { Form::Plain }
+    }
+
+    /// Whether the packs of an archive can be part of the next one: all who are to read that can read them.
+    fn can_take_over(&self, known: &Remembered) -> bool {
+        let readers = &known.list.recipients;
+        let to = self.recipients.iter().flat_map(Recipients::texts);
+        known.list.form == self.form() && to.into_iter().all(|recipient| readers.contains(recipient))
+    }
+
+    /// Makes an archive the parent, if it can be one.
+    fn adopt(&self, known: Remembered, console: &Console) -> Option<Parent> {
+        if self.can_take_over(&known) {
+            return Some(Parent::new(known));
+        }
+        console.warn("the last archive is encrypted for others: everything is sent once more");
+        None
+    }
+
+    /// Says so if the store was set back.
+    fn tell_if_set_back(&self, lists: &[(String, u64)], console: &Console) {
+        let there = lists.iter().map(|(archive, _)| archive);
+        if let Some(why) = self.store.set_back(self.series, there) {
+            console.complain(why);
+        }
     }
 
     /// The credentials may only write: what is remembered is all there is to go by.
     fn begin_blind(&mut self, console: &Console) -> anyhow::Result<()> {
         let newest = self.series.newest(self.store.cache().archives().iter().map(String::as_str));
         let known = newest.and_then(|archive| self.store.cache().recall(&archive));
+        let known = known.filter(|known| known.list.form == self.form());
         if known.is_none() {
-            self.store.backend().put(layout::README, readme::TEXT.as_bytes())?;
-            console
-                .warn("this machine remembers nothing of the store, and may not read it: everything is sent");
+            self.store.backend().put(layout::README, readme::text(self.form()).as_bytes())?;
+            console.warn(NOTHING_KNOWN);
         }
-        self.parent = known.map(Parent::new);
+        self.parent = known.and_then(|known| self.adopt(known, console));
         Ok(())
     }
 
@@ -144,19 +195,27 @@ impl<'a> Sender<'a> {
             names.retain(|name| *name != newest);
             let size = lists.iter().find(|(archive, _)| *archive == newest).map_or(0, |(_, size)| *size);
             match self.store.cache().recall(&newest) {
-                Some(known) if known.list_size == size && self.is_current(&newest, &known) => {
-                    return Ok(Some(Parent::new(known)));
+                Some(known)
+                    if known.list_size == size
+                        && known.list.form == self.form()
+                        && self.is_current(&newest, &known) =>
+                {
+                    return Ok(self.adopt(known, console));
                 }
                 // What disagrees with the store is of no use.
                 Some(_) => self.store.cache().forget(&newest),
                 None => {}
             }
+            if self.form() == Form::Sealed && !self.store.keys().are_named() {
+                console.warn(NO_IDENTITY);
+                return Ok(None);
+            }
             match self.fetch_known(&newest) {
-                Ok(Some(known)) => return Ok(Some(Parent::new(known))),
+                Ok(Some(known)) => return Ok(self.adopt(known, console)),
                 Ok(None) => {}
                 Err(error) => match super::kind_of(&error) {
                     Some(Kind::Denied) => {
-                        console.warn("this machine remembers nothing of the store, and may not read it: everything is sent");
+                        console.warn(NOTHING_KNOWN);
                         return Ok(None);
                     }
                     Some(Kind::Passing) => return Err(error),
@@ -183,8 +242,9 @@ impl<'a> Sender<'a> {
         let opened = self.store.open_list(&list)?;
         let start = opened.index().map_err(Clone::clone)?.data_size();
         let tail = opened.file().tail(start)?;
-        self.store.cache().remember(archive, &bytes, &tail, &[])?;
-        Ok(Some(Remembered::new(list, &bytes, tail)))
+        let known = Remembered::new(list, &bytes, tail);
+        self.store.cache().remember(&known, &[])?;
+        Ok(Some(known))
     }
 
     /// The series that is sent.
@@ -204,6 +264,24 @@ impl<'a> Sender<'a> {
             // Who may only write goes by what was sent last.
             None => self.parent.as_ref().map(|parent| parent.known.list.archive.clone()),
         }
+    }
+
+    /// Says once a month that no identity was ever tried, as long as that is so.
+    pub(crate) fn remind(&self, run: &crate::Context<'_>) -> anyhow::Result<()> {
+        let (state, now) = (self.store.state(), run.clock.now());
+        if self.recipients.is_none() || !state.is_due(now)? {
+            return Ok(());
+        }
+        // It is tried where the identity is, which leaves a mark in the store.
+        if self.store.backend().get(layout::TESTED, 0, 100).is_ok() {
+            return state.note_tested(now);
+        }
+        run.console.warn(format_args!(
+            "nobody has tried yet whether {} can be read: run pai-backup verify --store {} --identity FILE where the identity is",
+            self.store.shown(),
+            self.store.shown()
+        ));
+        state.note_warned(now)
     }
 
     /// The name an archive of `now` gets: that of the next second that is free.
@@ -244,13 +322,16 @@ impl<'a> Sender<'a> {
         if self.began.elapsed() > LONGEST {
             bail!("it took longer than 12 hours, and what the store had may be gone: run it again");
         }
-        let bytes = list.pack()?;
+        list.form = self.form();
+        list.recipients = self.recipients.iter().flat_map(Recipients::texts).map(str::to_owned).collect();
+        self.complete_heads(&mut list);
+        let bytes = object_of(&list, self.recipients.as_ref())?;
         let needs = Needs::of(&list, &bytes);
         let archive = list.archive.clone();
         self.store.backend().put(&layout::needs_name(&archive), &needs.text())?;
-        self.store.backend().put(&layout::list_name(&archive), &bytes)?;
+        self.store.backend().put(&layout::list_name(&archive, list.form), &bytes)?;
         if let Some(there) = &mut self.there {
-            there.insert(archive.clone());
+            there.insert(archive);
         }
         if list.sizes.shrunk {
             return Ok(());
@@ -262,12 +343,29 @@ impl<'a> Sender<'a> {
             .into_iter()
             .filter(|other| self.series.time_of(other).is_some())
             .collect();
+        let known = Remembered::new(list, &bytes, tail);
         self.store
             .cache()
-            .remember(&archive, &bytes, &tail, &others)
+            .remember(&known, &others)
             .context("the archive is in the store, but could not be remembered")?;
-        self.parent = Some(Parent::new(Remembered::new(list, &bytes, tail)));
+        self.parent = Some(Parent::new(known));
         Ok(())
+    }
+
+    /// Of the packs that were taken over, the parent's list knows the heads.
+    fn complete_heads(&self, list: &mut List) {
+        let packs = list.runs.packs();
+        let before = self.parent.iter().flat_map(|parent| &parent.known.list.heads);
+        list.heads.extend(before.map(|(pack, head)| (*pack, *head)));
+        list.heads.retain(|pack, _| packs.contains(pack));
+    }
+}
+
+/// The object that a list becomes in the store.
+pub(super) fn object_of(list: &List, recipients: Option<&Recipients>) -> anyhow::Result<Vec<u8>> {
+    match recipients {
+        None => list.pack(),
+        Some(to) => Ok(seal(&list.pack()?, to).context("could not encrypt the list")?.bytes),
     }
 }
 

@@ -9,14 +9,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use pai_common::sha256::{self, Digest};
 
-use super::backend::{Backend, Kind};
-use super::layout;
-use super::list::LARGEST_PACK;
+use super::backend::{Answer, Backend, Kind};
+use super::layout::{self, Form};
+use super::list::{LARGEST_PACK, List};
 use super::runs::Runs;
 use crate::archive::open::Bytes;
+use crate::crypt::open::{LONGEST_HEAD, OpenError, head_length, kind_of, open, open_part, place_of};
+use crate::crypt::{Identities, Keys};
 
 /// So many ranges of a pack are fetched before all of it is.
 const RANGES: usize = 4;
+/// A head is no longer, as a rule.
+const USUAL_HEAD: u64 = 1024;
 /// Bytes of whole packs that are kept.
 const KEPT: usize = 80 << 20;
 
@@ -25,6 +29,10 @@ const KEPT: usize = 80 << 20;
 pub(crate) struct Stored {
     backend: Arc<dyn Backend>,
     runs: Runs,
+    form: Form,
+    /// SHA-256 of the heads of encrypted packs. One without is only read whole.
+    heads: BTreeMap<Digest, Digest>,
+    keys: Arc<Keys>,
     /// The last bytes of the archive, from this offset on, where they are known without asking.
     tail: Option<(u64, Vec<u8>)>,
     /// Fetch no ranges: every byte is wanted, and every pack checked.
@@ -44,6 +52,8 @@ struct Packs {
 struct Slot {
     ranges: usize,
     bytes: Option<Arc<Vec<u8>>>,
+    /// The head of an encrypted pack.
+    head: Option<Arc<Vec<u8>>>,
 }
 
 /// A part of what is asked for: where in the pack it is, and where in the answer it belongs.
@@ -54,8 +64,18 @@ struct Part {
 }
 
 impl Stored {
-    pub(crate) fn new(backend: Arc<dyn Backend>, runs: Runs) -> Self {
-        Self { backend, runs, tail: None, whole: false, packs: Mutex::default() }
+    /// The archive of a list. If it is encrypted, it is opened with what is in `keys`.
+    pub(crate) fn new(backend: Arc<dyn Backend>, list: &List, keys: Arc<Keys>) -> Self {
+        Self {
+            backend,
+            runs: list.runs.clone(),
+            form: list.form,
+            heads: list.heads.clone(),
+            keys,
+            tail: None,
+            whole: false,
+            packs: Mutex::default(),
+        }
     }
 
     /// Knows the last bytes already.
@@ -91,21 +111,57 @@ impl Stored {
         let slot = self.slot(pack);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         slot.ranges += 1;
-        if slot.bytes.is_none() && (self.whole || slot.ranges > RANGES) {
-            let bytes = fetch_whole(&*self.backend, &pack)?;
+        let bound = self.form == Form::Plain || self.heads.contains_key(&pack);
+        if slot.bytes.is_none() && (self.whole || slot.ranges > RANGES || !bound) {
+            let bytes = fetch_whole(&*self.backend, &pack, self.form, &self.keys)?;
             self.keep(pack, bytes.len());
             slot.bytes = Some(Arc::new(bytes));
         }
         if let Some(bytes) = slot.bytes.clone() {
             drop(slot);
-            return copy(parts, 0, &bytes, buf, &pack);
+            return copy(parts, 0, &bytes, buf, (pack, self.form));
         }
-        drop(slot);
         let first = parts.iter().map(|part| part.offset).min().unwrap_or(0);
         let end = parts.iter().map(|part| part.offset + part.length as u64).max().unwrap_or(0);
-        let name = layout::pack_name(&pack);
-        let bytes = got(pack, self.backend.get(&name, first, end - first))?;
-        copy(parts, first, &bytes, buf, &pack)
+        let bytes = if self.form == Form::Plain {
+            drop(slot);
+            let name = layout::pack_name(&pack, self.form);
+            got(pack, self.form, self.backend.get(&name, first, end - first))?
+        } else {
+            let head = match &slot.head {
+                Some(head) => Arc::clone(head),
+                None => Arc::clone(slot.head.insert(Arc::new(self.fetch_head(pack)?))),
+            };
+            drop(slot);
+            self.fetch_sealed(pack, &head, first, end - first)?
+        };
+        copy(parts, first, &bytes, buf, (pack, self.form))
+    }
+
+    /// The head of an encrypted pack, if it is the one that the list means. Chunks that open under it are that pack's:
+    /// nobody else knows the file key in it.
+    fn fetch_head(&self, pack: Digest) -> io::Result<Vec<u8>> {
+        let name = layout::pack_name(&pack, self.form);
+        let get = |limit| got(pack, self.form, self.backend.get(&name, 0, limit));
+        let mut bytes = get(USUAL_HEAD)?;
+        if head_length(&bytes).is_none() && bytes.len() as u64 == USUAL_HEAD {
+            bytes = get(LONGEST_HEAD as u64)?;
+        }
+        let head = head_length(&bytes).map(|length| bytes[..length].to_vec());
+        let expected = self.heads.get(&pack);
+        let bad = || BadPack::error(pack, self.form, "is damaged: it does not begin as the list says");
+        head.filter(|head| expected == Some(&sha256::digest(head))).ok_or_else(bad)
+    }
+
+    /// So much content of an encrypted pack from `offset` on: nothing but its chunks are fetched.
+    fn fetch_sealed(&self, pack: Digest, head: &[u8], offset: u64, length: u64) -> io::Result<Vec<u8>> {
+        let name = layout::pack_name(&pack, self.form);
+        let (start, size) = place_of(head.len(), offset, length);
+        let chunks = got(pack, self.form, self.backend.get(&name, start, size))?;
+        let identities = identities_for(&self.keys, &name)?;
+        let mut bytes = vec![0; length as usize];
+        open_part(head, &chunks, offset, &mut bytes, &identities).map_err(|error| told(pack, &error))?;
+        Ok(bytes)
     }
 }
 
@@ -113,12 +169,13 @@ impl Stored {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BadPack {
     pub(crate) pack: Digest,
-    what: &'static str,
+    form: Form,
+    what: String,
 }
 
 impl BadPack {
-    fn error(pack: Digest, what: &'static str) -> io::Error {
-        io::Error::new(io::ErrorKind::InvalidData, Self { pack, what })
+    fn error(pack: Digest, form: Form, what: impl Into<String>) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, Self { pack, form, what: what.into() })
     }
 
     /// The one that an error is about, if it is about one.
@@ -130,33 +187,69 @@ impl BadPack {
 
 impl std::fmt::Display for BadPack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", layout::pack_name(&self.pack), self.what)
+        write!(f, "{} {}", layout::pack_name(&self.pack, self.form), self.what)
     }
 }
 
 impl std::error::Error for BadPack {}
 
-fn got(pack: Digest, answer: super::backend::Answer<Vec<u8>>) -> io::Result<Vec<u8>> {
+fn got(pack: Digest, form: Form, answer: Answer<Vec<u8>>) -> io::Result<Vec<u8>> {
     answer.map_err(|error| match error.kind {
-        Kind::Missing => BadPack::error(pack, "is missing"),
+        Kind::Missing => BadPack::error(pack, form, "is missing"),
         _ => io::Error::other(error),
     })
 }
 
-/// A pack, all of it, if it is what its name says.
-pub(crate) fn fetch_whole(backend: &dyn Backend, pack: &Digest) -> io::Result<Vec<u8>> {
-    let bytes = got(*pack, backend.get(&layout::pack_name(pack), 0, LARGEST_PACK))?;
+fn identities_for(keys: &Keys, name: &str) -> io::Result<Arc<Identities>> {
+    keys.get(&name).map_err(|error| io::Error::other(format!("{error:#}")))
+}
+
+/// A pack as it lies there, all of it, if it is what its name says.
+pub(crate) fn fetch_object(backend: &dyn Backend, pack: &Digest, form: Form) -> io::Result<Vec<u8>> {
+    let bytes = got(*pack, form, backend.get(&layout::pack_name(pack, form), 0, LARGEST_PACK))?;
     if sha256::digest(&bytes) != *pack {
-        return Err(BadPack::error(*pack, "is damaged: its SHA-256 is not its name"));
+        return Err(BadPack::error(*pack, form, "is damaged: its SHA-256 is not its name"));
     }
     Ok(bytes)
 }
 
-fn copy(parts: &[Part], start: u64, bytes: &[u8], buf: &mut [u8], pack: &Digest) -> io::Result<()> {
+/// The same, opened if it is encrypted.
+pub(crate) fn fetch_whole(
+    backend: &dyn Backend,
+    pack: &Digest,
+    form: Form,
+    keys: &Keys,
+) -> io::Result<Vec<u8>> {
+    let bytes = fetch_object(backend, pack, form)?;
+    if form == Form::Plain {
+        return Ok(bytes);
+    }
+    let identities = identities_for(keys, &layout::pack_name(pack, form))?;
+    open(&bytes, &identities).map_err(|error| told(*pack, &error))
+}
+
+/// Why a pack could not be opened.
+fn told(pack: Digest, error: &io::Error) -> io::Error {
+    match kind_of(error) {
+        Some(OpenError::NotForUs) => {
+            let name = layout::pack_name(&pack, Form::Sealed);
+            io::Error::new(io::ErrorKind::PermissionDenied, format!("{name}: {error}"))
+        }
+        _ => BadPack::error(pack, Form::Sealed, format!("is damaged: {error}")),
+    }
+}
+
+fn copy(
+    parts: &[Part],
+    start: u64,
+    bytes: &[u8],
+    buf: &mut [u8],
+    (pack, form): (Digest, Form),
+) -> io::Result<()> {
     for Part { offset, length, at } in parts {
         let from = (offset - start) as usize;
         let Some(found) = bytes.get(from..from + length) else {
-            return Err(BadPack::error(*pack, "is cut short"));
+            return Err(BadPack::error(pack, form, "is cut short"));
         };
         buf[*at..at + length].copy_from_slice(found);
     }
@@ -199,7 +292,7 @@ mod tests {
         let mut runs = Runs::default();
         let mut whole = Vec::new();
         for pack in &packs {
-            memory.put(&layout::pack_name(&sha256::digest(pack)), pack).unwrap();
+            memory.put(&layout::pack_name(&sha256::digest(pack), Form::Plain), pack).unwrap();
         }
         for at in (0..100).step_by(10) {
             for pack in &packs {
@@ -209,6 +302,11 @@ mod tests {
         }
         memory.log();
         (runs, whole)
+    }
+
+    fn stored_in(memory: &Memory, runs: Runs) -> Stored {
+        let list = List { runs, ..List::default() };
+        Stored::new(Arc::new(memory.clone()), &list, Arc::default())
     }
 
     fn read(stored: &Stored, offset: u64, length: usize) -> Vec<u8> {
@@ -221,7 +319,7 @@ mod tests {
     fn a_part_is_fetched_by_ranges_and_much_of_a_pack_as_a_whole() {
         let memory = Memory::default();
         let (runs, whole) = archive(&memory);
-        let stored = Stored::new(Arc::new(memory.clone()), runs);
+        let stored = stored_in(&memory, runs);
         assert_eq!(read(&stored, 25, 50), whole[25..75]);
         assert_eq!(memory.log().len(), 2, "one request a pack, however many runs");
         for offset in 0..20 {
@@ -235,7 +333,7 @@ mod tests {
     fn the_known_tail_is_not_asked_for() {
         let memory = Memory::default();
         let (runs, whole) = archive(&memory);
-        let stored = Stored::new(Arc::new(memory.clone()), runs).with_tail(150, whole[150..].to_vec());
+        let stored = stored_in(&memory, runs).with_tail(150, whole[150..].to_vec());
         assert_eq!(read(&stored, 150, 50), whole[150..]);
         assert_eq!(memory.log().len(), 0);
         assert_eq!(read(&stored, 141, 20), whole[141..161]);
@@ -246,13 +344,13 @@ mod tests {
     fn a_flipped_byte_and_a_missing_pack_are_named() {
         let memory = Memory::default();
         let (runs, _) = archive(&memory);
-        let name = layout::pack_name(runs.packs().first().unwrap());
+        let name = layout::pack_name(runs.packs().first().unwrap(), Form::Plain);
         memory.tamper(&name, |bytes| bytes[99] ^= 1);
-        let stored = Stored::new(Arc::new(memory.clone()), runs.clone()).checked();
+        let stored = stored_in(&memory, runs.clone()).checked();
         let error = stored.read_exact_at(&mut [0; 30], 0).unwrap_err().to_string();
         assert_eq!(error, format!("{name} is damaged: its SHA-256 is not its name"));
         memory.delete(&name).unwrap();
-        let error = Stored::new(Arc::new(memory), runs).read_exact_at(&mut [0; 30], 0).unwrap_err();
+        let error = stored_in(&memory, runs).read_exact_at(&mut [0; 30], 0).unwrap_err();
         assert!(error.to_string().contains(&name), "{error}");
     }
 }

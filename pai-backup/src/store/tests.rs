@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a test tells how much it tried")]
 
 mod mending;
+mod sealed;
 
 use std::ffi::OsString;
 use std::fs;
@@ -17,9 +18,10 @@ use super::backend::{Backend, Patient};
 use super::cache::Cache;
 use super::memory::{Memory, Trouble};
 use super::send::Sender;
+use super::state::State;
 use super::{Series, Store, forget, layout, prune, pull, push};
 use crate::cli::Args;
-use crate::crypt::Keys;
+use crate::crypt::{Keys, Recipients};
 use crate::{Context, create};
 
 const DAY: i64 = 24 * 3600;
@@ -57,7 +59,7 @@ impl Machine {
             clock,
             now_given: true,
             console: &self.console,
-            keys: Keys::default(),
+            keys: Arc::default(),
         })
     }
 
@@ -72,7 +74,7 @@ impl Machine {
             clock,
             now_given: true,
             console: &self.console,
-            keys: Keys::default(),
+            keys: Arc::default(),
         };
         create::run(&args.create, &run).unwrap();
         let mut archives = self.archives();
@@ -88,16 +90,25 @@ impl Machine {
 
     /// The store as this machine reaches it, with a cache of its own.
     fn store(&self, memory: &Memory, cache: &str) -> Store {
+        self.store_with(memory, cache, Arc::default())
+    }
+
+    fn store_with(&self, memory: &Memory, cache: &str, keys: Arc<Keys>) -> Store {
         let backend: Arc<dyn Backend> = Arc::new(memory.clone());
         let patient = Patient::with_pauses(backend, Vec::new());
         let traffic = patient.traffic();
         let cache = Cache::below(&self.path(cache), "memory").unwrap();
-        Store { backend: Arc::new(patient), traffic, cache, shown: "memory".to_owned() }
+        let state = State::within(cache.folder());
+        Store { backend: Arc::new(patient), traffic, cache, state, keys, shown: "memory".to_owned() }
     }
 
     fn push(&self, store: &Store, path: &Path) -> anyhow::Result<String> {
+        self.push_for(store, path, None)
+    }
+
+    fn push_for(&self, store: &Store, path: &Path, named: Option<&Recipients>) -> anyhow::Result<String> {
         let series = Series::new("pai").unwrap();
-        let mut sender = Sender::begin(store, &series, false, &self.console)?;
+        let mut sender = Sender::begin(store, &series, false, named, &self.console)?;
         self.with(|run| push::push(&mut sender, path, run))
     }
 }
@@ -127,8 +138,13 @@ fn pulled(store: &Store, archive: &str) -> anyhow::Result<Vec<u8>> {
 /// Every archive of the store is whole: the same bytes as the local archive of its name. Says how many there are.
 #[track_caller]
 fn assert_whole(machine: &Machine, memory: &Memory) -> usize {
+    assert_whole_with(machine, memory, Arc::default())
+}
+
+#[track_caller]
+fn assert_whole_with(machine: &Machine, memory: &Memory, keys: Arc<Keys>) -> usize {
     let copy = memory.copy();
-    let store = machine.store(&copy, "reader");
+    let store = machine.store_with(&copy, "reader", keys);
     let archives = store.archives(&Series::new("pai").unwrap()).unwrap();
     for archive in &archives {
         let local = machine.path(&format!("home/archive/{}.tar.gz", archive.name));
@@ -141,8 +157,8 @@ fn assert_whole(machine: &Machine, memory: &Memory) -> usize {
 
 /// Prunes, a moment later.
 fn prune(store: &Store) -> anyhow::Result<()> {
-    let (plan, _) = prune::make(store, None)?;
-    prune::apply(store, &plan)
+    let (plan, there) = prune::make(store, None)?;
+    prune::apply(store, &plan, &there)
 }
 
 #[test]
@@ -328,7 +344,7 @@ fn a_key_that_may_only_write_is_enough_every_night() {
         sent = store.traffic.so_far().1 - sent;
     }
     let series = Series::new("pai").unwrap();
-    let sender = Sender::begin(&store, &series, false, &machine.console).unwrap();
+    let sender = Sender::begin(&store, &series, false, None, &machine.console).unwrap();
     assert_eq!(sender.newest().as_deref(), Some("pai-20261104-020000"), "older ones are not sent again");
     drop(sender);
     memory.write_only(false);
@@ -370,14 +386,14 @@ fn two_machines_pushing_the_same_night_at_once_leave_whole_archives() {
         let args = machine.args(machine.nights);
         let (hooked, count) = hooked(&memory, at, move || {
             let series = Series::new("pai").unwrap();
-            let mut sender = Sender::begin(&other, &series, false, &console).unwrap();
+            let mut sender = Sender::begin(&other, &series, false, None, &console).unwrap();
             let clock = args.now.clock();
             let run = Context {
                 place: &args.place,
                 clock,
                 now_given: true,
                 console: &console,
-                keys: Keys::default(),
+                keys: Arc::default(),
             };
             push::push(&mut sender, &second_path, &run).unwrap();
             *done.lock().unwrap() = true;

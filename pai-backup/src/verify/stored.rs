@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
+use pai_common::hint::Hinted;
 use pai_common::progress::Progress;
 use pai_common::sha256::Digest;
 
@@ -39,8 +40,9 @@ pub(super) fn why_bad(
     run: &Context<'_>,
 ) -> anyhow::Result<Option<String>> {
     let (list, object) = match store.list_of(archive) {
-        Ok(found) => found,
+        Err(error) if error.chain().any(<dyn std::error::Error>::is::<Hinted>) => return Err(error),
         Err(error) => return Ok(Some(format!("{error:#}"))),
+        Ok(found) => found,
     };
     let progress = Progress::bytes(run.console, "verifying", Some(list.runs.size()));
     let bytes = FromStart::new(Arc::new(store.checked(&list)));
@@ -49,6 +51,10 @@ pub(super) fn why_bad(
         bad.extend(bad_pack(&error));
         return Ok(Some(format!("{error:#}")));
     }
+    if let Err(error) = store.check_memory(&list) {
+        return Ok(Some(format!("{error:#}")));
+    }
+    store.note_tested(&list, run);
     match store.mend_needs(&list, &object) {
         Ok(false) => {}
         Ok(true) => run.console.warn(format_args!("{archive}.packs was missing or damaged: written anew")),

@@ -126,8 +126,11 @@ mod tests {
     }
 
     fn claim(packs: &[u8], hours: i64) -> Claim {
-        let needs =
-            Needs { packs: packs.iter().map(|&number| pack(number)).collect(), list: [7; 32], shrunk: false };
+        let needs = Needs {
+            packs: packs.iter().map(|&number| pack(number)).collect(),
+            list: [7; 32],
+            ..Needs::default()
+        };
         Claim { needs: Some(needs), since: at(hours) }
     }
 

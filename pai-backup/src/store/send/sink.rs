@@ -34,6 +34,7 @@ impl StoreSink {
             present: sender.present.difference(&sender.doomed).copied().collect(),
             doomed: sender.doomed.clone(),
             always_new: sender.there.is_none(),
+            recipients: sender.recipients.clone(),
         };
         let pieces = sender.parent.iter().flat_map(|parent| &parent.pieces);
         let kept = pieces.filter(|(_, (offset, length))| sender.keeps(*offset, *length));
@@ -61,7 +62,8 @@ impl StoreSink {
         let size = self.runs.size();
         let (archive, runs) = (std::mem::take(&mut self.archive), std::mem::take(&mut self.runs));
         let (sizes, shrunk) = sender.judge(&archive, about, totals);
-        let list = List { archive, runs, added: sent.bytes, digest, blind: sender.there.is_none(), sizes };
+        let (added, heads, blind) = (sent.bytes, sent.heads, sender.there.is_none());
+        let list = List { archive, runs, added, digest, blind, sizes, heads, ..List::default() };
         sender.conclude(list, &sent.names, std::mem::take(&mut self.tail))?;
         Ok(Summary { size, added: sent.bytes, shrunk })
     }

@@ -1,6 +1,6 @@
 //! Packs on their way, several at a time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,8 +9,9 @@ use std::thread::{self, JoinHandle};
 
 use pai_common::sha256::{self, Digest};
 
+use crate::crypt::{Recipients, seal};
 use crate::store::backend::{Answer, Backend, Kind, StoreError};
-use crate::store::layout;
+use crate::store::layout::{self, Form};
 
 /// Uploads at a time: each holds a pack.
 const AT_ONCE: usize = 3;
@@ -24,6 +25,8 @@ pub(in crate::store) struct Rules {
     pub(in crate::store) doomed: std::collections::HashSet<Digest>,
     /// Every name must be new, since nobody can say which are doomed.
     pub(in crate::store) always_new: bool,
+    /// Packs are sealed for them. Then no two have the same bytes, nor the same name.
+    pub(in crate::store) recipients: Option<Recipients>,
 }
 
 /// Threads that send packs.
@@ -33,10 +36,12 @@ pub(super) struct Uploads {
     threads: Vec<JoinHandle<Answer<Sent>>>,
 }
 
-/// What was sent: the names that packs got, by those they had before; and how many bytes.
+/// What was sent: the names that packs got, by those they had before; the heads of those that were sealed; and how many
+/// bytes.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Sent {
     pub(in crate::store) names: HashMap<Digest, Digest>,
+    pub(in crate::store) heads: BTreeMap<Digest, Digest>,
     pub(in crate::store) bytes: u64,
 }
 
@@ -69,6 +74,7 @@ impl Uploads {
             all = match (all, sent) {
                 (Ok(mut all), Ok(sent)) => {
                     all.names.extend(sent.names);
+                    all.heads.extend(sent.heads);
                     all.bytes += sent.bytes;
                     Ok(all)
                 }
@@ -84,6 +90,17 @@ fn send_all(backend: &dyn Backend, jobs: &Mutex<Receiver<(Digest, Vec<u8>)>>, ru
     loop {
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok((name, mut pack)) = next else { return Ok(sent) };
+        if let Some(recipients) = &rules.recipients {
+            let sealed = seal(&pack, recipients).map_err(|error| {
+                StoreError::new(Kind::Lasting, format_args!("could not encrypt a pack: {error}"))
+            })?;
+            let digest = sha256::digest(&sealed.bytes);
+            backend.put(&layout::pack_name(&digest, Form::Sealed), &sealed.bytes)?;
+            sent.bytes += sealed.bytes.len() as u64;
+            sent.heads.insert(digest, sealed.head);
+            sent.names.insert(name, digest);
+            continue;
+        }
         if rules.always_new {
             pack.extend(nothing_in_particular()?);
         }
@@ -94,7 +111,7 @@ fn send_all(backend: &dyn Backend, jobs: &Mutex<Receiver<(Digest, Vec<u8>)>>, ru
             digest = sha256::digest(&pack);
         }
         if !rules.present.contains(&digest) {
-            backend.put(&layout::pack_name(&digest), &pack)?;
+            backend.put(&layout::pack_name(&digest, Form::Plain), &pack)?;
             sent.bytes += pack.len() as u64;
         }
         sent.names.insert(name, digest);
@@ -135,14 +152,14 @@ mod tests {
     fn a_pack_has_the_name_of_its_bytes() {
         let (memory, usual, name) = sent_as(Rules::default());
         assert_eq!(name, usual);
-        assert_eq!(memory.names(), [layout::pack_name(&usual)]);
+        assert_eq!(memory.names(), [layout::pack_name(&usual, Form::Plain)]);
     }
 
     #[test]
     fn a_name_that_nobody_can_vouch_for_is_not_used() {
         let (memory, usual, name) = sent_as(Rules { always_new: true, ..Rules::default() });
         assert_ne!(name, usual);
-        let bytes = memory.get(&layout::pack_name(&name), 0, 1000).unwrap();
+        let bytes = memory.get(&layout::pack_name(&name, Form::Plain), 0, 1000).unwrap();
         assert_eq!(sha256::digest(&bytes), name);
         let mut text = Vec::new();
         MultiGzDecoder::new(&bytes[..]).read_to_end(&mut text).unwrap();

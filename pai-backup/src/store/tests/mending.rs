@@ -1,6 +1,7 @@
 //! Packs that are lost are made again, and packs of which little is used are written anew: the archives stay what they are.
 
 use std::fs;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pai_common::console::Console;
@@ -10,6 +11,7 @@ use crate::Context;
 use crate::crypt::Keys;
 use crate::shelf::Shelf;
 use crate::store::backend::Backend as _;
+use crate::store::layout::Form;
 use crate::store::memory::{Memory, Trouble};
 use crate::store::{Series, Store, forget, layout, repack, repair};
 
@@ -32,6 +34,10 @@ fn packs(memory: &Memory) -> Vec<String> {
 impl Machine {
     /// Mends the store from the archives in `folder`; says whether all was mended.
     fn repair(&self, memory: &Memory, folder: &str) -> bool {
+        self.repair_with(memory, folder, Arc::default())
+    }
+
+    pub(super) fn repair_with(&self, memory: &Memory, folder: &str, keys: Arc<Keys>) -> bool {
         let console = Console::silent("pai-test");
         let args = self.args(self.nights);
         let run = Context {
@@ -39,10 +45,10 @@ impl Machine {
             clock: args.now.clock(),
             now_given: true,
             console: &console,
-            keys: Keys::default(),
+            keys: Arc::default(),
         };
         let shelf = Shelf::new(self.path(folder), "pai");
-        repair::repair(&self.store(memory, "mender"), &shelf, &run).unwrap();
+        repair::repair(&self.store_with(memory, "mender", keys), &shelf, &run).unwrap();
         console.complaints() == 0
     }
 
@@ -98,7 +104,7 @@ fn members_that_a_later_archive_still_has_are_put_into_new_packs() {
     let (list, _) = store.list_of("pai-20261106-020000").unwrap();
     let first = store.list_of("pai-20261102-020000").unwrap().0;
     let shared = *list.runs.packs().intersection(&first.runs.packs()).next().unwrap();
-    memory.delete(&layout::pack_name(&shared)).unwrap();
+    memory.delete(&layout::pack_name(&shared, Form::Plain)).unwrap();
     assert!(!machine.repair(&memory, "few"), "the first archive's index is nowhere else");
     for archive in store.archives(&Series::new("pai").unwrap()).unwrap() {
         let local = fs::read(machine.path(&format!("home/archive/{}.tar.gz", archive.name))).unwrap();

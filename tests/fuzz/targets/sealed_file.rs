@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../../properties/sealed.rs"]
+mod sealed;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| sealed::file(bytes));
