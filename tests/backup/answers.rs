@@ -243,7 +243,7 @@ fn a_file_makes_way_for_a_folder_when_it_is_forced_and_is_kept() {
     run(workspace.pai(["restore", "--force"]).arg(&made)).expect(0);
     crate::fixtures::assert_same_tree(&crate::fixtures::archived_tree(workspace.home()), &then);
     let kept = workspace.archives().into_iter().find(|name| name.starts_with("pre-restore-")).unwrap();
-    let kept = run(workspace.pai(["cat", &kept, "projects"])).expect(0);
+    let kept = run(&mut workspace.pai(["cat", &kept, "projects"])).expect(0);
     assert_eq!(kept.stdout, "now a file");
     // The same from a pipe, into a folder beside; a link is left alone.
     let back = scratch();
