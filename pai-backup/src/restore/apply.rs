@@ -115,10 +115,6 @@ fn apply_scanned(
     Ok(())
 }
 
-/// Chunks that follow each other are handed on together until they hold so many bytes: each is small, and the files of
-/// neighbours are in the same folders.
-const BATCH: u64 = 1 << 20;
-
 /// One chunk to restore from.
 struct Job {
     offset: u64,
@@ -134,43 +130,6 @@ impl Job {
         });
         Ok(Self { offset: place.offset, group })
     }
-
-    /// Bytes of content it restores.
-    fn bytes(&self) -> u64 {
-        self.group.records.iter().map(|record| record.entry.size).fold(0, u64::saturating_add)
-    }
-}
-
-/// What `plan` needs, batch by batch, until nobody takes it.
-fn submit_batches(
-    index: &Index,
-    plan: &Plan,
-    mut submit: impl FnMut(Vec<Job>) -> Result<(), Stopped>,
-) -> anyhow::Result<()> {
-    let mut batch = Vec::new();
-    let mut held = 0_u64;
-    for (number, place) in index.members()?.iter().enumerate() {
-        if !plan.needs_group(number) {
-            continue;
-        }
-        let job = Job::of(index, place, plan)?;
-        if job.group.records.is_empty() {
-            continue;
-        }
-        held = held.saturating_add(job.bytes());
-        batch.push(job);
-        if held >= BATCH {
-            held = 0;
-            if submit(std::mem::take(&mut batch)) == Err(Stopped) {
-                return Ok(());
-            }
-        }
-    }
-    if !batch.is_empty() {
-        // If it is not taken, the one who should have knows why.
-        let _ = submit(batch);
-    }
-    Ok(())
 }
 
 fn apply_indexed(
@@ -183,20 +142,32 @@ fn apply_indexed(
     let progress = Progress::bytes(run.console, "restoring", Some(index.totals().bytes));
     pipeline::ordered(
         run.threads(),
-        |submit| submit_batches(index, plan, |batch| submit.submit(batch)),
-        || (Opener::default(), LastFolder::default()),
-        |(opener, last), batch: Vec<Job>| {
-            let apply = |job: Job| {
-                let outcome = apply_group(archive, plan, applier, &job, opener, last);
-                progress.add(job.bytes());
-                outcome
-            };
-            batch.into_iter().map(apply).filter_map(Result::err).collect()
+        |submit| {
+            for (number, place) in index.members()?.iter().enumerate() {
+                if !plan.needs_group(number) {
+                    continue;
+                }
+                let job = Job::of(index, place, plan)?;
+                if !job.group.records.is_empty() && submit.submit(job) == Err(Stopped) {
+                    break;
+                }
+            }
+            Ok(())
         },
-        |errors: Vec<anyhow::Error>| {
+        || (Opener::default(), LastFolder::default()),
+        |(opener, last), job: Job| {
+            let sizes = job.group.records.iter().map(|record| record.entry.size);
+            let bytes = sizes.fold(0, u64::saturating_add);
+            let outcome = apply_group(archive, plan, applier, &job, opener, last);
+            progress.add(bytes);
+            outcome
+        },
+        |outcome: anyhow::Result<()>| {
             pai_common::signal::check()?;
             // One damaged member costs its own entries; the others are still worth having.
-            errors.iter().for_each(|error| run.console.complain(format_args!("{error:#}")));
+            if let Err(error) = outcome {
+                run.console.complain(format_args!("{error:#}"));
+            }
             Ok(())
         },
     )
