@@ -70,7 +70,7 @@ main() {
   # cron's PATH is /usr/bin:/bin: what is installed beside this script is found all the same.
   PATH=$here:${here%/libexec/pai-tools}/bin:$PATH
   tool=(pai-backup --home "$home" --store "$store" --name "$name")
-  "${tool[@]}" create -q --wait 1h || status=$?
+  "${tool[@]}" create -q --wait 1h >/dev/null || status=$?
   # Without a new archive no old one goes.
   if [ "$status" -le 1 ] && [ -n "$keep" ]; then
     # shellcheck disable=SC2310 # each of its steps says how it ended

@@ -59,7 +59,7 @@ tool() {
     'restic init') echo "restic -q -r $3 init" ;;
     'restic night') echo "restic -q -r $3 backup home" ;;
     'restic restore') echo "rm -rf back && restic -q -r $3 restore latest --target back" ;;
-    'restic one') echo "restic -q -r $3 dump latest '$work/home/$one' >one" ;;
+    'restic one') echo "restic -q -r $3 dump latest '/home/$one' >one" ;;
     'restic verify') echo "restic -q -r $3 check --read-data" ;;
     'borg init') echo "borg init -e none $3" ;;
     'borg night') echo "borg create $3::{now:%s%f} home" ;;

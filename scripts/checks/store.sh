@@ -13,6 +13,7 @@ younger() {
 }
 
 main() {
+  local why
   shift || true
   check_options store= series=pai credentials= warn_age=30h fail_age=50h -- "$@"
   [ -n "${option[store]}" ] || finding error 'no store= is given'
@@ -22,10 +23,10 @@ main() {
   # shellcheck disable=SC2310 # its only result is its status
   if younger "${option[warn_age]}"; then
     finding ok "the newest archive is younger than ${option[warn_age]}"
-  elif younger "${option[fail_age]}"; then
-    finding warning "${trouble:-the newest archive is older than ${option[warn_age]}}"
   else
-    finding error "${trouble##*pai-backup: }"
+    why=${trouble##*pai-backup: }
+    # shellcheck disable=SC2310 # its only result is its status
+    if younger "${option[fail_age]}"; then finding warning "$why"; else finding error "$why"; fi
   fi
   verdict
 }

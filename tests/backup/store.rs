@@ -516,3 +516,20 @@ fn rclone_reaches_a_store_too() {
     let missing = run(&mut pai(&nights, &["cat", "pai-20260101-000000", "x"])).expect(2);
     assert!(missing.stderr.contains("could not open pai-20260101-000000"), "{}", missing.stderr);
 }
+
+#[test]
+fn a_machine_whose_clock_is_wrong_prunes_by_the_clock_of_the_store() {
+    if !has("faketime") {
+        return skip("a wrong machine clock needs faketime");
+    }
+    let mut nights = Nights::new();
+    nights.send();
+    nights.send();
+    run(&mut nights.pai(&["forget", "pai-20261101-020000"])).expect(0);
+    let mut prune = nights.pai(&["prune"]);
+    prune.env_remove("PAI_NOW");
+    let mut wrapped = pai_tests::through(&["faketime".as_ref(), "-f".as_ref(), "+30d".as_ref()], &prune);
+    let pruned = run(&mut wrapped).expect(0);
+    assert_eq!(pruned.stdout, "", "by the store's clock the packs are of today");
+    assert_eq!(names_in(&nights.store().join("doomed")), ["clock"]);
+}
