@@ -12,7 +12,9 @@ use pai_common::atomic::Ownership;
 use pai_common::home::ensure_private_folder;
 
 use crate::date::Date;
-use crate::memory::{Document, completion, joint};
+use crate::ledger::Ledger;
+use crate::memory::{Document, Reading, completion, joint};
+use crate::notes::{self, Note};
 use crate::summaries::{Links, percent_encode};
 
 /// Where the archived days of one memory file are.
@@ -31,12 +33,16 @@ pub struct Listing {
     pub stale: Vec<PathBuf>,
     /// Earlier versions of the memory file, oldest first.
     pub before: Vec<PathBuf>,
+    /// Archived daily notes, by day and name.
+    pub notes: Vec<Note>,
 }
 
 impl Archive {
     /// The archive of `memory`: `folder`, or `archive/STEM` beside it.
     pub fn of(memory: &Path, folder: Option<&Path>) -> Self {
-        let stem = memory.file_stem().unwrap_or(OsStr::new("memory")).to_owned();
+        let stem = memory.file_stem().unwrap_or(OsStr::new("memory"));
+        // Assistants write it large; what a backup and a reader look for is one name.
+        let stem = if stem == "MEMORY" { OsStr::new("memory") } else { stem }.to_owned();
         let beside = || memory.with_file_name("archive").join(&stem);
         Self { folder: folder.map_or_else(beside, Path::to_owned), stem }
     }
@@ -48,14 +54,28 @@ impl Archive {
 
     /// Makes the folder if it is not there, for the memory file's owner: root may tidy up for others.
     pub fn create(&self, like: Ownership) -> anyhow::Result<()> {
-        let missing: Vec<&Path> = self.folder.ancestors().take_while(|folder| !folder.exists()).collect();
-        ensure_private_folder(&self.folder)?;
+        Self::create_folder(&self.folder, like)
+    }
+
+    /// The same for the folder of notes.
+    pub fn create_notes(&self, like: Ownership) -> anyhow::Result<()> {
+        Self::create_folder(&self.notes(), like)
+    }
+
+    fn create_folder(folder: &Path, like: Ownership) -> anyhow::Result<()> {
+        let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+        ensure_private_folder(folder)?;
         if let Some((user, group)) = like.owner {
             for folder in missing {
                 let _ = std::os::unix::fs::chown(folder, Some(user), Some(group));
             }
         }
         Ok(())
+    }
+
+    /// Where archived daily notes are.
+    pub fn notes(&self) -> PathBuf {
+        self.folder.join("notes")
     }
 
     /// The file of a day.
@@ -68,6 +88,20 @@ impl Archive {
         self.named("-retired-summaries.md")
     }
 
+    /// Where each entry stood, where more than headings of level 2 are entries.
+    pub fn ledger(&self) -> PathBuf {
+        self.named("-entries.jsonl")
+    }
+
+    /// Where the version of the memory file is kept that a run at `stamp` replaces. Its length is part of the name: a
+    /// program that goes on writing to the file it once opened makes it longer, and the next run carries that over.
+    pub fn version(&self, stamp: &str, length: usize) -> PathBuf {
+        let mut name = OsString::from(".");
+        name.push(&self.stem);
+        name.push(format!(".md.before-{stamp}.{length}"));
+        self.folder.join(name)
+    }
+
     fn named(&self, rest: &str) -> PathBuf {
         let mut name = self.stem.clone();
         name.push(rest);
@@ -77,6 +111,11 @@ impl Archive {
     /// The bytes of a day; empty if it has no file.
     pub fn read(&self, date: Date) -> anyhow::Result<Vec<u8>> {
         read_if_there(&self.path(date))
+    }
+
+    /// Where its entries stood.
+    pub fn read_ledger(&self) -> anyhow::Result<Ledger> {
+        Ok(Ledger::read(&read_if_there(&self.ledger())?))
     }
 
     /// What the folder holds; nothing if it is missing.
@@ -102,6 +141,7 @@ impl Archive {
             }
         }
         listing.before.sort();
+        listing.notes = notes::list(&self.notes())?;
         Ok(listing)
     }
 
@@ -134,7 +174,7 @@ pub fn read_if_there(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// What is added to an archive file that was `before` so that it holds `sections`: those that do not end it already
 /// (a killed run or a restore left them in both places), and what must stand between them.
 pub fn append<'a>(before: &'a [u8], sections: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
-    let dangling = !before.is_empty() && Document::parse(before, true).dangling;
+    let dangling = !before.is_empty() && Document::parse(before, Reading::TITLES).dangling;
     let mut parts: Vec<Cow<'a, [u8]>> = Vec::new();
     let there = already_there(before, sections);
     if there > 0 && !before.ends_with(b"\n") && sections[there - 1].ends_with(b"\n") {
@@ -219,6 +259,7 @@ mod tests {
     fn each_memory_file_has_an_archive_of_its_own() {
         for (memory, folder, day) in [
             ("/w/memory.md", None, "/w/archive/memory/memory-2025-09-01.md"),
+            ("/w/MEMORY.md", None, "/w/archive/memory/memory-2025-09-01.md"),
             ("/w/notes.md", None, "/w/archive/notes/notes-2025-09-01.md"),
             ("/w/notes.md", Some("/a"), "/a/notes-2025-09-01.md"),
         ] {

@@ -1,5 +1,6 @@
 //! Whether archive and memory file together account for everything: days, links, summaries, size.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use pai_common::console::Console;
@@ -8,13 +9,11 @@ use pai_common::output::Output;
 use pai_common::units::human_size;
 
 use crate::archive::{Archive, Listing};
+use crate::date::Date;
 use crate::job::{folder_of, read};
-use crate::memory::{Document, Kind};
+use crate::memory::{Document, Headings, Kind, Reading};
 use crate::plan;
-use crate::summaries::{self, Block, Period};
-
-/// What assistants load of a memory file at most.
-const LOADED: (u64, usize) = (25 << 10, 200);
+use crate::summaries::{self, Block, Links, Period, percent_encode};
 
 /// What is checked.
 pub(crate) struct Check<'a> {
@@ -22,22 +21,25 @@ pub(crate) struct Check<'a> {
     pub memory: &'a Path,
     /// Its archive.
     pub archive: &'a Archive,
-    /// Whether a date may have a title behind it.
-    pub titles: bool,
+    /// What is taken for an entry.
+    pub reading: Reading,
     /// Bytes the memory file may have.
     pub max_size: u64,
+    /// Lines it may have.
+    pub max_lines: u64,
 }
 
 impl Check<'_> {
     /// Names everything that is wrong on stdout; exit 1 if anything is.
     pub(crate) fn run(&self, console: &Console) -> anyhow::Result<Exit> {
         let bytes = read(self.memory)?;
-        let document = Document::parse(&bytes, self.titles);
+        let document = Document::parse(&bytes, self.reading);
         let listing = self.archive.list()?;
         let block = plan::read_block(&document);
         let mut found = Vec::new();
         self.size(&bytes, &mut found);
         self.days(&listing, &block, console, &mut found);
+        self.notes(&listing, &block, &self.archive.links(folder_of(self.memory))?, &mut found);
         counts(&listing, &block, &mut found);
         self.links(&document, &mut found);
         for section in document.sections.iter().filter(|section| section.in_doubt) {
@@ -61,11 +63,14 @@ impl Check<'_> {
     }
 
     fn size(&self, bytes: &[u8], found: &mut Vec<String>) {
-        let lines = memchr::memchr_iter(b'\n', bytes).count();
+        let lines = memchr::memchr_iter(b'\n', bytes).count() as u64;
         let size = bytes.len() as u64;
-        if size > self.max_size || lines > LOADED.1 {
+        if size > self.max_size || lines > self.max_lines {
             let (now, most) = (human_size(size), human_size(self.max_size));
-            found.push(format!("{now} in {lines} lines, over the budget of {most} and {} lines", LOADED.1));
+            found.push(format!(
+                "{now} in {lines} lines, over the budget of {most} and {} lines",
+                self.max_lines
+            ));
         }
     }
 
@@ -81,14 +86,36 @@ impl Check<'_> {
                     continue;
                 }
             };
-            let inside = Document::parse(&bytes, true);
-            if !inside.sections.iter().any(|section| section.kind == Kind::Dated(date)) {
+            let order = self.reading.order;
+            let broad = Reading { headings: Headings::Dated, order, bullets: true };
+            let holds = |reading| {
+                let inside = Document::parse(&bytes, reading);
+                inside.sections.iter().any(|section| section.kind == Kind::Dated(date))
+            };
+            if !holds(Reading::TITLES) && !holds(broad) {
                 found.push(format!("{} holds no section of its day", path.display()));
             }
             let summarised = periods.binary_search(&Period::day(date)).is_ok()
                 || periods.iter().any(|period| period.only_day().is_none() && period.covers(date));
             if !summarised {
                 found.push(format!("no summary stands for {}", path.display()));
+            }
+        }
+    }
+
+    /// Some summary line stands for each archived note.
+    fn notes(&self, listing: &Listing, block: &Block, links: &Links, found: &mut Vec<String>) {
+        for note in &listing.notes {
+            let name = percent_encode(note.name.as_encoded_bytes());
+            let summarised = block.lines.iter().any(|(period, line)| match period.only_day() {
+                Some(_) => links.is_of_note(line, &name),
+                None => period.covers(note.date),
+            });
+            if !summarised {
+                found.push(format!(
+                    "no summary stands for {}",
+                    self.archive.notes().join(&note.name).display()
+                ));
             }
         }
     }
@@ -113,10 +140,12 @@ impl Check<'_> {
 
 /// Day lines have their original, months and years as many as they say.
 fn counts(listing: &Listing, block: &Block, found: &mut Vec<String>) {
+    let days: BTreeSet<Date> =
+        listing.dates.iter().copied().chain(listing.notes.iter().map(|note| note.date)).collect();
     for (period, lines) in block.by_period() {
         let have = match period.only_day() {
-            Some(day) => usize::from(listing.dates.contains(&day)),
-            None => listing.dates.iter().filter(|&&date| period.covers(date)).count(),
+            Some(day) => usize::from(days.contains(&day)),
+            None => days.iter().filter(|&&date| period.covers(date)).count(),
         };
         let wanted = lines.iter().filter_map(|line| summaries::days(line)).max().unwrap_or(1);
         if have < wanted {

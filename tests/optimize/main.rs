@@ -6,8 +6,12 @@ mod bounds;
 mod commands;
 mod concurrency;
 mod crash;
+mod dated;
 mod documented;
+mod notes;
 mod readme;
+mod recall;
+mod stats;
 mod summaries;
 mod trouble;
 
