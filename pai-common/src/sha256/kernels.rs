@@ -277,13 +277,17 @@ mod x86 {
             }
             let mut w = rows;
             for r in 0..4 {
-                let (i, j, k, l) = (fours[r], fours[r + 4], fours[r + 8], fours[r + 12]);
-                let even = (_mm512_shuffle_i32x4::<0x88>(i, j), _mm512_shuffle_i32x4::<0x88>(k, l));
-                let odd = (_mm512_shuffle_i32x4::<0xdd>(i, j), _mm512_shuffle_i32x4::<0xdd>(k, l));
-                w[r] = _mm512_shuffle_i32x4::<0x88>(even.0, even.1);
-                w[r + 4] = _mm512_shuffle_i32x4::<0x88>(odd.0, odd.1);
-                w[r + 8] = _mm512_shuffle_i32x4::<0xdd>(even.0, even.1);
-                w[r + 12] = _mm512_shuffle_i32x4::<0xdd>(odd.0, odd.1);
+                let mut even = [rows[0]; 2];
+                let mut odd = even;
+                for half in 0..2 {
+                    let (x, y) = (fours[r + 8 * half], fours[r + 8 * half + 4]);
+                    even[half] = _mm512_shuffle_i32x4::<0x88>(x, y);
+                    odd[half] = _mm512_shuffle_i32x4::<0xdd>(x, y);
+                }
+                w[r] = _mm512_shuffle_i32x4::<0x88>(even[0], even[1]);
+                w[r + 4] = _mm512_shuffle_i32x4::<0x88>(odd[0], odd[1]);
+                w[r + 8] = _mm512_shuffle_i32x4::<0xdd>(even[0], even[1]);
+                w[r + 12] = _mm512_shuffle_i32x4::<0xdd>(odd[0], odd[1]);
             }
             w
         }
