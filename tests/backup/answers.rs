@@ -182,7 +182,7 @@ fn what_holds_no_tar_at_all_says_so() {
     for (content, what) in [
         (Vec::new(), "it is an empty file"),
         (gzipped(""), "it is gzip with nothing in it"),
-        (gzipped("SELECT 1;\\n"), "it is gzip, but what is in it is no tar"),
+        (gzipped("SELECT 1;\\n"), "it is gzip that holds no tar"),
         (b"PK\x03\x04 and more than sixteen bytes".to_vec(), "it is a zip"),
     ] {
         let path = workspace.beside("file");

@@ -94,3 +94,14 @@ fn a_list_may_lie_among_the_archives_and_is_begun() {
         assert!(refused.stderr.contains("--checksums"), "{}", refused.stderr);
     }
 }
+
+#[test]
+fn a_moment_s_work_in_the_list_s_folder_costs_no_backup() {
+    let workspace = Workspace::demo();
+    let line = format!(
+        "flock . -c 'touch held; sleep 0.5' & until [ -e held ]; do sleep 0.01; done
+         pai-backup -q --home '{}' --checksums sums && sha256sum -c --strict --quiet sums",
+        workspace.home().display()
+    );
+    sh(&line, workspace.home().parent().unwrap()).expect(0);
+}

@@ -91,9 +91,10 @@ fn a_synopsis_tells_what_options_take_and_what_may_be_repeated() {
     }
     let folder = made();
     let synopsis = |page: &str| {
-        let line =
-            format!("mandoc -T utf8 -O width=2000 share/man/man1/{page}.1 | col -bx | grep -A1 ^SYNOPSIS");
-        sh(&line, folder.path()).expect(0).stdout
+        let line = format!("mandoc -T utf8 share/man/man1/{page}.1 | col -bx");
+        let shown = sh(&line, folder.path()).expect(0).stdout;
+        let section = shown.split("\nSYNOPSIS\n").nth(1).and_then(|rest| rest.split("\nDESCRIPTION").next());
+        section.unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
     };
     for (page, says) in [
         ("pai-backup", "[-e|--exclude GLOB]..."),

@@ -48,8 +48,11 @@ impl NotTar {
         let is_tar = start
             .first_chunk::<BLOCK>()
             .is_some_and(|block| is_header(block) || block.iter().all(|&byte| byte == 0));
-        let what =
-            if start.is_empty() { "gzip with nothing in it" } else { "gzip, but what is in it is no tar" };
+        let what = if start.is_empty() {
+            "gzip with nothing in it"
+        } else {
+            "gzip that holds no tar: not a tar header"
+        };
         (!is_tar).then_some(Self { what, program: None })
     }
 }

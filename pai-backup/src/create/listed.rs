@@ -2,6 +2,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use pai_common::checksum_line::{self, Style};
@@ -12,6 +13,9 @@ use pai_common::{atomic, sha256};
 
 use super::Plan;
 use crate::shelf::{self, Stored};
+
+/// How long a run waits for the list's folder, unless told.
+const LIST_WAIT: Duration = Duration::from_secs(60);
 
 impl Plan<'_> {
     /// Whether the digest of the archive's bytes is asked for.
@@ -45,7 +49,8 @@ impl Plan<'_> {
         }
     }
 
-    /// Two runs would each put back what the other took out. The archives' own folder is locked already.
+    /// Two runs would each put back what the other took out. The archives' own folder is locked already; another one may be
+    /// at work in the list's, and the archive is made: that is worth a moment.
     fn lock_list(&self, list: &Path) -> anyhow::Result<Option<DirLock>> {
         let folder = match list.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -55,6 +60,6 @@ impl Plan<'_> {
         if real(folder) == real(self.shelf.folder()) {
             return Ok(None);
         }
-        DirLock::acquire(folder, self.args.wait).map(Some)
+        DirLock::acquire(folder, Some(self.args.wait.unwrap_or(LIST_WAIT))).map(Some)
     }
 }
