@@ -130,7 +130,8 @@ main() {
   done
   if [ "$dry_run" = yes ]; then
     echo "would make: $target"
-    return 0
+    # What could not be looked at would be missing tonight, too.
+    exit "$complaints"
   fi
   [ "$artefacts" -gt 0 ] || die 'nothing to back up was found'
   publish

@@ -4,6 +4,7 @@
 mod backups;
 mod config;
 mod docker_tasks;
+mod documented;
 mod dotenv;
 mod emergency;
 mod ends;

@@ -267,9 +267,13 @@ fn row_0_20_row_0_19c_the_jobs_of_a_users_crontab_run_beside_that_users_other_li
 fn row_0_19a_the_documented_line_runs_once_it_is_one_line_and_python_path_does_no_harm() {
     let Some(host) = Host::new() else { return };
     workspace(&host);
-    host.machine.sh("install -d -o keeper /home/keeper/pai/logs").expect(0);
-    let lines = "0 2 * * * PAI_HOME=/home/keeper/pai /opt/pai/bin/pai-backup >> /home/keeper/pai/logs/backup-cron.log 2>&1\n\
-                 0 2 * * 0 PAI_HOME=/home/keeper/pai PYTHONPATH=/home/keeper/pai /opt/pai/bin/pai-optimize --window 7 --once >> \
+    let page = fs::read_to_string(repository().join("docs/scheduling.md")).unwrap();
+    assert!(page.contains(
+        "`0 2 * * * mkdir -p /home/user/pai/logs && PAI_HOME=/home/user/pai /usr/local/bin/pai-backup >> "
+    ));
+    // Nothing ran in this workspace before.
+    let lines = "0 2 * * * mkdir -p /home/keeper/pai/logs && PAI_HOME=/home/keeper/pai /opt/pai/bin/pai-backup >> /home/keeper/pai/logs/backup-cron.log 2>&1\n\
+                 0 2 * * 0 mkdir -p /home/keeper/pai/logs && PAI_HOME=/home/keeper/pai PYTHONPATH=/home/keeper/pai /opt/pai/bin/pai-optimize --window 7 --once >> \
                  /home/keeper/pai/logs/optimize-cron.log 2>&1\n";
     host.machine.sh(&format!("printf '{lines}' | crontab -u keeper -")).expect(0);
 
