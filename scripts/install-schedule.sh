@@ -18,7 +18,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
   cat <<'TEXT'
-Usage: install-schedule.sh cron|cron.d|systemd [OPTION...] [NAME]
+Usage: pai-schedule cron|cron.d|systemd [OPTION...] [NAME]        (in a checkout: scripts/install-schedule.sh)
 
   cron      the jobs of cron/cron_maintenance into the crontab of the workspace's owner (yours, unless you are
             root); all its other lines stay as they are
@@ -49,9 +49,9 @@ put beside it (NAME.pai-new~). A file of another origin is kept as NAME.before-p
 Exit status: 0 done, or nothing to do; 1 done, but an edited file was left as it is; 2 refused or not done.
 
 Examples:
-  install-schedule.sh cron --home ~/projects/codex-assistant/pai
-  sudo install-schedule.sh cron.d codex-backup --backups /srv/backups
-  install-schedule.sh systemd --user --dry-run
+  pai-schedule cron --home ~/projects/codex-assistant/pai
+  sudo pai-schedule cron.d codex-backup --backups /srv/backups
+  pai-schedule systemd --user --dry-run
 TEXT
 }
 

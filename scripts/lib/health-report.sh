@@ -5,14 +5,15 @@
 
 # The first line is the verdict: it is what a mail's reader sees.
 print_table() {
-  local i when
+  local i when checks=checks
   when=$(date -Iseconds)
+  [ "$count" -ne 1 ] || checks=check
   if [ "$errors" -gt 0 ]; then
-    echo "$when FAILED: $errors of $count checks, error in: $failed_names"
+    echo "$when FAILED: $errors of $count $checks, error in: $failed_names"
   elif [ "$warnings" -gt 0 ]; then
-    echo "$when healthy: $count checks, $warnings with a warning"
+    echo "$when healthy: $count $checks, $warnings with a warning"
   else
-    echo "$when healthy: $count checks"
+    echo "$when healthy: $count $checks"
   fi
   for ((i = 0; i < count; i++)); do
     printf '%-8s %-12s %-24s %-5s %7.3f s  %s\n' \

@@ -145,12 +145,16 @@ tell_of_cron() {
 
 # tell_of_docker FILE: can the jobs' user talk to the engine, and is the container there?
 tell_of_docker() {
-  local host container=codex_postgres ask
+  local host path container=codex_postgres ask
   host=$(sed -n 's/^DOCKER_HOST=//p' "$1" | tail -n 1)
-  ask=("${become[@]}" env "DOCKER_HOST=${host:-${DOCKER_HOST-}}" timeout 20 docker)
-  [ -n "${host:-${DOCKER_HOST-}}" ] || ask=("${become[@]}" timeout 20 docker)
+  path=$(sed -n 's/^PATH=//p' "$1" | tail -n 1)
+  host=${host:-${DOCKER_HOST-}}
+  ask=("${become[@]}" env "PATH=$path" ${host:+"DOCKER_HOST=$host"} timeout 20 docker)
   if ! command -v docker >/dev/null; then
     warn 'docker is not installed here: there will be no dump'
+  elif ! PATH=$path command -v docker >/dev/null; then
+    warn "docker is not on the jobs' PATH: there will be no dump"
+    note "hint: add $(dirname -- "$(command -v docker)") to the line PATH= of the file"
   elif ! "${ask[@]}" version >/dev/null 2>&1; then
     warn "$run_as cannot talk to docker: there will be no dump"
     note "hint: systemctl status docker; may $run_as use it (usermod -aG docker $run_as)?"

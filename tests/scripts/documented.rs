@@ -26,12 +26,13 @@ const PAGES: [(&str, &[(&str, &str)]); 6] = [
 ];
 
 /// Lines that cannot be run here, by how they begin, and why.
-const LINES: [(&str, &str); 7] = [
+const LINES: [(&str, &str); 8] = [
     ("cargo ", "what is built is what all tests use"),
     ("systemctl ", "no systemd manages the machine of a test"),
     ("journalctl ", "as above"),
     ("loginctl ", "as above"),
     ("deployment/scripts/health-check.sh", "the services it asks are not there; health.rs runs it"),
+    ("deployment/scripts/maintenance.sh --daily", "it asks them, too; maintenance.rs runs it"),
     ("deployment/scripts/maintenance.sh monitoring-setup", "system_tasks.rs runs it"),
     ("deployment/scripts/maintenance.sh sqlite-maintenance", "memo_sqlite.rs runs it, on a database"),
 ];

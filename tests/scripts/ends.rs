@@ -104,9 +104,11 @@ fn from_a_folder_its_user_cannot_read_a_script_does_what_it_does_from_any_other(
         let Some(usual) = place.run("open", name, words) else { return };
         for from in ["home", "passage"] {
             let there = place.run(from, name, words).expect("rights were dropped before");
+            // The clock goes on between the two.
+            let timeless = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "#");
             assert_eq!(
-                (there.status, &there.stdout, &there.stderr),
-                (usual.status, &usual.stdout, &usual.stderr),
+                (there.status, timeless(&there.stdout), timeless(&there.stderr)),
+                (usual.status, timeless(&usual.stdout), timeless(&usual.stderr)),
                 "{name} {words:?} from {from}"
             );
         }

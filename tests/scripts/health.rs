@@ -272,7 +272,7 @@ fn row_1_37a_piped_into_a_mail_the_first_line_is_the_verdict_in_plain_text() {
     assert!(first.ends_with("FAILED: 1 of 2 checks, error in: http letta"), "{first}");
     assert!(!outcome.stdout.contains('\x1b'));
     let good = run_checks(&stack, "memory memory warn_used= fail_used=\n", &[]).expect(0);
-    assert!(good.stdout.lines().next().unwrap().ends_with("healthy: 1 checks"), "{}", good.stdout);
+    assert!(good.stdout.lines().next().unwrap().ends_with("healthy: 1 check"), "{}", good.stdout);
 }
 
 #[test]

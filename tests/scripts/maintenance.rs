@@ -263,7 +263,7 @@ fn row_1_31a_to_d_the_installed_lines_are_taken_by_real_cron_and_append_to_the_d
     let log = machine.cron("2026-11-22 03:59:40", 3, "UTC");
     let health =
         fs::read_to_string(machine.path("/opt/shop/deployment/logs/health-check.log")).unwrap_or_default();
-    assert!(health.contains("healthy: 1 checks"), "{}\n{health}", log.text());
+    assert!(health.contains("healthy: 1 check"), "{}\n{health}", log.text());
 }
 
 #[test]

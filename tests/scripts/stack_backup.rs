@@ -205,3 +205,14 @@ fn the_name_that_the_compose_file_gives_the_project_is_the_projects_name() {
         assert!(manifest.contains(&format!("\n- Stack: {name} (")), "{line}: {manifest}");
     }
 }
+
+#[test]
+fn a_dry_run_that_could_not_look_at_everything_does_not_end_well() {
+    let stack = Stack::new();
+    let mut backup = stack.script("backup.sh");
+    let outcome =
+        run(backup.arg("--dry-run").env("DOCKER_HOST", "unix:///nonexistent/docker.sock")).expect(1);
+    assert!(outcome.stderr.contains("error: could not back up the databases: "), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("would make: "), "{}", outcome.stdout);
+    assert_eq!(names(&stack.backups()), [""; 0]);
+}

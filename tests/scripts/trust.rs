@@ -276,6 +276,7 @@ fn the_installer_says_what_is_missing_around_it() {
     if has("docker") {
         assert!(
             told.stderr.contains("keeper cannot talk to docker")
+                || told.stderr.contains("docker is not on the jobs' PATH")
                 || told.stderr.contains("no container codex_postgres"),
             "{}",
             told.stderr
