@@ -214,7 +214,10 @@ fn row_3_1_qdrant_is_told_to_optimize_after_a_snapshot_that_stays_if_it_is_worse
     }
     let (stack, path) = (Stack::new(), "/collections/docs");
     let run_on = |server: &Qdrant| {
-        run(task(&stack, "tasks/defragment.sh").env("QDRANT_API_KEY", "key").env("DEFRAGMENT_QUERIES", "40").arg(server.store()))
+        run(task(&stack, "tasks/defragment.sh")
+            .env("QDRANT_API_KEY", "key")
+            .env("DEFRAGMENT_QUERIES", "40")
+            .arg(server.store()))
     };
     let server = Qdrant::start("");
     run_on(&server).expect(0);
