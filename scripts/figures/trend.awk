@@ -166,7 +166,9 @@ function judge(   i, at, n, b, middle, e, line, p, z) {
   if (even_out(x, y, e, n)) b = slope(x, y, n)
   for (i = 1; i <= n; i++) line[i] = e[i] = y[i] - b * x[i]
   middle = median(line, n)
-  p = persistence(e, n)
+  # Residuals of a line that is all but perfect (points that were taken late, a slow bend) resemble their neighbours, and
+  # say nothing about it: not even a random walk rises by that many times its residuals.
+  p = size(b) * (x[n] - x[1]) > 60 * deviation(e, n) ? 0 : persistence(e, n)
   z = score_of(n, p)
   # The 1 % level, two-sided.
   printf "%d %.12g %.3f %.12g %.2f %.13g %s\n", n, b, z, middle + b * x[n], p, x[1], (z > 2.576 ? "grows" : z < -2.576 ? "shrinks" : "stays")

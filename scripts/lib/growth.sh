@@ -10,13 +10,14 @@ growth_settings() {
   setting METRICS_RESTARTS "$LOG_DIR/usage_metrics_restarts.csv"
   setting TREND_WINDOW 168
   setting TREND_LEAST 20
-  setting TREND_SLOPE 0.05
+  setting TREND_SLOPE ''
+  setting TREND_GROWN 10
   setting TREND_MEMORY_LIMIT "$(awk '$1 == "MemTotal:" { printf "%d", $2 / 1024 }' /proc/meminfo)"
   setting TREND_DISK_LIMIT 100
   setting TREND_GPU_LIMIT ''
   setting CAPACITY_DAYS 60
   local name
-  for name in TREND_WINDOW TREND_LEAST TREND_SLOPE TREND_MEMORY_LIMIT TREND_DISK_LIMIT TREND_GPU_LIMIT CAPACITY_DAYS; do
+  for name in TREND_WINDOW TREND_LEAST TREND_SLOPE TREND_GROWN TREND_MEMORY_LIMIT TREND_DISK_LIMIT TREND_GPU_LIMIT CAPACITY_DAYS; do
     [[ ${!name} =~ ^([0-9]+(\.[0-9]+)?)?$ ]] || die "$name: not a number: ${!name}"
   done
 }
@@ -59,12 +60,30 @@ growth() {
   sample=$(awk -v slope="$slope" -v n="$points" -v from="$first" -v to="$(tail -n 1 "$2")" \
     'BEGIN { split(to, last, " "); printf "%.4g", slope * (last[1] - from) / (n - 1) }')
   [ -z "$limit" ] || days_until "$limit"
-  summary=$(printf '%s: %+.4g %s a sample, %+.4g %s a day%s (%d points since %s, z %.1f, autocorrelation %s)' \
-    "$verdict" "$sample" "$unit" "$slope" "$unit" "${days:+; $limit $unit in about $days days}" "$points" "$since" "$z" "$autocorrelation")
+  [ -z "$days" ] || span_of "$days"
+  summary=$(printf '%s: %+.4g %s a sample, %+.4g %s a day%s (%d points since %s%s)' "$verdict" "$sample" "$unit" "$slope" "$unit" \
+    "${days:+; $limit $unit in about $span}" "$points" "$since" "$(reasons)")
   [ "$verdict" = grows ] || return 0
   case "$1" in
-    memory_mb | gpu_mem) awk -v a="$sample" -v b="$TREND_SLOPE" 'BEGIN { exit !(a >= b) }' && alarm=trend ;;
+    memory_mb | gpu_mem)
+      # shellcheck disable=SC2310 # its only result is its status
+      if matters "$2"; then alarm=trend; fi
+      ;;
     disk_percent) [ "$days" -gt "$CAPACITY_DAYS" ] || alarm=trend ;;
     *) alarm=trend ;;
-  esac || true
+  esac
+}
+
+# reasons: of the verdict, for those who want to know (--verbose).
+reasons() { [ "$verbose" = no ] || printf ', z %.1f, autocorrelation %s' "$z" "$autocorrelation"; }
+
+# matters FILE: whether growing memory is worth an alarm: its limit is near, it has grown by a share of it since the last
+# restart, or it grows by more a sample than TREND_SLOPE, if that is set.
+matters() {
+  awk -v days="${days:--1}" -v near="$CAPACITY_DAYS" -v slope="$slope" -v from="$first" -v to="$(tail -n 1 "$1")" \
+    -v limit="${limit:-0}" -v share="$TREND_GROWN" -v sample="$sample" -v least="$TREND_SLOPE" 'BEGIN {
+      split(to, last, " ")
+      grown = slope * (last[1] - from)
+      exit !((days >= 0 && days <= near) || (share != "" && limit > 0 && grown > limit * share / 100) || (least != "" && sample >= least))
+    }'
 }

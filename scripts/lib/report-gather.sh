@@ -40,10 +40,37 @@ gather_runs() {
   records maintenance.jsonl maintenance.sh 'map(select(.type == "task" and .mode != "dry-run" and (.time | type) == "string")) | group_by(.task)
     | map(.[-1] + {success: ([.[] | select(.status == "ok") | .time] | last)}) | sort_by(.time) | reverse[]
     | [.task, .status, (.time[0:16] | sub("T"; " ")), "\(.seconds) s", ((.success // "never")[0:16] | sub("T"; " ")), .reason // ""] | @tsv' >>"$scratch/runs" || return 0
-  local task state when took success why
+  gather_causes
+}
+
+# cause_of REASON: what is behind a task's failure, in $cause; many tasks say the same in their own words.
+cause_of() {
+  cause=${1#error: }
+  [[ ! $cause =~ ^exit\ [0-9]+:\ (.*)$ ]] || cause=${BASH_REMATCH[1]}
+  case "$cause" in
+    *'docker daemon'* | *docker.sock*) cause='the docker daemon does not answer' ;;
+    *'No space left on device'* | *'disk full'*) cause='no space is left on a disk' ;;
+  esac
+}
+
+# gather_causes: a cause of several failures is one thing to look at.
+gather_causes() {
+  local task state when took success why cause causes=()
+  local -A tasks=() first=()
   while IFS=$'\t' read -r task state when took success why; do
-    [ "$state" != failed ] || attention+=("$task failed ($when): ${why#error: }")
+    [ "$state" = failed ] || continue
+    cause_of "$why"
+    [ -n "${tasks[$cause]-}" ] || causes+=("$cause")
+    first[$cause]=${first[$cause]-$task failed ($when): ${why#error: }}
+    tasks[$cause]+=${tasks[$cause]:+, }$task
   done <"$scratch/runs"
+  for cause in "${causes[@]}"; do
+    if [[ ${tasks[$cause]} == *,* ]]; then
+      attention+=("$cause: ${tasks[$cause]} failed of it")
+    else
+      attention+=("${first[$cause]}")
+    fi
+  done
 }
 
 gather_actions() {

@@ -44,6 +44,7 @@ render_text() {
   text_part 'Last Run of Each Task' "$scratch/runs" 'none recorded'
   text_part 'Metrics' "$scratch/metrics" 'no figures'
   text_part 'Trends' "$scratch/trends" 'no figures'
+  text_part 'Vector Stores' "$scratch/stores" 'none defragmented'
   text_part 'Backups' "$scratch/backups" 'none found'
   text_part 'Load Tests' "$scratch/results" 'no results'
   text_part 'Calls of Language Models' "$scratch/calls" 'none found'
@@ -151,6 +152,8 @@ TEXT
   if part "$scratch/trends"; then html_plots; fi
   html_part 'Last run of each task' "$scratch/runs" 'none recorded'
   html_part "Recent actions ($REPORT_DAYS days)" "$scratch/actions" 'none recorded' 40
+  html_stores
+  html_part 'Vector stores' "$scratch/stores" 'none defragmented'
   html_part 'Backups' "$scratch/backups" 'none found'
   html_part 'Metrics' "$scratch/metrics" 'no figures'
   html_part 'Load tests' "$scratch/results" 'no results'

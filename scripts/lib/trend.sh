@@ -31,3 +31,9 @@ days_until() {
   days=$(awk -v limit="$1" -v level="$level" -v slope="$slope" \
     'BEGIN { left = limit - level; if (slope > 0) printf "%.0f", (left > 0 ? left / slope : 0) }')
 }
+
+# span_of DAYS: for people, in $span: 35 days, 28 years.
+span_of() {
+  span="$1 days"
+  [ "$1" -lt 730 ] || span="$(($1 / 365)) years"
+}

@@ -9,14 +9,16 @@ store_settings() {
   setting DEFRAGMENT_MAX_DELETED 50
   setting DEFRAGMENT_KEEP_VERSIONS 7
   setting DEFRAGMENT_OPTIMIZER_LIMIT 1800
+  setting DEFRAGMENT_QUERIES 200
+  [[ $DEFRAGMENT_QUERIES =~ ^[1-9][0-9]{0,5}$ ]] || die "DEFRAGMENT_QUERIES: not a number: $DEFRAGMENT_QUERIES"
+  setting QDRANT_API_KEY ''
   setting_list VECTOR_SOURCES ''
   sources=("${list[@]}")
   local name
   for name in DEFRAGMENT_MAX_DELETED DEFRAGMENT_KEEP_VERSIONS DEFRAGMENT_OPTIMIZER_LIMIT; do
     [[ ${!name} =~ ^[0-9]+(\.[0-9]+)?$ ]] || die "$name: not a number: ${!name}"
   done
-  # For the hint that names an install command.
-  export STORES_PYTHON
+  export STORES_PYTHON QDRANT_API_KEY DEFRAGMENT_QUERIES
 }
 
 # place_of STORE: its kind, its absolute path or its address, and its options (?...), in $kind, $place and $wishes.

@@ -12,7 +12,7 @@ from common import Refused, size_of
 from source import normal, np
 
 NEIGHBOURS = 10
-QUERIES = 200
+QUERIES = int(os.environ.get("DEFRAGMENT_QUERIES") or 200)
 # A recall that is lower by more than this is a worse index.
 TOLERANCE = 0.01
 
@@ -86,16 +86,25 @@ class Truth:
         return found / (self.count * len(self.queries))
 
 
-class Figures:
-    """Bytes, vectors, milliseconds and recall of one index."""
+def percentile(times, share):
+    """The smallest time, in ms, that at least that share of all do not exceed."""
+    ordered = sorted(times)
+    return 1000 * ordered[max(0, -(-len(ordered) * share // 100) - 1)] if ordered else 0.0
 
-    def __init__(self, size, vectors, answers, times, truth):
-        ordered = sorted(times)
-        self.bytes = size
-        self.vectors = vectors
-        self.p50 = 1000 * ordered[max(0, -(-len(ordered) * 50 // 100) - 1)]
-        self.p95 = 1000 * ordered[max(0, -(-len(ordered) * 95 // 100) - 1)]
-        self.recall = truth.recall(answers)
+
+class Figures:
+    """Bytes, vectors, milliseconds and recall of one index, or of all that a store has."""
+
+    def __init__(self, size, vectors, times, recall):
+        self.bytes, self.vectors, self.times, self.recall = size, vectors, times, recall
+        self.p50, self.p95 = percentile(times, 50), percentile(times, 95)
+
+
+def together(size, parts):
+    """The figures of a store of several collections."""
+    asked = sum(len(part.times) for part in parts) or 1
+    recall = sum(part.recall * len(part.times) for part in parts) / asked if parts else 1.0
+    return Figures(size, sum(part.vectors for part in parts), [time for part in parts for time in part.times], recall)
 
 
 def measure(store, truth):
@@ -107,7 +116,7 @@ def measure(store, truth):
         begun = time.perf_counter()
         answers.append(store.query(query, NEIGHBOURS))
         times.append(time.perf_counter() - begun)
-    return Figures(store.size(), store.count(), answers, times, truth)
+    return Figures(store.size(), store.count(), times, truth.recall(answers))
 
 
 def judge(before, after, least):

@@ -4,9 +4,10 @@ import os
 
 import proof
 import source
+import swap
 from common import Refused, Trouble
 from source import np
-from swap import alone, identity, scratch, swap
+from swap import alone, identity, scratch
 
 # So many of the vectors that both have are compared.
 COMPARED = 500
@@ -66,12 +67,6 @@ def alike(old, new):
             raise Refused(f"the new one's {what} is {getattr(new, what)}, the old one's {getattr(old, what)}; the old one stays")
 
 
-def room(folder, needed):
-    free = os.statvfs(folder)
-    if free.f_bavail * free.f_frsize < needed:
-        raise Trouble(f"{free.f_bavail * free.f_frsize} bytes free in {folder}, {needed} needed")
-
-
 def made(cls, old, live, path, options):
     """Builds the new index and reads it back. Not every library says that the disk is full."""
     try:
@@ -94,7 +89,7 @@ def rebuild(cls, place, options, job):
         held = identity(place)
         old = cls(place, options)
         # The vectors of the source, the new index, and some air.
-        room(folder, 2 * held[2] + 8 * len(old.ids()) * old.dimensions)
+        swap.room(folder, 2 * held[2] + 8 * len(old.ids()) * old.dimensions)
         ids = source.collect(source.rows_of(job.source), folder, unit=old.unit)
         live = source.Vectors(ids.numbers().tolist(), ids.vectors)
         believe(old, live, job.most_deleted)
@@ -115,5 +110,5 @@ def rebuild(cls, place, options, job):
             if cls(place, options).count() != len(live):
                 raise Trouble(f"{place} could not be read back; the old one was put back")
 
-        swap(path, place, held, check)
+        swap.swap(path, place, held, check)
         return before, after

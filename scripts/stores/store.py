@@ -5,6 +5,7 @@ check       count, dimensions and metric, as JSON
 size        bytes
 sample      some vectors, a JSON object a line
 query       the nearest ones to a vector that is there (--id), or to one from stdin (JSON)
+copy        a copy that can be restored, to a folder or file that is not there yet (--to)
 defragment  compacts it or builds it anew, and proves that it answers as well as before
 
 Exit status: 0 done, 1 the new one was not as good and the old one stays, 2 not done.
@@ -63,6 +64,26 @@ def query(store, job):
         print(one)
 
 
+def copy(job):
+    """Each store has its own way to a copy that restores: alone, in an order, or by a snapshot of its server."""
+    module, place, options = adapter(job.store)
+    if not job.to or os.path.exists(job.to):
+        raise Trouble(f"--to must name what is not there yet: {job.to}")
+    job.to = os.path.abspath(job.to)
+    if hasattr(module, "save"):
+        module.save(place, options, job.to)
+        return
+    import swap
+
+    with swap.Lease(place) as lease:
+        held = swap.identity(place)
+        swap.copy(place, job.to)
+        if swap.identity(place) != held or lease.broken():
+            os.remove(job.to)
+            raise Trouble(f"{place} was written to meanwhile; nothing was copied")
+    module.Store(job.to, options)
+
+
 def defragment(job):
     import proof
 
@@ -79,10 +100,11 @@ def defragment(job):
 
 def arguments(words):
     parser = argparse.ArgumentParser(prog="store.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=("check", "size", "sample", "query", "defragment"))
+    parser.add_argument("verb", choices=("check", "size", "sample", "query", "copy", "defragment"))
     parser.add_argument("store", metavar="KIND:PLACE")
     parser.add_argument("--count", type=int, default=10, help="of sample and query")
     parser.add_argument("--id", help="of query: like this one")
+    parser.add_argument("--to", help="of copy: where to")
     parser.add_argument("--source", help="what index files are built from")
     parser.add_argument("--state", default=".", help="a folder for locks and the stored queries")
     parser.add_argument("--figures", help="a file for the figures, KEY=NUMBER")
@@ -102,6 +124,8 @@ def main(words):
             sample(opened(job.store), job.count)
         elif job.verb == "query":
             query(opened(job.store), job)
+        elif job.verb == "copy":
+            copy(job)
         elif job.verb == "size":
             print(opened(job.store).size())
         else:

@@ -7,9 +7,10 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
 
-from common import Trouble
+from common import Trouble, size_of
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -109,6 +110,40 @@ class Lease:
         os.close(self.descriptor)
 
 
+def users(folder):
+    """Processes that have a file below `folder` open, as `PID (name)`; of other users only root sees them."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            for one in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    if os.readlink(f"/proc/{pid}/fd/{one}").startswith(folder + "/"):
+                        with open(f"/proc/{pid}/comm") as name:
+                            found.append(f"{pid} ({name.read().strip()})")
+                        break
+    return found
+
+
+def not_in_use(folder):
+    found = users(folder)
+    if found:
+        raise Trouble(f"{folder} is in use by process {found[0]}: stop it for that time; nothing was changed")
+
+
+def room(folder, needed):
+    free = os.statvfs(folder)
+    if free.f_bavail * free.f_frsize < needed:
+        raise Trouble(f"{free.f_bavail * free.f_frsize} bytes free in {folder}, {needed} needed")
+
+
+def copy(place, path):
+    """A copy with owners, modes and times; blocks are shared where the file system can."""
+    room(os.path.dirname(path), 2 * size_of(place))
+    done = subprocess.run(["cp", "-a", "--reflink=auto", "--", place, path], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Trouble(f"could not copy {place}: {(done.stderr.strip().splitlines() or ['?'])[-1]}")
+
+
 def swap(new, place, held, check):
     """`new` becomes `place`, and `new` is then the old one; back again if `check` raises, or somebody wrote meanwhile.
 
@@ -120,10 +155,12 @@ def swap(new, place, held, check):
     sync(new)
     guard = contextlib.nullcontext() if os.path.isdir(place) else Lease(place)
     with guard as lease:
+        if os.path.isdir(place):
+            not_in_use(place)
         if identity(place) != held:
             raise Trouble(f"{place} was written to meanwhile; nothing was changed")
         exchange(new, place)
-        if identity(new) != held or (lease and lease.broken()):
+        if identity(new) != held or (lease and lease.broken()) or (os.path.isdir(new) and users(new)):
             exchange(new, place)
             raise Trouble(f"{place} was written to meanwhile; nothing was changed")
     try:

@@ -36,8 +36,9 @@ forecast() {
     echo "disk: no growth to speak of ($points points, $free bytes free)"
     return 0
   fi
-  printf 'disk: full in about %d days at %.0f bytes a day (%d points, %d bytes free)\n' "$days" "$slope" "$points" "$free"
-  [ "$days" -gt "$CAPACITY_DAYS" ] || complain "the disk of $STACK_HOME is full in about $days days"
+  span_of "$days"
+  printf 'disk: full in about %s at %.0f bytes a day (%d points, %d bytes free)\n' "$span" "$slope" "$points" "$free"
+  [ "$days" -gt "$CAPACITY_DAYS" ] || complain "the disk of $STACK_HOME is full in about $span"
 }
 
 main() {

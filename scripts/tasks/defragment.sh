@@ -37,6 +37,10 @@ after go to LOG_DIR/actions.jsonl.
   VECTOR_SOURCES           what index files are built from, a list of FILE=SOURCE; a SOURCE is DATABASE:TABLE:KEY:COLUMN of
                            SQLite, FILE.npz (ids, vectors), or another store
   STORES_PYTHON            the Python that has the stores' libraries (python3)
+  DEFRAGMENT_QUERIES       how many queries are asked before and after (200)
+  QDRANT_API_KEY           sent to a Qdrant server
+  DEFRAGMENT_KEEP_VERSIONS days that LanceDB keeps old versions (7)
+  DEFRAGMENT_OPTIMIZER_LIMIT  seconds to wait for Qdrant's optimizer (1800)
   DEFRAGMENT_MAX_DELETED   a source that lacks more percent of an index's vectors is not believed (50)
 
 $task_help

@@ -13,6 +13,8 @@ set -euo pipefail
 . "$scripts_folder/lib/plot.sh"
 # shellcheck source=scripts/lib/report-gather.sh
 . "$scripts_folder/lib/report-gather.sh"
+# shellcheck source=scripts/lib/report-stores.sh
+. "$scripts_folder/lib/report-stores.sh"
 # shellcheck source=scripts/lib/report-render.sh
 . "$scripts_folder/lib/report-render.sh"
 
@@ -20,8 +22,8 @@ usage() {
   cat <<TEXT
 Usage: tasks/maintenance-report.sh [--html FILE] [OPTION...]
 
-Writes REPORT_FILE (LOG_DIR/maintenance_report.txt): what needs a look, the actions of the last REPORT_DAYS (7), the last
-run of each task, least, most and mean of each figure of METRICS_FILE, the verdicts of trend-analysis, ages and sizes
+Writes REPORT_FILE (LOG_DIR/maintenance_report.txt): what needs a look (a cause of several failures once), the actions of the last REPORT_DAYS (7), the last
+run of each task, the vector stores with their sizes over time, least, most and mean of each figure of METRICS_FILE, the verdicts of trend-analysis, ages and sizes
 of the backups, the load tests' results, times and failures of calls of language models, and which of these inputs
 were missing.
 
@@ -79,7 +81,7 @@ main() {
   trap 'rm -rf "$scratch"' EXIT
   generated=$(date -Iseconds) now=$(date +%s)
   since=$(date -Iseconds -d "$REPORT_DAYS days ago")
-  for part in runs actions metrics backups results calls; do
+  for part in runs actions stores metrics backups results calls; do
     "gather_$part"
   done
   [ "$verbose" = no ] || render_text

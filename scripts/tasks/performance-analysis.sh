@@ -18,7 +18,8 @@ before a restart does not count. With fewer than 10 lines it says so and decides
 
 $task_help
 
-Exit 1 if memory or swap use grows.
+Exit 1 if memory or swap use grows so that all of it is used within CAPACITY_DAYS (60), or has grown by more than TREND_GROWN (10)
+percent since the last restart.
 TEXT
 }
 
@@ -31,13 +32,24 @@ figure() {
       return 0
       ;;
   esac
-  printf '%-8s %-9s %12.4g %s a day  (%d points, z %s)\n' "$1" "$verdict" "$slope" "$3" "$points" "$z"
-  if [ "$verdict" = grows ] && [ "$4" = alarm ]; then complain "$1 use grows"; fi
+  local why='' grown
+  [ "$verbose" = no ] || why=", z $z"
+  printf '%-8s %-9s %12.4g %s a day  (%d points%s)\n' "$1" "$verdict" "$slope" "$3" "$points" "$why"
+  [ "$4" = alarm ] || return 0
+  days_until 100
+  [ -n "$days" ] || return 0
+  span_of "$days"
+  grown=$(series "$file" "$2" 90 | tail -n 1 | awk -v from="$first" -v slope="$slope" '{ printf "%.1f", slope * ($1 - from) }')
+  if [ "$days" -le "$CAPACITY_DAYS" ] || awk -v a="$grown" -v b="$TREND_GROWN" 'BEGIN { exit !(a > b) }'; then
+    complain "$1 use grows: by $grown percent so far; all of it is used in about $span"
+  fi
 }
 
 main() {
   task_begin "$@"
   no_words
+  setting CAPACITY_DAYS 60
+  setting TREND_GROWN 10
   file=$LOG_DIR/performance.csv
   [ -r "$file" ] || not_here "no figures yet: $file is written by performance-check"
   local lines

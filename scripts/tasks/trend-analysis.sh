@@ -23,8 +23,9 @@ fewer than TREND_LEAST (20) points it says so and decides nothing.
   --plot FILE.svg  draw the first column: its points, the slope, the limit (needs gnuplot)
 $task_help
 
-It is a trend that matters (exit 1) if memory_mb or gpu_mem grows by TREND_SLOPE (0.05) MB a sample or more, if
-disk_percent reaches its limit within CAPACITY_DAYS (60), and if any other column grows at all. The limits are
+It is a trend that matters (exit 1) if a column reaches its limit within CAPACITY_DAYS (60); if memory_mb or gpu_mem has
+grown by more than TREND_GROWN (10) percent of its limit since the last restart, or by TREND_SLOPE MB a sample or more (not
+set; the documented rule is 0.05); and if any column without a limit grows at all. --verbose says the test's figures. The limits are
 TREND_MEMORY_LIMIT (the machine's memory, in MB), TREND_DISK_LIMIT (100) and TREND_GPU_LIMIT (none).
 Exit 75 if there were too few points for a column, and no trend in the others.
 TEXT

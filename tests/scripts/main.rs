@@ -56,4 +56,5 @@ mod vector_index_cache;
 mod vector_load;
 mod vector_postgres;
 mod vector_schedule;
+mod vector_services;
 mod vector_store;

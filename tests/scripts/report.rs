@@ -28,8 +28,9 @@ fn part(text: &str, title: &str) -> Vec<String> {
 
 /// Hourly figures up to now: memory that leaks, a flat disk.
 fn figures(stack: &Stack) {
-    let script = "echo timestamp,memory_mb,cpu_percent,disk_percent,bytes_sent,bytes_recv,gpu_load,gpu_mem; \
-                  for hour in {100..0}; do echo \"$(date -Iseconds -d \"$hour hours ago\"),$((600 - hour + hour % 3)),$((hour % 7)),42.50,1,2,,\"; done";
+    // One look at the clock: a slow machine must not move the points.
+    let script = "echo timestamp,memory_mb,cpu_percent,disk_percent,bytes_sent,bytes_recv,gpu_load,gpu_mem; now=$(date +%s); \
+                  for hour in {100..0}; do echo \"$(date -Iseconds -d @$((now - hour * 3600))),$((600 - hour + hour % 3)),$((hour % 7)),42.50,1,2,,\"; done";
     stack.write(
         "deployment/logs/usage_metrics_log.csv",
         &run(command("bash").args(["-c", script])).expect(0).stdout,
@@ -77,7 +78,12 @@ fn row_3_7_the_report_tells_of_real_runs_their_failures_metrics_and_backups() {
     stack.write("deployment/backups/old-dump.sql", "0123456789");
     run(command("touch").args(["-d", "50 hours ago"]).arg(stack.backups().join("old-dump.sql"))).expect(0);
     let file = stack.path("report.html");
-    report(&stack, &["--html", file.to_str().unwrap()]).expect(0);
+    run(stack
+        .script("tasks/maintenance-report.sh")
+        .env("TREND_MEMORY_LIMIT", "1000")
+        .arg("--html")
+        .arg(&file))
+    .expect(0);
     let (text, html) = (text(&stack), fs::read_to_string(&file).unwrap());
     let runs = part(&text, "Last Run of Each Task").join("\n");
     assert!(runs.contains("good") && runs.contains("ok") && runs.contains("failed"), "{runs}");
@@ -85,11 +91,12 @@ fn row_3_7_the_report_tells_of_real_runs_their_failures_metrics_and_backups() {
     for found in [
         "bad failed",
         "no <b>room</b> & \"time\"",
-        "memory_mb grows: +1 MB a sample, +24 MB a day",
+        "memory_mb grows: +1 MB a sample, +24 MB a day; 1000 MB in about 17 days (101 points since",
         "is 2 d old: old-dump.sql",
     ] {
         assert!(attention.contains(found), "{found} in {attention}");
     }
+    assert!(!attention.contains("autocorrelation"), "for --verbose: {attention}");
     let metrics = part(&text, "Metrics");
     let memory: Vec<&str> =
         metrics.iter().find(|line| line.starts_with("memory_mb")).unwrap().split_whitespace().collect();
@@ -106,6 +113,64 @@ fn row_3_7_the_report_tells_of_real_runs_their_failures_metrics_and_backups() {
         part(&crate::report::text(&stack), "Recent Maintenance Actions")
             .join("\n")
             .contains("maintenance-report")
+    );
+}
+
+#[test]
+fn row_3_7_one_cause_of_many_failures_is_told_once_and_stores_have_their_sizes_over_time() {
+    let stack = Stack::new();
+    let mut records = String::new();
+    let daemon =
+        "the docker daemon does not answer: Cannot connect to the Docker daemon at unix:///x. Is it running?";
+    for (task, why) in [
+        ("health-check", daemon.to_owned()),
+        ("image-update", daemon.to_owned()),
+        ("docker-cleanup", format!("could not look: {daemon}")),
+        ("database-maintenance", "dial unix /var/run/docker.sock: connect: no such file".to_owned()),
+        ("security-review", daemon.to_owned()),
+        ("certificate-check", "certificate of x ends in 3 days".to_owned()),
+    ] {
+        writeln!(
+            records,
+            "{{\"type\":\"task\",\"time\":\"2026-11-21T02:00:00+00:00\",\"task\":\"{task}\",\"mode\":\"real\",\"status\":\"failed\",\"exit\":2,\"seconds\":1.5,\"reason\":\"error: exit 2: {why}\"}}"
+        )
+        .unwrap();
+    }
+    stack.write("deployment/logs/maintenance.jsonl", &records);
+    let mut actions = String::new();
+    for (day, before, after) in [(14, 5000, 3000), (21, 6000, 3072), (28, 7000, 4096)] {
+        writeln!(
+            actions,
+            "{{\"time\":\"2026-11-{day}T02:00:04+00:00\",\"task\":\"defragment\",\"target\":\"faiss:/srv/<a>.faiss\",\"action\":\"rebuild\",\"result\":\"ok\",\"before_bytes\":{before},\"after_bytes\":{after},\"vectors\":1400,\"p95_ms_before\":2.5,\"p95_ms\":1.25,\"recall_before\":0.71,\"recall\":0.99}}"
+        )
+        .unwrap();
+    }
+    stack.write("deployment/logs/actions.jsonl", &actions);
+    let file = stack.path("report.html");
+    report(&stack, &["--html", file.to_str().unwrap()]).expect(0);
+    let (text, html) = (text(&stack), fs::read_to_string(&file).unwrap());
+    let mut attention = part(&text, "Needs a look");
+    attention.sort();
+    assert_eq!(attention.len(), 2, "{attention:?}");
+    assert_eq!(
+        attention[0],
+        "certificate-check failed (2026-11-21 02:00): exit 2: certificate of x ends in 3 days"
+    );
+    let five = ["health-check", "image-update", "docker-cleanup", "database-maintenance", "security-review"];
+    assert!(
+        attention[1].starts_with("the docker daemon does not answer: ")
+            && attention[1].ends_with(" failed of it")
+    );
+    assert!(five.iter().all(|task| attention[1].contains(task)), "{attention:?}");
+    let stores = part(&text, "Vector Stores");
+    assert!(
+        stores[1].contains("11-14 2.9KB, 11-21 3KB, 11-28 4KB") && stores[1].contains("0.71"),
+        "{stores:?}"
+    );
+    assert!(
+        html.contains("faiss:/srv/&lt;a&gt;.faiss: 7000 bytes before, 4096 after</title>")
+            && !html.contains("<a>"),
+        "{html}"
     );
 }
 

@@ -262,7 +262,7 @@ fn row_3_1_a_full_disk_and_a_folder_that_cannot_be_written_leave_the_old_file() 
         fs::remove_file(stack.path("data").join(file)).unwrap();
     }
     // One that does not look at the free space first.
-    let blind = tampered(&stack, "import rebuild\nrebuild.room = lambda folder, needed: None");
+    let blind = tampered(&stack, "import rebuild\nrebuild.swap.room = lambda folder, needed: None");
     let stub = blind.get_envs().find(|(key, _)| *key == "STORES_PYTHON").unwrap().1.unwrap();
     std::os::unix::fs::symlink(stub, stack.path("no-look")).unwrap();
     let defragment = task(&stack, "tasks/defragment.sh");
