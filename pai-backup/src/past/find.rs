@@ -71,7 +71,7 @@ impl Glob {
             require_literal_separator: true,
             require_literal_leading_dot: false,
         };
-        let subject = if self.is_name { path.file_name().map(Path::new).unwrap_or(path) } else { path };
+        let subject = if self.is_name { path.file_name().map_or(path, Path::new) } else { path };
         self.pattern.matches_path_with(subject, OPTIONS)
             // A name with brackets in it is meant as it stands, if there is one.
             || subject == Path::new(self.pattern.as_str())
