@@ -170,6 +170,10 @@ pub struct Create {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub checksums: Option<PathBuf>,
 
+    /// Also make NAME.tar.gz.par2, from which repair mends up to this share of the archive (runs par2)
+    #[arg(long, value_name = "P%", value_parser = percent)]
+    pub par2: Option<f64>,
+
     /// For a store, or an output whose name ends in .age
     #[command(flatten)]
     pub seal: Seal,

@@ -32,6 +32,7 @@ use crate::cli::{Create, Format};
 use crate::create::shrink::Shrunk;
 use crate::crypt::Recipients;
 use crate::pack::{self, Tally};
+use crate::par2;
 use crate::reuse::{Known, Parent};
 use crate::shelf::{self, Shelf, Stored};
 use crate::shell;
@@ -118,15 +119,22 @@ impl<'a> Plan<'a> {
                 "--sha256 and --checksums are for a tar.gz that gets a name: neither for a zip nor for stdout"
             );
         }
+        if args.par2.is_some() {
+            if unnamed {
+                bail!("--par2 is for a tar.gz that gets a name: neither for a zip nor for stdout");
+            }
+            par2::ensure_there()?;
+        }
         let beyond = run.place.store.is_some();
         if beyond
             && (args.output.is_some()
                 || args.format == Format::Zip
                 || args.sha256
-                || args.checksums.is_some())
+                || args.checksums.is_some()
+                || args.par2.is_some())
         {
             bail!(
-                "--store keeps archives with an index: neither --output nor --format zip nor --sha256 nor --checksums goes with it"
+                "--store keeps archives with an index: none of --output, --format zip, --sha256, --checksums and --par2 goes with it"
             );
         }
         let recipients = sealed::recipients(args, beyond)?;
@@ -254,10 +262,13 @@ impl<'a> Plan<'a> {
                     .write_file(file, own.as_deref(), run)
                     .with_context(|| format!("could not make {}", target.display()))?;
                 // A sidecar that is there is of what had this name before.
-                shelf::remove_sidecar(target)?;
+                shelf::remove_sidecars(target)?;
                 made.file.commit()?;
                 if let Some(digest) = made.digest {
                     self.keep_digest(target, &digest)?;
+                }
+                if let Some(share) = self.args.par2 {
+                    par2::create(target, share)?;
                 }
                 Some((made.about, made.totals))
             }

@@ -9,7 +9,7 @@
 //! | who can read it there | `crypt` |
 //! | how a command's output or a zip is made | `capture`, `zip` |
 //! | how all of them are read at once | `past`, `browse` |
-//! | how a damaged one is mended | `repair` |
+//! | how a damaged one is mended | `repair`, `par2` |
 //! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
 pub mod archive;
@@ -27,6 +27,7 @@ pub mod entry;
 mod list;
 mod members;
 mod pack;
+mod par2;
 mod past;
 mod pipeline;
 pub mod probe;

@@ -33,9 +33,10 @@ const SHARED: [(&str, IsOurs); 2] = [("archive", is_archive), ("logs", is_log)];
 /// `YYYYMMDD-HHMMSS` as a pattern.
 const STAMP: &str = "[0-9][0-9][0-9][0-9][0-9][0-9][0-9][0-9]-[0-9][0-9][0-9][0-9][0-9][0-9]";
 /// What follows the stamp in the name of an archive, of a capsule, and of what belongs to them.
-const ENDINGS: [&str; 7] = [
+const ENDINGS: [&str; 8] = [
     ".tar.gz",
     ".tar.gz.sha256",
+    ".tar.gz.par2",
     ".tar.gz.broken",
     ".tar.gz.age",
     ".tar.gz.age.sha256",

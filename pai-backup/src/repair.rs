@@ -27,17 +27,17 @@ use self::donors::Donors;
 use self::plan::Plan;
 use crate::archive::open::{Archive, NoIndex};
 use crate::cli::Repair;
-use crate::{Context, shelf, verify};
+use crate::{Context, par2, shelf, verify};
 
 /// What came of a repair.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// There was nothing to mend.
     Good,
-    /// All is there again; how many members were put in.
-    Mended(usize),
-    /// What could be; these files are lost.
-    InPart(Vec<PathBuf>),
+    /// All is there again.
+    Mended,
+    /// What could be; the rest is lost.
+    InPart,
 }
 
 /// Runs `repair`.
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Repair, run: &Context<'_>) -> anyhow::Result<Exit> {
     let mut out = Output::stdout(args.json);
     let outcome = mend(&path, args.dry_run, &mut out, run)?;
     out.finish()?;
-    Ok(Exit::partial_if(matches!(outcome, Outcome::InPart(_)) || run.console.complaints() > 0))
+    Ok(Exit::partial_if(outcome == Outcome::InPart || run.console.complaints() > 0))
 }
 
 /// Mends the archive at `path`, and tells on `out` what was done, or with `dry_run` what would be.
@@ -69,14 +69,21 @@ pub(crate) fn mend(
     let archive = Archive::open(path)?;
     let donors = Donors::beside(path, run)?;
     let blueprint = Blueprint::of(&archive, &donors, run)?;
-    if blueprint.groups.iter().all(|(_, group)| group.records.is_empty()) && archive.index().is_err() {
+    if blueprint.is_empty() && archive.index().is_err() && !shelf::par2(path).exists() {
         let foreign = archive.index().is_err_and(|why| *why == NoIndex::Foreign);
         let what = if foreign { "it is not an archive with an index" } else { "nothing of it can be read" };
         bail!("could not repair {}: {what}", path.display());
     }
     let plan = Plan::make(&archive, blueprint, &donors, run)?;
+    if !plan.is_exact() && mended_by_par2(path, dry_run, run)? {
+        tell(out, path, "mended by its PAR2 file", 0, &[], true)?;
+        return Ok(Outcome::Mended);
+    }
     for line in plan.lines(&donors) {
         out.record(&line, |text| line.write(text))?;
+    }
+    if plan.groups.is_empty() {
+        bail!("could not repair {}: nothing of it can be read", path.display());
     }
     let whole = plan.is_whole();
     let state = match (whole, dry_run) {
@@ -88,8 +95,20 @@ pub(crate) fn mend(
     let as_it_was =
         if dry_run { plan.is_exact() } else { write::write(path, &archive, &plan, &donors, run)? };
     tell(out, path, state, plan.put_in(), &plan.lost, as_it_was)?;
-    let mended = plan.put_in();
-    Ok(if whole { Outcome::Mended(mended) } else { Outcome::InPart(plan.lost) })
+    Ok(if whole { Outcome::Mended } else { Outcome::InPart })
+}
+
+/// Lets the archive's PAR2 file do what nobody else could, if there is one.
+fn mended_by_par2(path: &Path, dry_run: bool, run: &Context<'_>) -> anyhow::Result<bool> {
+    let file = shelf::par2(path);
+    if !file.exists() {
+        return Ok(false);
+    }
+    if dry_run {
+        run.console.note(format_args!("{} may mend more: it is tried first", file.display()));
+        return Ok(false);
+    }
+    par2::mend(path, |mended| Ok(verify::why_damaged(mended, run)?.is_none()))
 }
 
 #[derive(Debug, Serialize)]

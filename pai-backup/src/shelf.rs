@@ -223,6 +223,14 @@ fn with_suffix(archive: &Path, suffix: &str) -> PathBuf {
 /// What follows the name of a damaged archive that could be mended in part only, and is kept beside what it became.
 const BROKEN: &str = ".broken";
 
+/// What follows an archive's name in that of its PAR2 file.
+const PAR2: &str = ".par2";
+
+/// The PAR2 file that belongs to an archive.
+pub(crate) fn par2(archive: &Path) -> PathBuf {
+    with_suffix(archive, PAR2)
+}
+
 /// The name under which a damaged archive is kept.
 pub(crate) fn broken(archive: &Path) -> PathBuf {
     with_suffix(archive, BROKEN)
@@ -233,7 +241,14 @@ pub(crate) fn remove(archive: &Path) -> anyhow::Result<()> {
     std::fs::remove_file(archive).with_context(|| format!("could not remove {}", archive.display()))?;
     remove_sidecar(archive)?;
     remove_if_there(&broken(archive))?;
+    remove_if_there(&par2(archive))?;
     atomic::sync_folder(archive)
+}
+
+/// Removes what tells of the file that had an archive's name before.
+pub(crate) fn remove_sidecars(archive: &Path) -> anyhow::Result<()> {
+    remove_sidecar(archive)?;
+    remove_if_there(&par2(archive))
 }
 
 /// Removes an archive's sidecar, if it has one.

@@ -161,7 +161,7 @@ fn pages_tell_of_nights_folders_differences_and_versions() {
     let nights = two_nights();
     let server = Server::start(&nights);
     for (page, parts) in [
-        (String::new(), vec!["2026-11", "+1 \u{2212}0 ~1", FIRST, SECOND]),
+        (String::new(), vec!["2026-11", ">+1 ~1<", FIRST, SECOND]),
         (format!("tree/{SECOND}/"), vec!["projects/", "memory.md", "Since the night before", "Until now"]),
         (format!("tree/{SECOND}/projects"), vec!["a.md", "linked", "Download as tar.gz"]),
         (format!("compare/{FIRST}/{SECOND}"), vec!["2 in all", "projects", "a.md", "+ <a", "~ <a"]),

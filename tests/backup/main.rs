@@ -1,5 +1,5 @@
 //! End-to-end tests of pai-backup.
-#![allow(clippy::unwrap_used)] // in a test, a panic is how a failure is told
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // in a test, a panic and a count are the report
 
 mod answers;
 mod beside;

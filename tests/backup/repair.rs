@@ -243,6 +243,12 @@ fn without_a_neighbour_the_loss_is_named_exactly_and_the_rest_is_kept() {
         let named: BTreeSet<PathBuf> =
             told.stdout.lines().filter_map(|line| line.strip_prefix("lost ")).map(PathBuf::from).collect();
         assert_eq!(named, lost);
+        let listed = run(&mut scene.workspace.pai(["list"])).expect(0);
+        assert!(
+            listed.stdout.contains(&format!("partial ({} left out or cut)", lost.len())),
+            "{}",
+            listed.stdout
+        );
         assert_eq!(fs::read(scene.broken()).unwrap(), damaged, "the damaged one is kept");
         let target = scene.workspace.beside("target");
         let restored = run(scene.workspace.pai(["restore"]).arg(&scene.path).arg("--target").arg(&target));
@@ -257,8 +263,6 @@ fn without_a_neighbour_the_loss_is_named_exactly_and_the_rest_is_kept() {
         cases += 1;
     }
     println!("lost without a neighbour: {lost_files} files in {cases} cases, each named");
-    let listed = run(scene.workspace.pai(["list"]).env("TZ", "UTC")).expect(0);
-    assert!(listed.stdout.contains("partial ("), "{}", listed.stdout);
 }
 
 #[test]
@@ -401,4 +405,62 @@ fn what_is_no_archive_of_ours_is_refused() {
         assert!(told.stderr.contains("could not repair "), "{}", told.stderr);
         assert_eq!(fs::read(&scene.path).unwrap(), bytes);
     }
+}
+
+#[test]
+fn a_par2_file_mends_what_nobody_else_has_and_lives_with_its_archive() {
+    if !pai_tests::has("par2") {
+        return pai_tests::skip("no par2 (package par2)");
+    }
+    let scene = Scene::new();
+    fs::remove_file(&scene.path).unwrap();
+    let made = scene.workspace.back_up(["-q", "--par2", "10%", "--now", "2026-11-01T02:00:00Z"]);
+    assert_eq!(made, scene.path);
+    let good = fs::read(&made).unwrap();
+    let sidecar = made.with_file_name("pai-20261101-020000.tar.gz.par2");
+    let recovery = fs::read(&sidecar).unwrap();
+    assert!(recovery.len() > good.len() / 20 && recovery.len() < good.len() / 2, "{}", recovery.len());
+    scene.alone();
+    let middle = good.len() / 2;
+    let cut = good.len() - 3000;
+    for (what, damaged) in [
+        ("flip", {
+            let mut bad = good.clone();
+            bad[middle] ^= 1;
+            bad
+        }),
+        ("zeros", {
+            let mut bad = good.clone();
+            bad[middle..middle + 4000].fill(0);
+            bad
+        }),
+        ("cut", good[..cut].to_vec()),
+        ("first byte", {
+            let mut bad = good.clone();
+            bad[0] = 0;
+            bad
+        }),
+    ] {
+        let told = scene.repair(&damaged, &[]).expect(0);
+        assert_eq!(fs::read(&made).unwrap(), good, "{what}: {}", told.stdout);
+        assert!(!scene.broken().exists());
+    }
+    // One that cannot mend it changes nothing; what else can be done is.
+    let mut damaged = good.clone();
+    damaged[middle] ^= 1;
+    for useless in [recovery[..100].to_vec(), Vec::new()] {
+        fs::write(&sidecar, useless).unwrap();
+        scene.repair(&damaged, &[]).expect(1);
+        sound(&made, "in part");
+    }
+    let left = names_in(made.parent().unwrap());
+    assert!(!left.iter().any(|name| name.starts_with('.')), "{left:?}");
+    scene.workspace.write("a", b"a");
+    run(&mut scene.workspace.pai(["create", "-q", "--allow-shrink", "--now", "2027-01-01T02:00:00Z"]))
+        .expect(0);
+    assert_eq!(names_in(made.parent().unwrap()), ["pai-20270101-020000.tar.gz"]);
+    let refused = run(&mut scene.workspace.pai(["create", "--par2", "5%", "-o", "-"])).expect(2);
+    assert!(refused.stderr.contains("--par2 is for a tar.gz that gets a name"), "{}", refused.stderr);
+    let without = run(scene.workspace.pai(["create", "--par2", "5%"]).env("PATH", "/nowhere")).expect(2);
+    assert!(without.stderr.contains("hint: install par2 (package par2)"), "{}", without.stderr);
 }

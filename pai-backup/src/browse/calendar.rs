@@ -14,7 +14,7 @@ use crate::past::catalogue::{Catalogue, Change, Night};
 pub(super) fn page(site: &Site<'_>) -> Answer {
     let catalogue = site.renewed();
     let mut html = Html::page(&site.token, "Nights");
-    html.raw("<h1>Nights</h1>");
+    html.raw("<h1>Nights</h1><p class=quiet>+ new, \u{2212} gone, ~ changed since the night before</p>");
     let mut months: BTreeMap<(i32, u32), Vec<usize>> = BTreeMap::new();
     for (number, night) in catalogue.nights().iter().enumerate() {
         let civil = night.named.time.civil(Zone::Local);
@@ -73,7 +73,8 @@ fn table(html: &mut Html, catalogue: &Catalogue, nights: &[usize]) {
         let night = &catalogue.nights()[number];
         let name = &night.named.name;
         let civil = civil(catalogue, number);
-        html.raw("<li>").link(&Link::Tree(name, "".as_ref()), format!("{} {}", civil.date(), civil.time()));
+        html.raw("<li>")
+            .link(&Link::Tree(name, "".as_ref()), format!("{} {}", civil.date(), &civil.time()[..5]));
         html.raw(" ")
             .size(night.size)
             .raw(" <span class=quiet>")
@@ -100,14 +101,18 @@ pub(super) fn is_partial(night: &Night) -> bool {
     night.incomplete > 0 || night.damaged
 }
 
-/// `+1 -2 ~3`: new, gone, changed.
+/// `+1 -2 ~3`: new, gone, changed; what is none is left out.
 pub(super) fn counts(changes: &[Change]) -> String {
     let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
     let new = count(|change| change.old.is_none());
     let gone = count(|change| change.new.is_none());
     match (new, gone, changes.len() - new - gone) {
         (0, 0, 0) => "unchanged".to_owned(),
-        (new, gone, changed) => format!("+{new} \u{2212}{gone} ~{changed}"),
+        counts => {
+            let parts = [('+', counts.0), ('\u{2212}', counts.1), ('~', counts.2)];
+            let parts = parts.iter().filter(|(_, count)| *count > 0);
+            parts.map(|(sign, count)| format!("{sign}{count}")).collect::<Vec<_>>().join(" ")
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `find`: which archives hold files of a name.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -19,6 +20,9 @@ use crate::Context;
 use crate::cli::Find;
 use crate::entry::Kind;
 
+/// So many paths are followed through all nights at once.
+const AT_ONCE: usize = 4096;
+
 /// Runs `find`.
 pub(crate) fn run(args: &Find, run: &Context<'_>) -> anyhow::Result<Exit> {
     let glob = Glob::new(&args.glob)?;
@@ -26,22 +30,17 @@ pub(crate) fn run(args: &Find, run: &Context<'_>) -> anyhow::Result<Exit> {
     let catalogue = Catalogue::load(&place, run)?;
     let mut found: Vec<(u32, &Path)> = catalogue.paths().filter(|(_, path)| glob.matches(path)).collect();
     found.sort_by(|(_, a), (_, b)| a.cmp(b));
-    let numbers: Vec<u32> = found.iter().map(|&(number, _)| number).collect();
-    let lines = line::seen(&catalogue, &numbers);
     let mut out = Output::stdout(args.json);
     let mut any = false;
-    for (number, path) in found {
-        let Some(row) = lines.get(&number).and_then(|seen| Row::of(path, seen, &catalogue)) else { continue };
-        any = true;
-        out.record(&row, |text| {
-            let (first, last, archives) = (row.first, row.last, row.archives.len());
-            let size = human_size(row.size);
-            let versions = row.versions;
-            write!(text, "{first}  {last}  {archives:>4} archives  {versions:>4} versions  {size:>10}  ")?;
-            text.write_all(path.as_os_str().as_encoded_bytes())?;
-            text.write_all(if row.kind == Kind::Folder.word() { b"/" } else { b"" })?;
-            writeln!(text, "{}", if row.gone { "  (gone)" } else { "" })
-        })?;
+    for found in found.chunks(AT_ONCE) {
+        let numbers: Vec<u32> = found.iter().map(|&(number, _)| number).collect();
+        let lines = line::seen(&catalogue, &numbers);
+        for &(number, path) in found {
+            let row = lines.get(&number).and_then(|seen| Row::of(path, seen, &catalogue));
+            let Some(row) = row else { continue };
+            any = true;
+            out.record(&row, |text| row.write(path, text))?;
+        }
     }
     out.finish()?;
     Ok(Exit::partial_if(!any || run.console.complaints() > 0))
@@ -72,7 +71,7 @@ impl Glob {
             require_literal_separator: true,
             require_literal_leading_dot: false,
         };
-        let subject = if self.is_name { path.file_name().map(Path::new).unwrap_or(path) } else { path };
+        let subject = if self.is_name { path.file_name().map_or(path, Path::new) } else { path };
         self.pattern.matches_path_with(subject, OPTIONS)
             // A name with brackets in it is meant as it stands, if there is one.
             || subject == Path::new(self.pattern.as_str())
@@ -97,6 +96,15 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    fn write(&self, path: &Path, text: &mut dyn Write) -> io::Result<()> {
+        let Self { first, last, versions, .. } = self;
+        let (archives, size) = (self.archives.len(), human_size(self.size));
+        write!(text, "{first}  {last}  {archives:>4} archives  {versions:>4} versions  {size:>10}  ")?;
+        text.write_all(path.as_os_str().as_encoded_bytes())?;
+        text.write_all(if self.kind == Kind::Folder.word() { b"/" } else { b"" })?;
+        writeln!(text, "{}", if self.gone { "  (gone)" } else { "" })
+    }
+
     fn of(path: &'a Path, seen: &[Seen<'a>], catalogue: &'a Catalogue) -> Option<Self> {
         let nights = catalogue.nights();
         let there = seen.iter().zip(nights).filter(|(seen, _)| matches!(seen, Seen::There(_)));

@@ -48,6 +48,11 @@ impl Blueprint {
         rebuild::rebuild(file, &survey, donors, run)
     }
 
+    /// Whether it has no entry.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.iter().all(|(_, group)| group.records.is_empty())
+    }
+
     fn of_index(
         index: &Index,
         tail: Option<Vec<u8>>,

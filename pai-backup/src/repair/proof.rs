@@ -5,7 +5,7 @@ use pai_common::sha256::{Digest, Sha256};
 use super::rebuild::Groups;
 use super::survey::Survey;
 use crate::archive::index::{About, Deflated, Index, IndexWriter};
-use crate::archive::member::{VERSION, footer_member, index_members};
+use crate::archive::member::{Footer, Opener, VERSION, footer_member, index_members};
 
 /// Longest header whose bits are tried, one by one.
 const TRIED: usize = 4 << 10;
@@ -25,13 +25,26 @@ pub(super) fn tail(about: &About, groups: &Groups, survey: &Survey) -> Option<(A
     } else {
         flipped(&first_part(survey)?, &rest, &footer.index_digest)?
     };
+    let inflated = made.inflated - inflated_length(header)? + inflated_length(&found)?;
     *header = found;
     let mut deflated = Deflated::default();
-    deflated.push_piece(header);
+    pieces.iter().for_each(|piece| deflated.push_piece(piece));
     let about = Index::read_header(&deflated).ok()?;
+    // Of the footer itself only its digest is proved.
+    let footer = Footer {
+        index_offset: groups.values().flat_map(|group| &group.members).map(|info| u64::from(info.size)).sum(),
+        members: made.members,
+        index_deflated: deflated.joined().len() as u64,
+        index_inflated: inflated,
+        ..footer
+    };
     let mut tail: Vec<u8> = pieces.iter().flat_map(|piece| index_members(piece)).collect();
     tail.extend(footer_member(&footer));
     Some((about, tail))
+}
+
+fn inflated_length(piece: &[u8]) -> Option<u64> {
+    Opener::default().inflate(piece, &mut vec![0; 1 << 20]).ok().map(|length| length as u64)
 }
 
 fn is(header: &[u8], rest: &[u8], digest: &Digest) -> bool {

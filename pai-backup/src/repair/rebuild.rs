@@ -305,7 +305,8 @@ impl Left {
                 stretches.push(Stretch::default());
             }
         }
-        left.data_end = survey.footer.map(|footer| footer.index_offset).or(left.data_end);
+        // Where the header is tells it too, and better: the footer has no checksum.
+        left.data_end = left.data_end.or(survey.footer.map(|footer| footer.index_offset));
         let wholes: HashMap<Digest, u64> =
             survey.members.iter().rev().map(|whole| (whole.info.digest, whole.offset)).collect();
         for stretch in stretches {
