@@ -197,7 +197,9 @@ fn the_schedule_of_cron_sends_the_workspace_into_the_store() {
     );
     let end = "store-backup.sh --credentials \"/home/keeper/.config/pai/store.env\" \"/home/keeper/store\"";
     assert!(line.ends_with(end), "{line}");
-    assert!(machine.sh(&format!("{install} /home/keeper/store")).expect(0).stdout.contains("nothing to change"));
+    assert!(
+        machine.sh(&format!("{install} /home/keeper/store")).expect(0).stdout.contains("nothing to change")
+    );
     // The line is what cron would run.
     let command = line.splitn(7, ' ').last().expect("a command");
     machine
@@ -242,7 +244,9 @@ fn the_schedule_of_systemd_passes_the_credentials_on_and_shows_them_nowhere() {
     assert!(unit.contains("User=keeper\n") && !unit.contains(MACHINES), "{unit}");
     assert!(Path::new(&machine.path("/etc/systemd/system/pai-store.timer")).is_file());
     // A folder needs no credentials, and must be writable.
-    machine.sh(&format!("rm /home/keeper/.config/pai/store.env; {install} --store /home/keeper/store")).expect(0);
+    machine
+        .sh(&format!("rm /home/keeper/.config/pai/store.env; {install} --store /home/keeper/store"))
+        .expect(0);
     let unit = read(&machine, "/etc/systemd/system/pai-store.service");
     assert!(unit.contains("ReadWritePaths=\"/home/keeper/pai\" \"/home/keeper/store\"\n"), "{unit}");
     assert!(!unit.contains("LoadCredential="), "{unit}");
