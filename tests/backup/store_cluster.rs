@@ -153,6 +153,14 @@ fn a_key_that_may_only_write_is_enough_for_every_night_and_wrong_keys_are_told()
         let refused = run(&mut machine.pai(&garage, &writer, 0, args)).expect(2);
         assert!(refused.stderr.contains("could not "), "{}", refused.stderr);
     }
+    if pai_tests::has("faketime") {
+        let create = machine.pai(&garage, &writer, 0, &["create", "-q"]);
+        let mut late = pai_tests::through(&["faketime".as_ref(), "-f".as_ref(), "-2d".as_ref()], &create);
+        let refused = run(&mut late).expect(2);
+        assert!(refused.stderr.contains("Date is too old"), "{}", refused.stderr);
+    } else {
+        pai_tests::skip("a wrong machine clock needs faketime");
+    }
     let mut wrong = machine.pai(&garage, &writer, 0, &["create", "-q"]);
     let refused = run(wrong.env("AWS_SECRET_ACCESS_KEY", "0".repeat(64))).expect(2);
     assert!(

@@ -11,6 +11,8 @@ use pai_tests::{Outcome, bin_folder, repository, run, scratch};
 use crate::support::{path_with, script};
 
 const SECRET: &str = "0123456789secret";
+/// Another one, where a setup has it on a command line.
+const MACHINES: &str = "9876543210secret";
 
 /// A workspace, a store beside it, and a file with credentials.
 struct Night {
@@ -122,8 +124,9 @@ fn credentials_reach_the_tool_in_its_environment_and_in_no_command_line() {
     let night = Night::new();
     let bin = night.folder.path().join("bin");
     fs::create_dir(&bin).unwrap();
-    let fake = "#!/bin/sh\nprintf '%s|' \"$AWS_SECRET_ACCESS_KEY\" \"$AWS_REGION\"\n\
-                cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c -e \"$AWS_SECRET_ACCESS_KEY\"\n";
+    let fake = "#!/bin/sh\nprintf '%s|' \"$AWS_SECRET_ACCESS_KEY\" \"$AWS_REGION\" >&2\n\
+                printf %s \"$AWS_SECRET_ACCESS_KEY\" >\"$0.secret\"\n\
+                cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c -f \"$0.secret\" >&2\n";
     fs::write(bin.join("pai-backup"), fake).unwrap();
     fs::set_permissions(bin.join("pai-backup"), fs::Permissions::from_mode(0o755)).unwrap();
     let run_with = |job: &mut Command| run(job.env("PATH", path_with(&[&bin])));
@@ -131,9 +134,9 @@ fn credentials_reach_the_tool_in_its_environment_and_in_no_command_line() {
     let by_file = night.credentials();
     let mut job = night.job("2026-11-01T02:15:00Z", &["--credentials", &by_file]);
     // grep -c finds none, and says so by its status, too.
-    assert_eq!(run_with(&mut job).expect(1).stdout, expected);
+    assert_eq!(run_with(&mut job).expect(1).stderr, expected);
     let mut job = night.job("2026-11-01T02:15:00Z", &[]);
-    assert_eq!(run_with(job.env("CREDENTIALS_DIRECTORY", night.folder.path())).expect(1).stdout, expected);
+    assert_eq!(run_with(job.env("CREDENTIALS_DIRECTORY", night.folder.path())).expect(1).stderr, expected);
 }
 
 #[test]
@@ -164,8 +167,8 @@ fn machine() -> Option<Machine> {
     let machine = Machine::new()?;
     let setup = format!(
         "{}/install.sh --prefix /opt/pai --from {} && useradd --create-home keeper && \
-         install -d -o keeper /home/keeper/pai /home/keeper/.config /home/keeper/.config/pai /mnt/store && \
-         echo AWS_SECRET_ACCESS_KEY={SECRET} >/home/keeper/.config/pai/store.env && \
+         install -d -o keeper /home/keeper/pai /home/keeper/.config /home/keeper/.config/pai /home/keeper/store && \
+         echo AWS_SECRET_ACCESS_KEY={MACHINES} >/home/keeper/.config/pai/store.env && \
          chown keeper /home/keeper/.config/pai/store.env && chmod 600 /home/keeper/.config/pai/store.env",
         repository().join("scripts").display(),
         bin_folder().display()
@@ -182,9 +185,9 @@ fn read(machine: &Machine, path: &str) -> String {
 fn the_schedule_of_cron_sends_the_workspace_into_the_store() {
     let Some(machine) = machine() else { return };
     let install = "/opt/pai/libexec/pai-tools/install-schedule.sh cron.d --home /home/keeper/pai --store";
-    machine.sh(&format!("{install} /mnt/store")).expect(0);
+    machine.sh(&format!("{install} /home/keeper/store")).expect(0);
     let file = read(&machine, "/etc/cron.d/pai-maintenance");
-    assert!(!file.contains(SECRET));
+    assert!(!file.contains(MACHINES));
     let line = file.lines().last().expect("a line");
     assert!(
         line.starts_with(
@@ -192,26 +195,28 @@ fn the_schedule_of_cron_sends_the_workspace_into_the_store() {
         ),
         "{line}"
     );
-    let end = "store-backup.sh --credentials \"/home/keeper/.config/pai/store.env\" \"/mnt/store\"";
+    let end = "store-backup.sh --credentials \"/home/keeper/.config/pai/store.env\" \"/home/keeper/store\"";
     assert!(line.ends_with(end), "{line}");
-    assert!(machine.sh(&format!("{install} /mnt/store")).expect(0).stdout.contains("nothing to change"));
+    assert!(
+        machine.sh(&format!("{install} /home/keeper/store")).expect(0).stdout.contains("nothing to change")
+    );
     // The line is what cron would run.
     let command = line.splitn(7, ' ').last().expect("a command");
     machine
         .sh(&format!("runuser -u keeper -- env -i HOME=/home/keeper PATH=/usr/bin:/bin sh -c '{command}'"))
         .expect(0);
-    let listed = machine.sh("/opt/pai/bin/pai-backup list --names --store /mnt/store").expect(0);
+    let listed = machine.sh("/opt/pai/bin/pai-backup list --names --store /home/keeper/store").expect(0);
     assert_eq!(listed.stdout.lines().count(), 1, "{}", listed.stderr);
     let log = read(&machine, "/home/keeper/pai/logs/store-cron.log");
-    assert!(log.contains("pai-store: done in") && !log.contains(SECRET), "{log}");
+    assert!(log.contains("pai-store: done in") && !log.contains(MACHINES), "{log}");
 
     machine.sh("chmod 640 /home/keeper/.config/pai/store.env").expect(0);
-    let refused = machine.sh(&format!("{install} /mnt/store")).expect(2);
+    let refused = machine.sh(&format!("{install} /home/keeper/store")).expect(2);
     assert!(refused.stderr.contains("chmod 600 /home/keeper/.config/pai/store.env"), "{}", refused.stderr);
     machine
         .sh("chmod 600 /home/keeper/.config/pai/store.env; chown bin /home/keeper/.config/pai/store.env")
         .expect(0);
-    let refused = machine.sh(&format!("{install} /mnt/store")).expect(2);
+    let refused = machine.sh(&format!("{install} /home/keeper/store")).expect(2);
     assert!(refused.stderr.contains("belongs to bin, not to keeper root"), "{}", refused.stderr);
     machine.sh("rm /home/keeper/.config/pai/store.env").expect(0);
     let refused = machine.sh(&format!("{install} s3://bucket/box")).expect(2);
@@ -236,12 +241,14 @@ fn the_schedule_of_systemd_passes_the_credentials_on_and_shows_them_nowhere() {
         unit.contains("ExecStart=/opt/pai/libexec/pai-tools/store-backup.sh \"s3://bucket/box\"\n"),
         "{unit}"
     );
-    assert!(unit.contains("User=keeper\n") && !unit.contains(SECRET), "{unit}");
+    assert!(unit.contains("User=keeper\n") && !unit.contains(MACHINES), "{unit}");
     assert!(Path::new(&machine.path("/etc/systemd/system/pai-store.timer")).is_file());
     // A folder needs no credentials, and must be writable.
-    machine.sh(&format!("rm /home/keeper/.config/pai/store.env; {install} --store /mnt/store")).expect(0);
+    machine
+        .sh(&format!("rm /home/keeper/.config/pai/store.env; {install} --store /home/keeper/store"))
+        .expect(0);
     let unit = read(&machine, "/etc/systemd/system/pai-store.service");
-    assert!(unit.contains("ReadWritePaths=\"/home/keeper/pai\" \"/mnt/store\"\n"), "{unit}");
+    assert!(unit.contains("ReadWritePaths=\"/home/keeper/pai\" \"/home/keeper/store\"\n"), "{unit}");
     assert!(!unit.contains("LoadCredential="), "{unit}");
     machine.sh("/opt/pai/libexec/pai-tools/install-schedule.sh systemd --remove").expect(0);
     assert!(!machine.path("/etc/systemd/system/pai-store.service").exists());

@@ -45,8 +45,11 @@ impl Folder {
             if kind.is_dir() {
                 self.walk(&name, found)?;
             } else if kind.is_file() {
-                // It may have been deleted meanwhile.
-                let Ok(metadata) = entry.metadata() else { continue };
+                let metadata = match entry.metadata() {
+                    // It was deleted meanwhile. Anything else is no reason to take it for gone.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    other => other?,
+                };
                 let modified = Timestamp::from(metadata.modified()?);
                 found.push(Object { name, size: metadata.len(), modified });
             }
