@@ -17,7 +17,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use crate::archive::{self, Archive, Listing, read_if_there};
 use crate::conserve;
 use crate::date::Date;
-use crate::memory::Document;
+use crate::ledger::{self, Entry, Ledger};
+use crate::memory::{Document, without_separator};
 use crate::plan::Plan;
 use crate::versions;
 
@@ -65,29 +66,55 @@ pub(crate) struct Site<'a> {
     pub archive: &'a Archive,
     /// What is in it.
     pub listing: &'a Listing,
+    /// Where its entries stood, if that is kept.
+    pub ledger: Option<&'a Ledger>,
 }
 
-/// The sections that go, by day.
-pub(crate) type Departures<'a> = BTreeMap<Date, Vec<&'a [u8]>>;
+/// The numbers of the sections that go, by day.
+pub(crate) type Departures = BTreeMap<Date, Vec<usize>>;
 
 impl Site<'_> {
-    /// The archive files of `departures` under temporary names. One thread: a folder takes one new name at a time, and two
-    /// threads wait for each other longer than for the disk.
-    pub(crate) fn write_days(&self, departures: &Departures<'_>, batch: &mut Batch) -> anyhow::Result<()> {
+    /// The archive files of `departures` under temporary names; returns where each entry stood, if that is kept. One
+    /// thread: a folder takes one new name at a time, and two threads wait for each other longer than for the disk.
+    pub(crate) fn write_days(
+        &self,
+        document: &Document<'_>,
+        departures: &Departures,
+        batch: &mut Batch,
+    ) -> anyhow::Result<Vec<Entry>> {
         self.archive.create(self.like)?;
-        for (date, sections) in departures {
+        let mut entries = Vec::new();
+        for (&date, numbers) in departures {
             signal::check()?;
-            let there = self.listing.dates.contains(date);
-            let before = if there { self.archive.read(*date)? } else { Vec::new() };
-            let added = archive::append(&before, sections);
-            conserve::archive(&before, &added, sections)?;
+            let there = self.listing.dates.contains(&date);
+            let before = if there { self.archive.read(date)? } else { Vec::new() };
+            let text = |&number: &usize| without_separator(document.text(&document.sections[number]));
+            let sections: Vec<&[u8]> = numbers.iter().map(text).collect();
+            let added = match self.ledger {
+                None => {
+                    let added = archive::append(&before, &sections);
+                    conserve::archive(&before, &added, &sections)?;
+                    added
+                }
+                Some(ledger) => {
+                    let held = ledger.holds(date, &before, &sections);
+                    let fresh = |at: &usize| !held[*at];
+                    let fresh: Vec<usize> = (0..sections.len()).filter(fresh).collect();
+                    let texts: Vec<&[u8]> = fresh.iter().map(|&at| sections[at]).collect();
+                    let added = archive::append(&before, &texts);
+                    conserve::entries(&before, &added, &sections)?;
+                    let spots = fresh.iter().map(|&at| ledger::spot(document, numbers[at]));
+                    entries.extend(ledger::recorded(date, before.len(), &added, &texts, spots));
+                    added
+                }
+            };
             if !added.is_empty() {
                 let added = added.iter().map(AsRef::as_ref);
                 let parts: Vec<&[u8]> = std::iter::once(before.as_slice()).chain(added).collect();
-                batch.write(&self.archive.path(*date), self.like, &parts)?;
+                batch.write(&self.archive.path(date), self.like, &parts)?;
             }
         }
-        Ok(())
+        Ok(entries)
     }
 
     /// Writes the new memory file too and syncs everything, while a second thread makes sure that nothing is missing
@@ -97,11 +124,12 @@ impl Site<'_> {
         document: &Document<'_>,
         plan: &Plan,
         mut batch: Batch,
+        entries: &[Entry],
     ) -> anyhow::Result<Staged> {
         thread::scope(|scope| {
             let verdict = scope.spawn(|| {
                 let text = plan.text(document);
-                conserve::memory(document, plan, &Document::parse(&text, plan.titles))
+                conserve::memory(document, plan, &Document::parse(&text, plan.reading))
             });
             let context = || format!("could not write {}", self.real.display());
             let mut memory = AtomicFile::replace(self.real, self.like.mode)?;
@@ -110,6 +138,7 @@ impl Site<'_> {
             }
             self.archive.create(self.like)?;
             self.retire(plan, &mut batch)?;
+            self.record(entries, &mut batch)?;
             batch.sync()?;
             memory.file().sync_all().with_context(context)?;
             verdict.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
@@ -130,6 +159,25 @@ impl Site<'_> {
             return Ok(());
         }
         text.push(b'\n');
+        batch.write(&path, self.like, &[&before, &text])
+    }
+
+    /// The last to be written and so the first to get its name: a line about bytes that are not there yet is passed over.
+    fn record(&self, entries: &[Entry], batch: &mut Batch) -> anyhow::Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let path = self.archive.ledger();
+        let before = read_if_there(&path)?;
+        let mut text = Vec::new();
+        for entry in entries {
+            let mut line = serde_json::to_vec(entry).context("could not write where an entry stood")?;
+            line.push(b'\n');
+            // A run that was killed may have got as far as this.
+            if memchr::memmem::find(&before, &line).is_none() {
+                text.extend(line);
+            }
+        }
         batch.write(&path, self.like, &[&before, &text])
     }
 }

@@ -12,7 +12,8 @@ use pai_common::atomic::Ownership;
 use pai_common::home::ensure_private_folder;
 
 use crate::date::Date;
-use crate::memory::{Document, completion, joint};
+use crate::ledger::Ledger;
+use crate::memory::{Document, Reading, completion, joint};
 use crate::summaries::{Links, percent_encode};
 
 /// Where the archived days of one memory file are.
@@ -36,7 +37,9 @@ pub struct Listing {
 impl Archive {
     /// The archive of `memory`: `folder`, or `archive/STEM` beside it.
     pub fn of(memory: &Path, folder: Option<&Path>) -> Self {
-        let stem = memory.file_stem().unwrap_or(OsStr::new("memory")).to_owned();
+        let stem = memory.file_stem().unwrap_or(OsStr::new("memory"));
+        // Assistants write it large; what a backup and a reader look for is one name.
+        let stem = if stem == "MEMORY" { OsStr::new("memory") } else { stem }.to_owned();
         let beside = || memory.with_file_name("archive").join(&stem);
         Self { folder: folder.map_or_else(beside, Path::to_owned), stem }
     }
@@ -68,6 +71,20 @@ impl Archive {
         self.named("-retired-summaries.md")
     }
 
+    /// Where each entry stood, where more than headings of level 2 are entries.
+    pub fn ledger(&self) -> PathBuf {
+        self.named("-entries.jsonl")
+    }
+
+    /// Where the version of the memory file is kept that a run at `stamp` replaces. Its length is part of the name: a
+    /// program that goes on writing to the file it once opened makes it longer, and the next run carries that over.
+    pub fn version(&self, stamp: &str, length: usize) -> PathBuf {
+        let mut name = OsString::from(".");
+        name.push(&self.stem);
+        name.push(format!(".md.before-{stamp}.{length}"));
+        self.folder.join(name)
+    }
+
     fn named(&self, rest: &str) -> PathBuf {
         let mut name = self.stem.clone();
         name.push(rest);
@@ -77,6 +94,11 @@ impl Archive {
     /// The bytes of a day; empty if it has no file.
     pub fn read(&self, date: Date) -> anyhow::Result<Vec<u8>> {
         read_if_there(&self.path(date))
+    }
+
+    /// Where its entries stood.
+    pub fn read_ledger(&self) -> anyhow::Result<Ledger> {
+        Ok(Ledger::read(&read_if_there(&self.ledger())?))
     }
 
     /// What the folder holds; nothing if it is missing.
@@ -134,7 +156,7 @@ pub fn read_if_there(path: &Path) -> anyhow::Result<Vec<u8>> {
 /// What is added to an archive file that was `before` so that it holds `sections`: those that do not end it already
 /// (a killed run or a restore left them in both places), and what must stand between them.
 pub fn append<'a>(before: &'a [u8], sections: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
-    let dangling = !before.is_empty() && Document::parse(before, true).dangling;
+    let dangling = !before.is_empty() && Document::parse(before, Reading::TITLES).dangling;
     let mut parts: Vec<Cow<'a, [u8]>> = Vec::new();
     let there = already_there(before, sections);
     if there > 0 && !before.ends_with(b"\n") && sections[there - 1].ends_with(b"\n") {
@@ -219,6 +241,7 @@ mod tests {
     fn each_memory_file_has_an_archive_of_its_own() {
         for (memory, folder, day) in [
             ("/w/memory.md", None, "/w/archive/memory/memory-2025-09-01.md"),
+            ("/w/MEMORY.md", None, "/w/archive/memory/memory-2025-09-01.md"),
             ("/w/notes.md", None, "/w/archive/notes/notes-2025-09-01.md"),
             ("/w/notes.md", Some("/a"), "/a/notes-2025-09-01.md"),
         ] {

@@ -9,12 +9,9 @@ use pai_common::units::human_size;
 
 use crate::archive::{Archive, Listing};
 use crate::job::{folder_of, read};
-use crate::memory::{Document, Kind};
+use crate::memory::{Document, Headings, Kind, Reading};
 use crate::plan;
 use crate::summaries::{self, Block, Period};
-
-/// What assistants load of a memory file at most.
-const LOADED: (u64, usize) = (25 << 10, 200);
 
 /// What is checked.
 pub(crate) struct Check<'a> {
@@ -22,17 +19,19 @@ pub(crate) struct Check<'a> {
     pub memory: &'a Path,
     /// Its archive.
     pub archive: &'a Archive,
-    /// Whether a date may have a title behind it.
-    pub titles: bool,
+    /// What is taken for an entry.
+    pub reading: Reading,
     /// Bytes the memory file may have.
     pub max_size: u64,
+    /// Lines it may have.
+    pub max_lines: u64,
 }
 
 impl Check<'_> {
     /// Names everything that is wrong on stdout; exit 1 if anything is.
     pub(crate) fn run(&self, console: &Console) -> anyhow::Result<Exit> {
         let bytes = read(self.memory)?;
-        let document = Document::parse(&bytes, self.titles);
+        let document = Document::parse(&bytes, self.reading);
         let listing = self.archive.list()?;
         let block = plan::read_block(&document);
         let mut found = Vec::new();
@@ -61,11 +60,14 @@ impl Check<'_> {
     }
 
     fn size(&self, bytes: &[u8], found: &mut Vec<String>) {
-        let lines = memchr::memchr_iter(b'\n', bytes).count();
+        let lines = memchr::memchr_iter(b'\n', bytes).count() as u64;
         let size = bytes.len() as u64;
-        if size > self.max_size || lines > LOADED.1 {
+        if size > self.max_size || lines > self.max_lines {
             let (now, most) = (human_size(size), human_size(self.max_size));
-            found.push(format!("{now} in {lines} lines, over the budget of {most} and {} lines", LOADED.1));
+            found.push(format!(
+                "{now} in {lines} lines, over the budget of {most} and {} lines",
+                self.max_lines
+            ));
         }
     }
 
@@ -81,8 +83,13 @@ impl Check<'_> {
                     continue;
                 }
             };
-            let inside = Document::parse(&bytes, true);
-            if !inside.sections.iter().any(|section| section.kind == Kind::Dated(date)) {
+            let order = self.reading.order;
+            let broad = Reading { headings: Headings::Dated, order, bullets: true };
+            let holds = |reading| {
+                let inside = Document::parse(&bytes, reading);
+                inside.sections.iter().any(|section| section.kind == Kind::Dated(date))
+            };
+            if !holds(Reading::TITLES) && !holds(broad) {
                 found.push(format!("{} holds no section of its day", path.display()));
             }
             let summarised = periods.binary_search(&Period::day(date)).is_ok()

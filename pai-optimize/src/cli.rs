@@ -8,6 +8,9 @@ use pai_common::cli::{Common, Now, Workspace};
 use pai_common::{exit, units};
 
 use crate::date::Date;
+use crate::dated::Order;
+use crate::memory::Headings;
+use crate::settings;
 use crate::summaries::Period;
 
 /// Keep memory.md small: old entries go to the archive, a summary line stays, not a word is lost
@@ -42,7 +45,7 @@ pub struct Place {
     #[command(flatten)]
     pub workspace: Workspace,
 
-    /// The memory file [default: memory.md of the workspace]
+    /// The memory file [default: memory.md of the workspace, or MEMORY.md]
     #[arg(long, global = true, value_name = "FILE")]
     pub file: Option<PathBuf>,
 
@@ -50,9 +53,17 @@ pub struct Place {
     #[arg(long, global = true, value_name = "DIR")]
     pub archive_dir: Option<PathBuf>,
 
-    /// Take '## YYYY-MM-DD - title' for a dated section too
-    #[arg(long, global = true)]
+    /// Which headings begin an entry [default: exact]
+    #[arg(long, global = true, value_name = "WHICH")]
+    pub headings: Option<Headings>,
+
+    /// Short for --headings titles
+    #[arg(long, global = true, conflicts_with = "headings")]
     pub titles: bool,
+
+    /// Whether 06.03.2026 is in March or in June; without this option it is no date
+    #[arg(long, global = true, value_name = "ORDER")]
+    pub date_order: Option<Order>,
 
     /// Wait this long for another run to end
     #[arg(long, global = true, value_name = "DURATION", value_parser = units::parse_duration)]
@@ -66,9 +77,9 @@ pub struct JobArgs {
     #[arg(value_name = "FILE", conflicts_with = "file")]
     pub memory: Option<PathBuf>,
 
-    /// Archive entries this many days old and older
-    #[arg(long, value_name = "DAYS", default_value_t = 7)]
-    pub window: u32,
+    /// Archive entries this many days old and older [default: 7]
+    #[arg(long, value_name = "DAYS")]
+    pub window: Option<u32>,
 
     /// Run once and end
     #[arg(long)]
@@ -90,9 +101,13 @@ pub struct JobArgs {
     #[arg(long, value_name = "TOKENS", conflicts_with = "max_size")]
     pub max_tokens: Option<u64>,
 
-    /// When a day's summary joins its month's
-    #[arg(long, value_name = "DURATION", default_value = "60d", value_parser = days)]
-    pub roll_up: u32,
+    /// The same in lines: whichever is reached first
+    #[arg(long, value_name = "LINES")]
+    pub max_lines: Option<u64>,
+
+    /// When a day's summary joins its month's [default: 60d]
+    #[arg(long, value_name = "DURATION", value_parser = days)]
+    pub roll_up: Option<u32>,
 
     /// Let this shell command summarise: entry on stdin, one line on stdout
     #[arg(long, value_name = "CMD")]
@@ -157,6 +172,10 @@ pub enum Command {
         /// What memory.md may have
         #[arg(long, value_name = "SIZE", default_value = "25k", value_parser = units::parse_size)]
         max_size: u64,
+
+        /// How many lines it may have
+        #[arg(long, value_name = "LINES", default_value_t = 200)]
+        max_lines: u64,
     },
 }
 
@@ -169,7 +188,8 @@ fn period(text: &str) -> Result<Period, String> {
         .ok_or_else(|| format!("{text:?} is not a day, month or year such as 2025-09-01, 2025-09 or 2025"))
 }
 
-fn days(text: &str) -> Result<u32, String> {
+/// As `--roll-up` takes it.
+pub(crate) fn days(text: &str) -> Result<u32, String> {
     let duration = units::parse_duration(text)?;
     u32::try_from(duration.as_secs() / 86_400).map_err(|_| format!("{text:?} is too long"))
 }
@@ -185,6 +205,8 @@ fn after_help() -> String {
     format!(
         "{}
 
+{}
+
 Environment:
   PAI_HOME  the workspace
   PAI_NOW   an RFC 3339 instant instead of the clock
@@ -193,7 +215,9 @@ Environment:
 Examples:
   pai-optimize --once                      archive what is a week old, once
   pai-optimize -n --max-size 25k           what would fit memory.md into 25 KiB
+  pai-optimize -n --headings dated         what it would do to `### Title (2026-03-07)`
   pai-optimize recall -i 'lease|landlord'  find it again",
+        settings::HELP,
         exit::HELP
     )
 }

@@ -1,10 +1,11 @@
 //! Every word is accounted for, or nothing is written. The check reads what would be written as the next run
 //! would read it; it shares the scanner with the planner, and nothing else. Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::memory::{Document, Kind, Section, without_separator};
 use crate::plan::{self, Plan};
+use crate::restore::weave::{Day, Fate};
 
 /// Why a plan must not be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,10 @@ impl std::error::Error for Loss {}
 /// Whether `new` holds, whole and in order, every section of `old` that does not go to the archive, and every line of
 /// its summaries that is not retired.
 pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), Loss> {
+    if old.reading.bullets {
+        flow(old, plan, new)?;
+        return summaries(old, plan, new);
+    }
     let mut found = new.sections.iter().filter(|section| section.kind != Kind::Summaries).peekable();
     for (section, gone) in old.sections.iter().zip(&plan.gone) {
         if *gone || section.kind == Kind::Summaries {
@@ -71,8 +76,139 @@ pub fn archive<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -
 
 /// A later title becomes the file's first when what stood above it goes.
 fn same_kind(a: Kind, b: Kind) -> bool {
-    let plain = |kind| if kind == Kind::Top { Kind::Undated } else { kind };
+    let plain = |kind| match kind {
+        Kind::Top | Kind::Kept(_) => Kind::Undated,
+        kind => kind,
+    };
     plain(a) == plain(b)
+}
+
+/// The same where list items are entries: what stands around one that goes comes to be one piece, so the pieces are put
+/// together before they are compared.
+fn flow(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), Loss> {
+    let stays = |(section, gone): (&Section, &bool)| (!gone).then(|| section.clone());
+    let stays: Vec<Section> = old.sections.iter().zip(&plan.gone).filter_map(stays).collect();
+    let (before, mut after) = (pieces(old, &stays), pieces(new, &new.sections));
+    let own = |piece: &Piece| {
+        matches!(piece.kind, Kind::Recent) && piece.bytes.trim_ascii() == b"## Recent Entries"
+    };
+    if !before.iter().any(|piece| piece.kind == Kind::Recent)
+        && let Some(fresh) = after.iter().position(own)
+    {
+        after.remove(fresh);
+        join(&mut after);
+    }
+    let differs = before.iter().zip(&after).position(|(before, after)| before != after);
+    match differs.or((before.len() != after.len()).then_some(before.len().min(after.len()))) {
+        None => Ok(()),
+        Some(at) => {
+            let lost = before.get(at).or(before.last()).map_or(&[][..], |piece| &piece.bytes);
+            let shown: String = String::from_utf8_lossy(lost).chars().take(60).collect();
+            Err(Loss(format!("what begins with {:?}", shown.trim())))
+        }
+    }
+}
+
+/// Entries one by one, and all text between two of them together.
+#[derive(Debug, PartialEq, Eq)]
+struct Piece {
+    kind: Kind,
+    bytes: Vec<u8>,
+}
+
+fn pieces(document: &Document<'_>, sections: &[Section]) -> Vec<Piece> {
+    let sections = sections.iter().filter(|section| section.kind != Kind::Summaries);
+    let mut pieces: Vec<Piece> = sections
+        .map(|section| Piece {
+            kind: if matches!(section.kind, Kind::Dated(_) | Kind::Recent) {
+                section.kind
+            } else {
+                Kind::Text
+            },
+            bytes: without_separators(document.text(section)),
+        })
+        .collect();
+    join(&mut pieces);
+    pieces
+}
+
+fn join(pieces: &mut Vec<Piece>) {
+    let mut joined: Vec<Piece> = Vec::with_capacity(pieces.len());
+    for piece in pieces.drain(..) {
+        match joined.last_mut() {
+            Some(last) if last.kind == Kind::Text && piece.kind == Kind::Text => {
+                last.bytes.extend(piece.bytes)
+            }
+            _ => joined.push(piece),
+        }
+    }
+    joined.retain(|piece| !piece.bytes.is_empty());
+    *pieces = joined;
+}
+
+/// Without those inside of it too: two pieces that a separator holds apart are one here.
+fn without_separators(text: &[u8]) -> Vec<u8> {
+    let mut out = text.to_vec();
+    for feed in [b"\r\n".as_slice(), b"\n"] {
+        let separator = crate::memory::separator(feed);
+        while let Some(at) = memchr::memmem::find(&out, &separator) {
+            out.drain(at..at + separator.len());
+        }
+    }
+    out
+}
+
+/// The same for entries that the archive may hold in any order: each has bytes of its own there.
+pub fn entries<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -> Result<(), Loss> {
+    let mut text = before.to_vec();
+    added.iter().for_each(|part| text.extend_from_slice(part.as_ref()));
+    let mut taken: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut longest: Vec<&[u8]> = sections.to_vec();
+    longest.sort_by_key(|section| std::cmp::Reverse(section.len()));
+    for section in longest {
+        // The last one may stand there without the line ending that it was given since.
+        let bare = section.strip_suffix(b"\n").unwrap_or(section);
+        let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+        let free = |at: &usize| !taken.iter().any(|range| range.start < at + bare.len() && *at < range.end);
+        let at = memchr::memmem::find_iter(&text, bare).find(free);
+        let at = at.ok_or_else(|| Loss("an entry on its way to the archive".into()))?;
+        taken.push(at..at + bare.len());
+    }
+    Ok(())
+}
+
+/// Whether `new` holds every entry of `old` once more, and beside them what was put back.
+pub fn woven(old: &Document<'_>, days: &[Day], fates: &[Fate], new: &Document<'_>) -> Result<(), Loss> {
+    let found = entry_counts(new);
+    for (text, count) in entry_counts(old) {
+        if found.get(&text).is_none_or(|found| *found < count) {
+            return Err(Loss("an entry of the memory file".into()));
+        }
+    }
+    let all = without_separators(new.bytes);
+    for (day, _) in days.iter().zip(fates).filter(|(_, fate)| **fate == Fate::Restored) {
+        let whole = |range: &std::ops::Range<usize>| {
+            memchr::memmem::find(&all, &without_separators(&day.bytes[range.clone()])).is_some()
+        };
+        if !day.parts.iter().all(|(range, _)| whole(range)) {
+            return Err(Loss(format!("an entry of {}", day.date)));
+        }
+    }
+    let kept: usize =
+        old.sections.iter().filter(|section| section.date().is_none()).map(|s| old.text(s).len()).sum();
+    let stays: usize =
+        new.sections.iter().filter(|section| section.date().is_none()).map(|s| new.text(s).len()).sum();
+    if stays < kept { Err(Loss("what is no entry".into())) } else { Ok(()) }
+}
+
+/// The entries without what a place in the middle adds to them, and how often each is there.
+fn entry_counts(document: &Document<'_>) -> HashMap<Vec<u8>, usize> {
+    let mut counts = HashMap::new();
+    for section in document.sections.iter().filter(|section| section.date().is_some()) {
+        let text = without_separators(document.text(section));
+        *counts.entry(text.trim_ascii_end().to_vec()).or_default() += 1;
+    }
+    counts
 }
 
 fn is_separator(rest: &[u8]) -> bool {
@@ -105,7 +241,8 @@ mod tests {
 
     use super::*;
     use crate::date::Date;
-    use crate::plan::{Part, Policy, Surroundings};
+    use crate::memory::Reading;
+    use crate::plan::{Budget, Part, Policy, Surroundings};
     use crate::summaries::Links;
 
     const OLD: &str = "# T\n\n## Summaries\n- 2025-08-01: only trace\n\nmy note\n\n## Recent Entries\n\n\
@@ -113,7 +250,7 @@ mod tests {
 
     fn plan(old: &Document<'_>) -> Plan {
         let date = |text: &[u8]| Date::parse(text).unwrap();
-        let policy = Policy { today: date(b"2025-09-16"), window: 7, roll_up: 60, max_size: None };
+        let policy = Policy { today: date(b"2025-09-16"), window: 7, roll_up: 60, budget: Budget::default() };
         let links = Links { folder: "archive/memory/".into(), stem: "memory".into() };
         let around =
             Surroundings { archived: &BTreeSet::new(), known: &BTreeSet::new(), links: &links, stamp: "now" };
@@ -122,10 +259,10 @@ mod tests {
 
     /// The verdict on a plan whose text `tamper` has changed.
     fn verdict(tamper: impl Fn(String) -> String) -> Result<(), Loss> {
-        let old = Document::parse(OLD.as_bytes(), false);
+        let old = Document::parse(OLD.as_bytes(), Reading::EXACT);
         let plan = plan(&old);
         let text = tamper(String::from_utf8(plan.text(&old)).unwrap());
-        memory(&old, &plan, &Document::parse(text.as_bytes(), false))
+        memory(&old, &plan, &Document::parse(text.as_bytes(), Reading::EXACT))
     }
 
     #[test]
@@ -159,11 +296,11 @@ mod tests {
 
     #[test]
     fn a_section_that_neither_stays_nor_reaches_the_archive_is_noticed() {
-        let old = Document::parse(OLD.as_bytes(), false);
+        let old = Document::parse(OLD.as_bytes(), Reading::EXACT);
         let mut plan = plan(&old);
         plan.parts = vec![Part::Keep(0..OLD.find("## 2025-09-01").unwrap())];
         let text = plan.text(&old);
-        assert!(memory(&old, &plan, &Document::parse(&text, false)).is_err());
+        assert!(memory(&old, &plan, &Document::parse(&text, Reading::EXACT)).is_err());
         let section = b"## 2025-09-01\ngone\n\n".as_slice();
         for (before, added, good) in [
             (b"".as_slice(), vec![section], true),

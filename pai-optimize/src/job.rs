@@ -8,21 +8,24 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use pai_common::atomic::{Batch, Ownership};
+use pai_common::cli::Hinted;
 use pai_common::clock::{Clock, Zone};
 use pai_common::exit::Exit;
 use pai_common::lock::{Busy, DirLock};
 use pai_common::output::Output;
+use pai_common::units::human_size;
 use pai_common::{signal, stamp};
 
 use crate::apply::{self, Commit, Seen, Site};
-use crate::archive::{Archive, Listing};
+use crate::archive::{Archive, Listing, already_there};
 use crate::date::Date;
 use crate::diff;
 use crate::journal::Journal;
-use crate::memory::{Document, Kind};
-use crate::plan::{self, Plan, Policy, Request, Surroundings};
+use crate::ledger::Ledger;
+use crate::memory::{Document, Headings, Kind, Reading};
+use crate::plan::{self, Budget, Plan, Policy, Request, Surroundings};
 use crate::summaries::{Links, Span};
 use crate::summarizer::{Asked, Summarizer};
 use crate::{summary, versions};
@@ -46,10 +49,10 @@ pub(crate) struct Job {
     pub window: u32,
     /// Days until a day's line joins its month's.
     pub roll_up: u32,
-    /// Bytes the memory file may have.
-    pub max_size: Option<u64>,
-    /// Whether a date may have a title behind it.
-    pub titles: bool,
+    /// What the memory file may have.
+    pub budget: Budget,
+    /// What is taken for an entry.
+    pub reading: Reading,
     /// The user's own summariser.
     pub summarizer: Option<Summarizer>,
     /// What time it is.
@@ -121,7 +124,7 @@ impl Job {
     ) -> anyhow::Result<Option<Report>> {
         let seen = Seen::of(real)?;
         let bytes = read(real)?;
-        let document = Document::parse(&bytes, self.titles);
+        let document = Document::parse(&bytes, self.reading);
         if number == 1 {
             remarks::tell(&document, self.policy().today, journal)?;
         }
@@ -129,25 +132,30 @@ impl Job {
             return self.undated(&document, journal).map(Some);
         }
         let listing = self.archive.list()?;
-        let site = Site { real, like, archive: &self.archive, listing: &listing };
+        let ledger = self.ledger()?;
+        let ledger = ledger.as_ref();
+        let site = Site { real, like, archive: &self.archive, listing: &listing, ledger };
         // What is old goes whatever else the plan says: it is written while the summaries are made.
-        let old = plan::departures(&document, &plan::gone(&document, self.policy().cutoff()));
+        let old = plan::leaving(&document, &plan::gone(&document, self.policy().cutoff()));
         let mut batch = Batch::new(self.archive.folder());
-        let plan = thread::scope(|scope| {
-            let writing = (!old.is_empty()).then(|| scope.spawn(|| site.write_days(&old, &mut batch)));
-            let plan = self.plan(&document, &listing, asked, journal);
-            writing.map_or(Ok(()), |writing| writing.join().unwrap_or_else(|panic| resume_unwind(panic)))?;
-            plan
+        let (plan, mut entries) = thread::scope(|scope| {
+            let write = || site.write_days(&document, &old, &mut batch);
+            let writing = (!old.is_empty()).then(|| scope.spawn(write));
+            let plan = self.plan(&document, &listing, ledger, asked, journal);
+            let written = writing.map(|writing| writing.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            let written = written.transpose()?.unwrap_or_default();
+            plan.map(|plan| (plan, written))
         })?;
         if !plan.changes {
             return self.conclude(&document, &plan, 0, journal).map(Some);
         }
-        let days = plan::departures(&document, &plan.gone);
+        let days = plan::leaving(&document, &plan.gone);
         let further = days.iter().filter(|(date, _)| !old.contains_key(date));
-        site.write_days(&further.map(|(date, sections)| (*date, sections.clone())).collect(), &mut batch)?;
-        let staged = site.stage(&document, &plan, batch)?;
+        let further = further.map(|(date, sections)| (*date, sections.clone())).collect();
+        entries.extend(site.write_days(&document, &further, &mut batch)?);
+        let staged = site.stage(&document, &plan, batch, &entries)?;
         let stamp = stamp::compact(self.clock.now(), Zone::Local);
-        let before = versions::path(&self.archive, real, &stamp, bytes.len());
+        let before = self.archive.version(&stamp, bytes.len());
         if apply::commit(staged, real, &seen, &bytes, &before)? == Commit::Changed {
             return Ok(None);
         }
@@ -164,13 +172,14 @@ impl Job {
         }
         let (real, _) = apply::resolve(&self.memory)?;
         let bytes = read(&real)?;
-        let document = Document::parse(&bytes, self.titles);
+        let document = Document::parse(&bytes, self.reading);
         remarks::tell(&document, self.policy().today, journal)?;
         let mut out = Output::stdout(false);
         if !has_dated(&document) {
             return self.undated(&document, journal);
         }
-        let plan = self.plan(&document, &self.archive.list()?, &mut Asked::default(), journal)?;
+        let (listing, ledger) = (self.archive.list()?, self.ledger()?);
+        let plan = self.plan(&document, &listing, ledger.as_ref(), &mut Asked::default(), journal)?;
         let mut archived = 0;
         for (date, sections) in plan::departures(&document, &plan.gone) {
             archived += sections.len();
@@ -185,25 +194,42 @@ impl Job {
             out.bytes(&diff::unified(&name, &document, &plan))?;
         }
         out.finish()?;
-        Ok(Report { archived, exit: self.fit(plan.size(&document), plan.fits, journal)? })
+        let (size, lines) = (plan.size(&document), plan.lines(&document));
+        Ok(Report { archived, exit: self.fit(size, lines, plan.fits, journal)? })
+    }
+
+    /// Where the archive's entries stood: kept where entries are more than headings of level 2.
+    fn ledger(&self) -> anyhow::Result<Option<Ledger>> {
+        let plain = self.reading.headings != Headings::Dated && !self.reading.bullets;
+        if plain { Ok(None) } else { self.archive.read_ledger().map(Some) }
     }
 
     fn policy(&self) -> Policy {
         let today = Date::today(self.clock);
-        Policy { today, window: self.window, roll_up: self.roll_up, max_size: self.max_size }
+        Policy { today, window: self.window, roll_up: self.roll_up, budget: self.budget }
     }
 
     fn plan(
         &self,
         document: &Document<'_>,
         listing: &Listing,
+        ledger: Option<&Ledger>,
         asked: &mut Asked,
         journal: &mut Journal<'_>,
     ) -> anyhow::Result<Plan> {
         let links: Links = self.archive.links(folder_of(&self.memory))?;
         let stamp = self.clock.now().rfc3339(Zone::Local);
         let policy = self.policy();
-        let known = plan::known(document, &listing.dates, policy.today, |date| self.archive.read(date))?;
+        let known = plan::known(document, &listing.dates, policy.today, |date, sections| {
+            let file = self.archive.read(date)?;
+            Ok(match ledger {
+                Some(ledger) => ledger.holds(date, &file, sections),
+                None => {
+                    let there = already_there(&file, sections);
+                    (0..sections.len()).map(|number| number < there).collect()
+                }
+            })
+        })?;
         let around = Surroundings { archived: &listing.dates, known: &known, links: &links, stamp: &stamp };
         plan::make(document, around, policy, |request| {
             self.summarise(document, listing, request, asked, journal)
@@ -265,7 +291,9 @@ impl Job {
 
     fn undated(&self, document: &Document<'_>, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
         journal.info("No dated sections found; nothing to optimize")?;
-        Ok(Report { archived: 0, exit: self.fit(document.bytes.len() as u64, true, journal)? })
+        remarks::hint(document, journal)?;
+        let lines = memchr::memchr_iter(b'\n', document.bytes).count() as u64;
+        Ok(Report { archived: 0, exit: self.fit(document.bytes.len() as u64, lines, true, journal)? })
     }
 
     fn conclude(
@@ -275,27 +303,47 @@ impl Job {
         archived: usize,
         journal: &mut Journal<'_>,
     ) -> anyhow::Result<Report> {
-        let exit = self.fit(plan.size(document), plan.fits, journal)?;
+        let exit = self.fit(plan.size(document), plan.lines(document), plan.fits, journal)?;
         journal.info("Memory optimization complete")?;
         Ok(Report { archived, exit })
     }
 
-    fn fit(&self, size: u64, fits: bool, journal: &mut Journal<'_>) -> anyhow::Result<Exit> {
-        match self.max_size {
-            Some(max) if !fits || size > max => {
-                journal.warn(format_args!(
-                    "{} has {size} bytes, more than the {max} allowed: what is left is pinned, undated or a summary",
-                    self.memory.display()
-                ))?;
-                Ok(Exit::Partial)
-            }
-            _ => Ok(Exit::Done),
+    fn fit(&self, size: u64, lines: u64, fits: bool, journal: &mut Journal<'_>) -> anyhow::Result<Exit> {
+        let Budget { bytes, lines: most } = self.budget;
+        let left = "what is left is pinned, undated or a summary";
+        let name = self.memory.display();
+        let mut over = false;
+        if let Some(max) = bytes.filter(|max| size > *max) {
+            over = true;
+            journal.warn(format_args!("{name} has {size} bytes, more than the {max} allowed: {left}"))?;
         }
+        if let Some(max) = most.filter(|max| lines > *max) {
+            over = true;
+            journal.warn(format_args!("{name} has {lines} lines, more than the {max} allowed: {left}"))?;
+        }
+        Ok(Exit::partial_if(over || !fits))
     }
 }
 
+/// The most of a memory file that is read: it is held in memory, with what becomes of it. Nobody's notes are that
+/// long; a program that writes without end soon is.
+const MOST: u64 = 1 << 30;
+
 /// The whole memory file.
 pub(crate) fn read(real: &Path) -> anyhow::Result<Vec<u8>> {
+    let size = std::fs::metadata(real).map_or(0, |found| found.len());
+    if size > MOST {
+        return Err(Hinted::new(
+            anyhow!(
+                "could not read {}: it has {}, more than the {} that a memory file may have",
+                real.display(),
+                human_size(size),
+                human_size(MOST)
+            ),
+            "find out what writes to it; nothing was changed",
+        )
+        .into());
+    }
     std::fs::read(real).with_context(|| format!("could not read {}", real.display()))
 }
 

@@ -1,31 +1,57 @@
 //! A memory file as sections: every byte of it belongs to exactly one. Pure.
 
+mod bullets;
 mod joint;
+mod reading;
 
 use std::ops::Range;
 
-pub use self::joint::{completion, is_hashed, joint, line_ending, separator, without_separator};
-use crate::date::{self, Date};
-use crate::markdown;
+pub use self::joint::{
+    completion, is_hashed, is_plain_item, joint, line_ending, separator, without_separator,
+};
+pub use self::reading::{Headings, Reading};
+use crate::date::Date;
+use crate::dated;
+use crate::markdown::{self, Heading};
 
 /// What a section is to the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// What stands before the first entry: byte order mark, front matter, preamble, the file's title.
     Top,
-    /// `## YYYY-MM-DD`; with `--titles` also `## YYYY-MM-DD - title`.
+    /// An entry: `## YYYY-MM-DD`, and what else the [`Reading`] takes for one.
     Dated(Date),
     /// Our `## Summaries`, also as the published script wrote it.
     Summaries,
     /// Our `## Recent Entries`.
     Recent,
-    /// Any other heading of level 1 or 2: stays where it is.
+    /// Any other heading: stays where it is.
     Undated,
+    /// What stands between dated list items and behind them: stays.
+    Text,
     /// `## 2025-02-30`: no such day; stays.
     Impossible,
     /// `## YYYY-MM-DD - title` without `--titles`; stays.
     Titled(Date),
+    /// Dated, and yet no entry: stays.
+    Kept(Why),
 }
+
+/// Why a heading with a date in it is no entry under `--headings dated`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// It has several dates.
+    Several,
+    /// It has the first and last day of something.
+    Range,
+    /// Whether 06.03.2026 is in March or in June is for `--date-order` to say.
+    Unclear,
+    /// It is of level 1 and does not begin with its date: the title of a file or of a part of it.
+    Title,
+}
+
+/// The level of a dated list item: below every heading.
+pub const ITEM: u8 = 7;
 
 /// One section, heading included.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +62,8 @@ pub struct Section {
     pub heading: Range<usize>,
     /// What it is.
     pub kind: Kind,
+    /// Its heading's level, [`ITEM`] without one; 0 for [`Kind::Top`].
+    pub level: u8,
     /// It holds `<!-- pin -->`: never archived.
     pub pinned: bool,
     /// It holds a fence or comment that is never closed and that swallows a dated heading, so where it ends is
@@ -50,8 +78,8 @@ pub struct Document<'a> {
     pub bytes: &'a [u8],
     /// Its sections, in order and without gaps.
     pub sections: Vec<Section>,
-    /// Whether a date may have a title behind it.
-    pub titles: bool,
+    /// What was taken for an entry.
+    pub reading: Reading,
     /// A fence or comment runs to the end of the file: nothing may be put behind it.
     pub unclosed: bool,
     /// The file ends in an HTML block that needs a blank line to end.
@@ -59,36 +87,38 @@ pub struct Document<'a> {
 }
 
 impl<'a> Document<'a> {
-    /// Cuts `bytes` into sections. `titles`: a date may have a title behind it.
-    pub fn parse(bytes: &'a [u8], titles: bool) -> Self {
+    /// Cuts `bytes` into sections.
+    pub fn parse(bytes: &'a [u8], reading: Reading) -> Self {
         let outline = markdown::outline(bytes);
-        // Moved to the start of a file, a byte order mark in front of a heading's text would be the file's: what it
-        // stands in stays with the section above.
-        let marked = |start: usize| start > 0 && bytes[start..].starts_with(b"\xef\xbb\xbf");
-        let headings = outline.headings.iter().filter(|heading| heading.level <= 2 && !marked(heading.start));
-        let mut headings = headings.peekable();
+        let headings = cutting(bytes, &outline.headings, reading);
         let mut sections: Vec<Section> = Vec::new();
-        let first = headings.peek().map_or(bytes.len(), |heading| heading.start);
+        let first = headings.first().map_or(bytes.len(), |(heading, _)| heading.start);
         if first > 0 {
-            sections.push(Section::plain(0..first, Kind::Top));
+            sections.push(Section::plain(0..first, Kind::Top, 0));
         }
-        while let Some(heading) = headings.next() {
-            let end = headings.peek().map_or(bytes.len(), |next| next.start);
-            let kind = match heading.level {
-                // The file's title.
-                1 if heading.start == first => Kind::Top,
-                2 => kind_of(&bytes[heading.text.clone()], titles),
-                _ => Kind::Undated,
-            };
-            let mut section = Section::plain(heading.start..end, kind);
+        let mut at = 0;
+        while let Some((heading, kind)) = headings.get(at) {
+            at += 1;
+            if let Kind::Dated(_) = kind {
+                // What stands below it is a part of it, but for the blocks that are ours.
+                let own = |kind: &Kind| matches!(kind, Kind::Summaries | Kind::Recent);
+                while headings.get(at).is_some_and(|(next, kind)| next.level > heading.level && !own(kind)) {
+                    at += 1;
+                }
+            }
+            let end = headings.get(at).map_or(bytes.len(), |(next, _)| next.start);
+            let mut section = Section::plain(heading.start..end, *kind, heading.level);
             section.heading = heading.text.clone();
             sections.push(section);
         }
+        if reading.bullets {
+            sections = bullets::cut(bytes, sections, reading);
+        }
         mark_pins(bytes, &mut sections);
         if let Some(range) = &outline.unclosed {
-            mark_doubt(bytes, range, &mut sections);
+            mark_doubt(bytes, range, &mut sections, reading);
         }
-        Self { bytes, sections, titles, unclosed: outline.unclosed.is_some(), dangling: outline.dangling }
+        Self { bytes, sections, reading, unclosed: outline.unclosed.is_some(), dangling: outline.dangling }
     }
 
     /// The bytes of a section.
@@ -101,13 +131,19 @@ impl<'a> Document<'a> {
         String::from_utf8_lossy(&self.bytes[section.heading.clone()]).into_owned()
     }
 
-    /// The title behind a date, if there is one.
+    /// What a section's heading says beside its date, if anything.
     pub fn title(&self, section: &Section) -> Option<String> {
-        let heading = &self.bytes[section.heading.clone()];
-        let rest = heading.get(10..).filter(|rest| !rest.is_empty())?;
-        let text = String::from_utf8_lossy(rest);
-        let title = text.trim_start_matches(|c: char| c.is_whitespace() || "-–—:".contains(c)).trim_end();
-        (!title.is_empty()).then(|| title.to_owned())
+        let heading = self.heading(section);
+        let title = match self.reading.headings {
+            Headings::Dated => dated::title(&heading, self.reading.order),
+            _ => {
+                let rest = heading.get(10..).unwrap_or_default();
+                rest.trim_start_matches(|c: char| c.is_whitespace() || "-–—:".contains(c))
+                    .trim_end()
+                    .to_owned()
+            }
+        };
+        (!title.is_empty()).then_some(title)
     }
 
     /// The number of the line `offset` is in, from 1.
@@ -122,28 +158,40 @@ impl<'a> Document<'a> {
 }
 
 impl Section {
-    fn plain(range: Range<usize>, kind: Kind) -> Self {
-        Self { heading: range.start..range.start, range, kind, pinned: false, in_doubt: false }
+    fn plain(range: Range<usize>, kind: Kind, level: u8) -> Self {
+        Self { heading: range.start..range.start, range, kind, level, pinned: false, in_doubt: false }
+    }
+
+    /// Its day, if it is an entry.
+    pub fn date(&self) -> Option<Date> {
+        match self.kind {
+            Kind::Dated(date) => Some(date),
+            _ => None,
+        }
     }
 }
 
-fn kind_of(heading: &[u8], titles: bool) -> Kind {
-    match heading {
-        b"Summaries" => return Kind::Summaries,
-        b"Recent Entries" => return Kind::Recent,
-        _ => {}
-    }
-    let Some(stamp) = heading.get(..10).filter(|stamp| date::figures(stamp).is_some()) else {
-        return Kind::Undated;
-    };
-    match (Date::parse(stamp), heading.get(10)) {
-        // 2025-09-011 and 2025-09-01-draft are not a date and its title.
-        (_, Some(next)) if next.is_ascii_alphanumeric() || *next == b'-' => Kind::Undated,
-        (None, _) => Kind::Impossible,
-        (Some(date), None) => Kind::Dated(date),
-        (Some(date), Some(_)) if titles => Kind::Dated(date),
-        (Some(date), Some(_)) => Kind::Titled(date),
-    }
+/// The headings that begin a section, and of what kind it would be.
+fn cutting<'h>(bytes: &[u8], headings: &'h [Heading], reading: Reading) -> Vec<(&'h Heading, Kind)> {
+    // Moved to the start of a file, a byte order mark in front of a heading's text would be the file's: what it
+    // stands in stays with the section above.
+    let marked = |start: usize| start > 0 && bytes[start..].starts_with(b"\xef\xbb\xbf");
+    let deepest = if reading.headings == Headings::Dated { 6 } else { 2 };
+    let headings = headings.iter().filter(|heading| heading.level <= deepest && !marked(heading.start));
+    let mut own = Vec::new();
+    headings
+        .enumerate()
+        .map(|(number, heading)| {
+            let kind = reading.kind_of(&bytes[heading.text.clone()], heading.level, number == 0);
+            // Where a heading of any level can begin a section, a second block of ours holds apart what stands above
+            // and below it: it stays.
+            let again = own.contains(&kind) && reading.headings == Headings::Dated;
+            if matches!(kind, Kind::Summaries | Kind::Recent) {
+                own.push(kind);
+            }
+            (heading, if again { Kind::Undated } else { kind })
+        })
+        .collect()
 }
 
 fn mark_pins(bytes: &[u8], sections: &mut [Section]) {
@@ -153,10 +201,11 @@ fn mark_pins(bytes: &[u8], sections: &mut [Section]) {
     }
 }
 
-fn mark_doubt(bytes: &[u8], unclosed: &Range<usize>, sections: &mut [Section]) {
+fn mark_doubt(bytes: &[u8], unclosed: &Range<usize>, sections: &mut [Section], reading: Reading) {
     let swallows = bytes[unclosed.clone()].split(|&b| b == b'\n').skip(1).any(|line| {
-        let marked = line.trim_ascii_start().strip_prefix(b"##");
-        marked.is_some_and(|text| text.trim_ascii_start().get(..10).and_then(Date::parse).is_some())
+        let line = line.trim_ascii_start();
+        let hashes = line.iter().take_while(|&&byte| byte == b'#').count();
+        reading.swallowed(&line[hashes..], hashes)
     });
     if let Some(last) = sections.last_mut() {
         last.in_doubt = swallows;
@@ -172,7 +221,7 @@ mod tests {
     use super::*;
 
     fn kinds(text: &str) -> Vec<(Kind, usize)> {
-        let document = Document::parse(text.as_bytes(), false);
+        let document = Document::parse(text.as_bytes(), Reading::EXACT);
         let whole: Vec<u8> =
             document.sections.iter().flat_map(|section| document.text(section)).copied().collect();
         assert_eq!(whole, text.as_bytes(), "sections leave no gap");
@@ -242,19 +291,19 @@ mod tests {
     #[test]
     fn an_unclosed_fence_that_swallows_a_date_puts_its_section_in_doubt() {
         let text = "## 2025-09-01\na\n\n## 2025-09-02\n```\n## 2025-09-03\n";
-        let document = Document::parse(text.as_bytes(), false);
+        let document = Document::parse(text.as_bytes(), Reading::EXACT);
         assert_eq!(
             document.sections.iter().map(|section| section.in_doubt).collect::<Vec<_>>(),
             [false, true]
         );
-        let harmless = Document::parse(b"## 2025-09-01\n```\ncode\n", false);
+        let harmless = Document::parse(b"## 2025-09-01\n```\ncode\n", Reading::EXACT);
         assert!(!harmless.sections[0].in_doubt && harmless.unclosed);
     }
 
     #[test]
     fn a_pin_and_a_title_are_seen() {
         let text = "## 2025-09-01 - Trip to Rome\n<!-- pin -->\n\n## 2025-09-02\n";
-        let document = Document::parse(text.as_bytes(), true);
+        let document = Document::parse(text.as_bytes(), Reading::TITLES);
         assert_eq!(document.sections.iter().map(|section| section.pinned).collect::<Vec<_>>(), [true, false]);
         assert_eq!(document.sections[0].kind, Kind::Dated(date("2025-09-01")));
         assert_eq!(document.title(&document.sections[0]).as_deref(), Some("Trip to Rome"));

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use self::lines::Lines;
 use crate::date::Date;
-use crate::memory::{Document, Kind, without_separator};
+use crate::memory::{Document, Kind, Reading, without_separator};
 use crate::summaries::{self, Block, Links, Period};
 
 /// When a section goes, and what memory.md may weigh.
@@ -21,8 +21,24 @@ pub struct Policy {
     pub window: u32,
     /// A day's summary joins its month's when it is this many days back, or more.
     pub roll_up: u32,
-    /// Bytes that memory.md may have; older sections go until it fits.
-    pub max_size: Option<u64>,
+    /// What memory.md may have; older sections go until it fits.
+    pub budget: Budget,
+}
+
+/// What a memory file may have; whichever is reached first counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes.
+    pub bytes: Option<u64>,
+    /// Lines.
+    pub lines: Option<u64>,
+}
+
+impl Budget {
+    /// Whether so much is within it.
+    pub fn allows(&self, bytes: u64, lines: u64) -> bool {
+        self.bytes.is_none_or(|most| bytes <= most) && self.lines.is_none_or(|most| lines <= most)
+    }
 }
 
 impl Policy {
@@ -78,15 +94,15 @@ impl Part {
 /// What a run would change.
 #[derive(Debug)]
 pub struct Plan {
-    /// Whether a title may stand behind a date in this file.
-    pub titles: bool,
+    /// What was taken for an entry.
+    pub reading: Reading,
     /// For each section of the document whether it goes to the archive.
     pub gone: Vec<bool>,
     /// The new memory file.
     pub parts: Vec<Part>,
     /// Summary lines of days that leave the file.
     pub retired: Vec<Vec<u8>>,
-    /// Whether the new file is within `max_size`.
+    /// Whether the new file is within the budget.
     pub fits: bool,
     /// Whether there is anything to do.
     pub changes: bool,
@@ -106,6 +122,15 @@ impl Plan {
     pub fn size(&self, document: &Document<'_>) -> u64 {
         self.parts.iter().map(|part| part.bytes(document).len() as u64).sum()
     }
+
+    /// How many lines it has.
+    pub fn lines(&self, document: &Document<'_>) -> u64 {
+        self.parts.iter().map(|part| memchr::memchr_iter(b'\n', part.bytes(document)).count() as u64).sum()
+    }
+
+    fn within(&self, document: &Document<'_>, budget: Budget) -> bool {
+        budget == Budget::default() || budget.allows(self.size(document), self.lines(document))
+    }
 }
 
 /// For each section whether it goes when the days up to `cutoff` do.
@@ -115,10 +140,19 @@ pub fn gone(document: &Document<'_>, cutoff: Date) -> Vec<bool> {
 
 /// The sections that go, by day, in the file's order.
 pub fn departures<'a>(document: &Document<'a>, gone: &[bool]) -> BTreeMap<Date, Vec<&'a [u8]>> {
-    let mut days: BTreeMap<Date, Vec<&[u8]>> = BTreeMap::new();
-    for (section, _) in document.sections.iter().zip(gone).filter(|(_, gone)| **gone) {
+    let text = |number: &usize| without_separator(document.text(&document.sections[*number]));
+    leaving(document, gone)
+        .into_iter()
+        .map(|(date, numbers)| (date, numbers.iter().map(text).collect()))
+        .collect()
+}
+
+/// Their numbers.
+pub fn leaving(document: &Document<'_>, gone: &[bool]) -> BTreeMap<Date, Vec<usize>> {
+    let mut days: BTreeMap<Date, Vec<usize>> = BTreeMap::new();
+    for (number, section) in document.sections.iter().enumerate().filter(|(number, _)| gone[*number]) {
         if let Kind::Dated(date) = section.kind {
-            days.entry(date).or_default().push(without_separator(document.text(section)));
+            days.entry(date).or_default().push(number);
         }
     }
     days
@@ -151,17 +185,15 @@ pub fn make(
         let changes = gone.contains(&true) || !old.eq(&lines) || blocks > 1;
         let rendered = summaries::render(&lines, &block.foreign, around.stamp, document.line_ending());
         let parts = layout::parts(document, &gone, changes.then_some(rendered));
-        anyhow::Ok(Plan { titles: document.titles, gone, parts, retired, fits: true, changes })
+        anyhow::Ok(Plan { reading: document.reading, gone, parts, retired, fits: true, changes })
     };
     let cutoff = policy.cutoff();
     let plan = build(cutoff)?;
-    match policy.max_size {
-        Some(max) if plan.size(document) > max => {
-            let cutoffs = later_cutoffs(document, cutoff, policy.today);
-            first_that_fits(plan, &cutoffs, |plan| plan.size(document) <= max, build)
-        }
-        _ => Ok(plan),
+    if plan.within(document, policy.budget) {
+        return Ok(plan);
     }
+    let cutoffs = later_cutoffs(document, cutoff, policy.today);
+    first_that_fits(plan, &cutoffs, |plan| plan.within(document, policy.budget), build)
 }
 
 /// The plan of the earliest of `cutoffs` that `fits`; of the last if none does, and `plan` if there is none.
@@ -194,28 +226,20 @@ fn goes(section: &crate::memory::Section, cutoff: Date) -> bool {
     matches!(section.kind, Kind::Dated(date) if date <= cutoff) && !section.pinned && !section.in_doubt
 }
 
-/// The sections that are in the archive already: those of a day that its file, as `read` gives it, ends with.
+/// The sections that are in the archive already; `holds` says it of those of one day.
 pub fn known(
     document: &Document<'_>,
     archived: &BTreeSet<Date>,
     today: Date,
-    mut read: impl FnMut(Date) -> anyhow::Result<Vec<u8>>,
+    mut holds: impl FnMut(Date, &[&[u8]]) -> anyhow::Result<Vec<bool>>,
 ) -> anyhow::Result<BTreeSet<usize>> {
-    let mut days: BTreeMap<Date, Vec<usize>> = BTreeMap::new();
-    for (number, section) in document.sections.iter().enumerate().filter(|(_, section)| goes(section, today))
-    {
-        if let Kind::Dated(date) = section.kind
-            && archived.contains(&date)
-        {
-            days.entry(date).or_default().push(number);
-        }
-    }
+    let goes: Vec<bool> = document.sections.iter().map(|section| goes(section, today)).collect();
     let mut known = BTreeSet::new();
-    for (date, numbers) in days {
+    for (date, numbers) in leaving(document, &goes).into_iter().filter(|(date, _)| archived.contains(date)) {
         let text = |&number: &usize| without_separator(document.text(&document.sections[number]));
         let sections: Vec<&[u8]> = numbers.iter().map(text).collect();
-        let there = crate::archive::already_there(&read(date)?, &sections);
-        known.extend(&numbers[..there]);
+        let held = holds(date, &sections)?;
+        known.extend(numbers.into_iter().zip(held).filter_map(|(number, held)| held.then_some(number)));
     }
     Ok(known)
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::archive::Archive;
 use crate::date::Date;
-use crate::memory::{Document, Kind};
+use crate::memory::{Document, Kind, Reading};
 
 /// What to look for, and where.
 pub(crate) struct Recall<'a> {
@@ -28,8 +28,8 @@ pub(crate) struct Recall<'a> {
     pub from: Option<Date>,
     /// The last day that counts.
     pub to: Option<Date>,
-    /// Whether a date may have a title behind it.
-    pub titles: bool,
+    /// What is taken for an entry.
+    pub reading: Reading,
 }
 
 /// One line that matches.
@@ -108,7 +108,7 @@ impl Recall<'_> {
     }
 
     fn search_memory(&self, bytes: &[u8]) -> Vec<Match> {
-        let document = Document::parse(bytes, self.titles);
+        let document = Document::parse(bytes, self.reading);
         let mut found = Vec::new();
         let mut line = 1;
         for section in &document.sections {

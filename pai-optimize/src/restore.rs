@@ -17,12 +17,14 @@ use pai_common::lock::{Busy, DirLock};
 use pai_common::output::Output;
 use pai_common::stamp;
 
-use self::weave::{Fate, Woven};
+use self::weave::{Day, Fate, Woven};
 use crate::apply::{self, Commit};
 use crate::archive::{Archive, Listing};
+use crate::conserve;
 use crate::date::Date;
 use crate::job::{folder_of, read};
-use crate::memory::Document;
+use crate::ledger::Ledger;
+use crate::memory::{Document, Headings, Reading};
 use crate::summaries::Period;
 use crate::versions;
 
@@ -34,8 +36,8 @@ pub(crate) struct Restore<'a> {
     pub archive: &'a Archive,
     /// The days, months and years asked for.
     pub periods: &'a [Period],
-    /// Whether a date may have a title behind it.
-    pub titles: bool,
+    /// What is taken for an entry.
+    pub reading: Reading,
     /// What time it is.
     pub clock: Clock,
     /// How long to wait for another run.
@@ -72,7 +74,7 @@ impl Restore<'_> {
         let mut memory = AtomicFile::replace(&real, like.mode)?;
         memory.write_all(&text).with_context(|| format!("could not write {}", real.display()))?;
         let stamp = stamp::compact(self.clock.now(), Zone::Local);
-        let before = versions::path(self.archive, &real, &stamp, old.len());
+        let before = self.archive.version(&stamp, old.len());
         if apply::swap(memory, &real, &old, &before)? == Commit::Changed {
             return Err(Busy { folder: folder_of(&real).to_owned() }).with_context(|| {
                 format!("could not rewrite {}: it changed meanwhile", self.memory.display())
@@ -103,16 +105,25 @@ impl Restore<'_> {
         dates: &BTreeSet<Date>,
         console: &Console,
     ) -> anyhow::Result<(Vec<u8>, Vec<Date>)> {
-        let days: anyhow::Result<Vec<_>> =
-            dates.iter().map(|&date| Ok((date, self.archive.read(date)?))).collect();
-        let Woven { text, fates } = weave::weave(&Document::parse(old, self.titles), &days?);
+        let plain = self.reading.headings != Headings::Dated && !self.reading.bullets;
+        let ledger = if plain { Ledger::default() } else { self.archive.read_ledger()? };
+        let day = |&date: &Date| {
+            let bytes = self.archive.read(date)?;
+            anyhow::Ok(if plain { Day::whole(date, bytes) } else { Day::split(date, bytes, &ledger) })
+        };
+        let days = dates.iter().map(day).collect::<anyhow::Result<Vec<_>>>()?;
+        let document = Document::parse(old, self.reading);
+        let Woven { text, fates } = weave::weave(&document, &days);
+        if !plain {
+            conserve::woven(&document, &days, &fates, &Document::parse(&text, self.reading))?;
+        }
         let mut restored = Vec::new();
         for (&date, fate) in dates.iter().zip(fates) {
             match fate {
                 Fate::Restored => restored.push(date),
                 Fate::There => console.note(format_args!("{date} is in {} already", self.memory.display())),
                 Fate::OpenEnd => console.complain(format_args!(
-                    "could not put back {date}: another entry ends in a code fence or comment that is never closed; see {}",
+                    "could not put back {date}: there, it or another entry would become a part of something else; see {}",
                     self.archive.path(date).display()
                 )),
             }

@@ -1,11 +1,10 @@
 //! The memory files before this one: kept for a while, and watched, for a program that had one open may go on writing
 //! to it.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use pai_common::atomic;
@@ -14,15 +13,6 @@ use crate::archive::{Archive, Listing};
 
 /// How many earlier versions of the memory file are kept.
 const VERSIONS: usize = 3;
-
-/// Where the version that `stamp` replaces is kept. Its length is part of the name: a program that goes on writing to
-/// the file it once opened makes it longer, and the next run carries that over.
-pub(crate) fn path(archive: &Archive, real: &Path, stamp: &str, length: usize) -> PathBuf {
-    let mut name = OsString::from(".");
-    name.push(real.file_name().unwrap_or_default());
-    name.push(format!(".before-{stamp}.{length}"));
-    archive.folder().join(name)
-}
 
 /// Carries over what was written to the earlier versions since they were replaced.
 pub(crate) fn carry_late(listing: &Listing, real: &Path) -> anyhow::Result<bool> {

@@ -6,6 +6,7 @@ mod bounds;
 mod commands;
 mod concurrency;
 mod crash;
+mod dated;
 mod documented;
 mod readme;
 mod summaries;

@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pai_optimize::date::Date;
-use pai_optimize::memory::{Document, Kind, without_separator};
-use pai_optimize::plan::{self, Plan, Policy, Surroundings};
-use pai_optimize::restore::weave::{Fate, Woven, weave};
+use pai_optimize::dated::Order;
+use pai_optimize::ledger::{self, Ledger};
+use pai_optimize::memory::{Document, Headings, Kind, Reading, without_separator};
+use pai_optimize::plan::{self, Budget, Plan, Policy, Surroundings};
+use pai_optimize::restore::weave::{Day, Fate, Woven, weave};
 use pai_optimize::summaries::Links;
 use pai_optimize::{archive, conserve, summary};
 
@@ -13,7 +15,14 @@ use pai_optimize::{archive, conserve, summary};
 /// archive; and the next plan finds nothing to do.
 pub(crate) fn holds(bytes: &[u8]) {
     let Some((&how, bytes)) = bytes.split_first() else { return };
-    let document = Document::parse(bytes, how & 1 == 1);
+    let headings = match (how & 64, how & 1) {
+        (0, 0) => Headings::Exact,
+        (0, _) => Headings::Titles,
+        _ => Headings::Dated,
+    };
+    let order = Some(Order::Dmy).filter(|_| how & 1 == 1);
+    let reading = Reading { headings, order, bullets: how & 128 == 128 };
+    let document = Document::parse(bytes, reading);
     let mut end = 0;
     for section in &document.sections {
         assert_eq!(section.range.start, end);
@@ -23,19 +32,29 @@ pub(crate) fn holds(bytes: &[u8]) {
     assert_eq!(end, bytes.len());
 
     let max_size = (how & 2 == 2).then_some(u64::from(how >> 2) * 16);
-    let policy = Policy { today: Date::new(2025, 9, 16).expect("a day"), window: 7, roll_up: 60, max_size };
+    let policy = Policy {
+        today: Date::new(2025, 9, 16).expect("a day"),
+        window: 7,
+        roll_up: 60,
+        budget: Budget { bytes: max_size, lines: None },
+    };
     let plan = made(&document, &BTreeSet::new(), policy);
     if !plan.changes {
         return;
     }
     let text = plan.text(&document);
-    let after = Document::parse(&text, document.titles);
+    let after = Document::parse(&text, document.reading);
     conserve::memory(&document, &plan, &after).expect("every word is accounted for");
     let days = plan::departures(&document, &plan.gone);
     let mut found = counted(&after);
+    let mut ledger = Ledger::default();
+    let leaving = plan::leaving(&document, &plan.gone);
     for (date, sections) in &days {
         let added = archive::append(b"", sections);
         conserve::archive(b"", &added, sections).expect("every section is in its day's file");
+        conserve::entries(b"", &added, sections).expect("every entry has bytes of its own");
+        let spots = leaving[date].iter().map(|&number| ledger::spot(&document, number));
+        ledger.add(ledger::recorded(*date, 0, &added, sections, spots));
         let file = added.concat();
         for &section in sections {
             assert!(file.windows(section.len()).any(|window| window == section), "{date}");
@@ -47,21 +66,32 @@ pub(crate) fn holds(bytes: &[u8]) {
     let archived: BTreeSet<Date> = days.keys().copied().collect();
     let again = made(&after, &archived, policy);
     assert!(!again.changes, "{}", String::from_utf8_lossy(&again.text(&after)));
-    comes_back(&after, &days);
+    comes_back(&after, &days, &ledger);
 }
 
 /// Put back, every section of the archive is in the file once more, beside everything that was there.
-fn comes_back(after: &Document<'_>, days: &BTreeMap<Date, Vec<&[u8]>>) {
-    let files: Vec<(Date, Vec<u8>)> =
-        days.iter().map(|(&date, sections)| (date, archive::append(b"", sections).concat())).collect();
+fn comes_back(after: &Document<'_>, days: &BTreeMap<Date, Vec<&[u8]>>, ledger: &Ledger) {
+    let plain = after.reading.headings != Headings::Dated && !after.reading.bullets;
+    let files: Vec<Day> = days
+        .iter()
+        .map(|(&date, sections)| {
+            let bytes = archive::append(b"", sections).concat();
+            assert!(ledger.holds(date, &bytes, sections).iter().all(|held| *held), "{date} is known again");
+            if plain { Day::whole(date, bytes) } else { Day::split(date, bytes, ledger) }
+        })
+        .collect();
     let Woven { text, fates } = weave(after, &files);
+    if !plain {
+        let woven = Document::parse(&text, after.reading);
+        conserve::woven(after, &files, &fates, &woven).expect("what comes back makes nothing else go");
+    }
     let mut expected = counted(after);
     for (sections, _) in days.values().zip(fates).filter(|(_, fate)| *fate == Fate::Restored) {
         for section in sections {
             *expected.entry(section.to_vec()).or_default() += 1;
         }
     }
-    let woven = counted(&Document::parse(&text, after.titles));
+    let woven = counted(&Document::parse(&text, after.reading));
     assert_eq!(ended(woven), ended(expected), "{}", String::from_utf8_lossy(&text));
 }
 
@@ -89,7 +119,9 @@ fn made(document: &Document<'_>, archived: &BTreeSet<Date>, policy: Policy) -> P
 fn counted(document: &Document<'_>) -> BTreeMap<Vec<u8>, usize> {
     let mut counts = BTreeMap::new();
     for section in &document.sections {
-        if !matches!(section.kind, Kind::Summaries | Kind::Recent) {
+        // The text around list items that go comes to be one piece: the check of the plan has put it together.
+        let counts_here = !document.reading.bullets || section.date().is_some();
+        if counts_here && !matches!(section.kind, Kind::Summaries | Kind::Recent) {
             *counts.entry(without_separator(document.text(section)).to_vec()).or_default() += 1;
         }
     }

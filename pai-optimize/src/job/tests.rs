@@ -111,8 +111,8 @@ fn job(folder: &Path, now: &str) -> Job {
         named: true,
         window: 7,
         roll_up: 60,
-        max_size: None,
-        titles: false,
+        budget: Budget::default(),
+        reading: Reading::EXACT,
         summarizer: None,
         clock: Clock::new(Some(Timestamp::parse(now).unwrap())),
         wait: WAIT,
@@ -143,7 +143,7 @@ fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, i64, i64)> {
 
 /// The sections that somebody wrote: all but our own two blocks.
 fn written(bytes: &[u8]) -> Vec<Vec<u8>> {
-    let document = Document::parse(bytes, false);
+    let document = Document::parse(bytes, Reading::EXACT);
     let own = |kind| matches!(kind, Kind::Summaries | Kind::Recent);
     document
         .sections
@@ -205,7 +205,7 @@ proptest! {
         let job = job(folder.path(), "2027-06-01T09:00:17Z");
         let days: Vec<Period> = job.archive.list().unwrap().dates.into_iter().map(Period::day).collect();
         let restore = Restore {
-            memory: &memory, archive: &job.archive, periods: &days, titles: false, clock: job.clock,
+            memory: &memory, archive: &job.archive, periods: &days, reading: Reading::EXACT, clock: job.clock,
             wait: WAIT, dry_run: false,
         };
         restore.put_back(&Console::new("pai-optimize", true, false)).unwrap();

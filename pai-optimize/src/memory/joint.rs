@@ -39,7 +39,7 @@ pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
     }
     let like = if above.contains(&b'\n') { above } else { next };
     let mut joint = completion(above, like).to_vec();
-    let safe = is_hashed(next) && !dangling;
+    let safe = (is_hashed(next) || is_plain_item(next)) && !dangling;
     if !safe && without_separator(above).len() == above.len() {
         joint.extend(separator(line_ending(like)));
     }
@@ -54,6 +54,14 @@ pub fn is_hashed(text: &[u8]) -> bool {
     let returns = rest.iter().take_while(|&&byte| byte == b'\r').count();
     let ends = matches!(rest.get(returns), None | Some(b'\n'));
     (1..=6).contains(&hashes) && (ends || matches!(rest[0], b' ' | b'\t'))
+}
+
+/// Whether `text` starts with a list item that nothing above can draw in: its marker stands first in its line, and what
+/// follows makes it neither a break nor an underline.
+pub fn is_plain_item(text: &[u8]) -> bool {
+    let [b'-' | b'*' | b'+', b' ', rest @ ..] = text else { return false };
+    let bare = rest.strip_prefix(b"**").unwrap_or(rest);
+    bare.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"[(".contains(byte))
 }
 
 /// What `text` lacks to end with a whole line ending, in the style of `like`.
@@ -79,6 +87,16 @@ mod tests {
             ("<!-- pai-optimize -->\n", "<!-- pai-optimize -->\n"),
         ] {
             assert_eq!(without_separator(text.as_bytes()), without.as_bytes(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_item_is_plain_unless_it_could_be_a_break_or_stands_further_in() {
+        for text in ["- a", "* 2026-03-06", "+ [x](y)", "- **2026**"] {
+            assert!(is_plain_item(text.as_bytes()), "{text:?}");
+        }
+        for text in ["- - -", "* * *", "-", "- ", " - a", "1. a", "--", "* **"] {
+            assert!(!is_plain_item(text.as_bytes()), "{text:?}");
         }
     }
 

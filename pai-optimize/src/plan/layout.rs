@@ -1,6 +1,8 @@
 //! Where everything stands in the new memory file.
 
-use crate::memory::{Document, Kind, Section, is_hashed, separator, without_separator};
+use crate::memory::{
+    Document, Headings, Kind, Section, is_hashed, is_plain_item, separator, without_separator,
+};
 use crate::plan::Part;
 
 /// The new file: what goes is left out; `block`, if the summaries change, stands where they stood, or before the
@@ -14,15 +16,20 @@ pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8
     let first = |wanted: fn(&Section) -> bool| document.sections.iter().position(wanted);
     let summaries = first(|section| section.kind == Kind::Summaries);
     let recent = first(|section| section.kind == Kind::Recent);
+    let exact = document.reading.headings != Headings::Dated && !document.reading.bullets;
     let entry = first(|section| matches!(section.kind, Kind::Dated(_)));
+    let entry = if exact { entry } else { entry.map(|entry| above(document, entry)) };
     let place = summaries.or(recent).or(entry).unwrap_or(document.sections.len());
+    // Below a heading of somebody else's, entries are not all that comes next.
+    let directly = document.sections.get(place).is_some_and(|section| section.date().is_some());
+    let recent_too = recent.is_none() && (exact || directly && summaries.is_none());
     let mut block = Some(block);
     for (number, section) in document.sections.iter().enumerate() {
         if number == place
             && let Some(block) = block.take()
         {
             layout.insert(block);
-            if recent.is_none() {
+            if recent_too {
                 let feed = document.line_ending();
                 layout.insert([b"## Recent Entries", feed, feed].concat());
             }
@@ -39,6 +46,19 @@ pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8
         }
     }
     layout.parts
+}
+
+/// The outermost heading that holds entry number `entry`: our block must not stand between the two.
+fn above(document: &Document<'_>, entry: usize) -> usize {
+    let mut place = entry;
+    for (number, section) in document.sections[..entry].iter().enumerate().rev() {
+        let holds =
+            matches!(section.kind, Kind::Undated | Kind::Kept(_) | Kind::Impossible | Kind::Titled(_));
+        if holds && section.level < document.sections[place].level {
+            place = number;
+        }
+    }
+    place
 }
 
 /// What follows a section's heading line.
@@ -68,7 +88,8 @@ impl Layout<'_> {
     /// An indented heading could fall into a list that now stands above it, an underlined one could take a
     /// paragraph along.
     fn keep(&mut self, section: &Section) {
-        let sensitive = !is_hashed(self.document.text(section));
+        let text = self.document.text(section);
+        let sensitive = !is_hashed(text) && !is_plain_item(text);
         if self.torn && sensitive && !self.safe() {
             self.parts.push(Part::New(separator(self.document.line_ending())));
         }

@@ -1,7 +1,11 @@
 //! Where archived days go in a memory file. Pure.
 
+use std::cmp::{Ordering, Reverse};
+use std::ops::Range;
+
 use crate::date::Date;
-use crate::memory::{Document, Kind, joint};
+use crate::ledger::{self, Ledger, Spot};
+use crate::memory::{Document, Headings, ITEM, Kind, Reading, joint, without_separator};
 
 /// What became of a day that was to go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,42 +27,147 @@ pub struct Woven {
     pub fates: Vec<Fate>,
 }
 
-/// Puts `days` back, which are in order, each with the bytes of its archive file.
-pub fn weave(document: &Document<'_>, days: &[(Date, Vec<u8>)]) -> Woven {
+/// A day on its way back.
+#[derive(Debug)]
+pub struct Day {
+    /// The day.
+    pub date: Date,
+    /// The bytes of its archive file.
+    pub bytes: Vec<u8>,
+    /// Which of them go where, in their order; one without a [`Spot`] goes where its date belongs.
+    pub parts: Vec<(Range<usize>, Option<Spot>)>,
+}
+
+impl Day {
+    /// A day that goes back in one piece.
+    pub fn whole(date: Date, bytes: Vec<u8>) -> Self {
+        let all = 0..bytes.len();
+        Self { date, bytes, parts: vec![(all, None)] }
+    }
+
+    /// A day whose entries the ledger knows; what lies between them goes back as it is.
+    pub fn split(date: Date, bytes: Vec<u8>, ledger: &Ledger) -> Self {
+        let mut parts = Vec::new();
+        let mut at = 0;
+        let between = |range: Range<usize>, parts: &mut Vec<_>| {
+            let text = &bytes[range.clone()];
+            let bare = without_separator(text);
+            if !bare.trim_ascii().is_empty() {
+                parts.push((range.start..range.start + bare.len(), None));
+            }
+        };
+        for entry in ledger.entries(date, &bytes) {
+            let start = entry.at as usize;
+            between(at..start, &mut parts);
+            at = start + entry.length as usize;
+            parts.push((start..at, Some(entry.spot.clone())));
+        }
+        between(at..bytes.len(), &mut parts);
+        Self { date, bytes, parts }
+    }
+}
+
+/// Puts `days` back, which are in order.
+pub fn weave(document: &Document<'_>, days: &[Day]) -> Woven {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     let mut fates = Vec::with_capacity(days.len());
     let mut open_end = document.unclosed;
-    for (date, bytes) in days {
-        // An open fence would swallow whatever stood behind it, so it can only be the file's last.
-        let Document { unclosed: open, dangling, .. } = Document::parse(bytes, true);
-        fates.push(if memchr::memmem::find(document.bytes, bytes).is_some() {
-            Fate::There
-        } else if open && open_end {
-            Fate::OpenEnd
-        } else {
-            open_end |= open;
-            let at = if open { document.bytes.len() } else { place(document, *date) };
-            pieces.push(Piece { at, open, dangling, bytes });
-            Fate::Restored
-        });
+    for day in days {
+        let mut fate = Fate::There;
+        for (range, spot) in &day.parts {
+            let bytes = &day.bytes[range.clone()];
+            // An open fence would swallow whatever stood behind it, so it can only be the file's last.
+            let Document { unclosed: open, dangling, .. } = Document::parse(bytes, Reading::TITLES);
+            let is_there = memchr::memmem::find(document.bytes, bytes).is_some();
+            if is_there {
+                continue;
+            }
+            let at = if open {
+                Some(document.bytes.len())
+            } else {
+                place(document, day.date, bytes, spot.as_ref())
+            };
+            match at.filter(|_| !(open && open_end)) {
+                None => fate = Fate::OpenEnd,
+                Some(at) => {
+                    open_end |= open;
+                    let newest_first = spot.as_ref().is_some_and(|spot| spot.newest_first);
+                    let level = Reverse(level(bytes));
+                    pieces.push(Piece { at, open, level, date: day.date, newest_first, dangling, bytes });
+                    fate = if fate == Fate::OpenEnd { fate } else { Fate::Restored };
+                }
+            }
+        }
+        fates.push(fate);
     }
-    // Days for one place stay in the order of their dates, an open end last.
-    pieces.sort_by_key(|piece| (piece.at, piece.open));
+    // Days for one place stay in the order of their dates, what belongs to the heading above before what ends it, an
+    // open end last.
+    pieces.sort_by(|a, b| (a.at, a.open, a.level).cmp(&(b.at, b.open, b.level)).then_with(|| a.before(b)));
     Woven { text: join(document, &pieces), fates }
 }
 
-/// A day on its way back: its bytes, where they go, and how they end: in a fence or comment that is never
+/// A piece on its way back: its bytes, where they go, and how they end: in a fence or comment that is never
 /// closed, in an HTML block that needs a blank line.
 struct Piece<'a> {
     at: usize,
     open: bool,
+    level: Reverse<u8>,
+    date: Date,
+    newest_first: bool,
     dangling: bool,
     bytes: &'a [u8],
 }
 
-/// Where a day goes: before the first later one; otherwise behind the last entry, or at the end. Nothing ever goes
+impl Piece<'_> {
+    fn before(&self, other: &Self) -> Ordering {
+        let order = self.date.cmp(&other.date);
+        if self.newest_first && other.newest_first { order.reverse() } else { order }
+    }
+}
+
+/// The highest heading in a piece; a list item has none.
+fn level(bytes: &[u8]) -> u8 {
+    let headings = crate::markdown::outline(bytes).headings;
+    headings.iter().map(|heading| heading.level).min().unwrap_or(ITEM)
+}
+
+/// Where a piece goes: behind the heading it stood behind, or where its date belongs.
+fn place(document: &Document<'_>, date: Date, bytes: &[u8], spot: Option<&Spot>) -> Option<usize> {
+    let by_date = by_date(document, date);
+    let any_level = document.reading.headings == Headings::Dated || document.reading.bullets;
+    if !any_level {
+        return Some(by_date);
+    }
+    let level = level(bytes);
+    let start = |number: usize| {
+        document.sections.get(number).map_or(document.bytes.len(), |section| section.range.start)
+    };
+    let near = spot.map_or(Vec::new(), |spot| ledger::candidates(document, date, spot));
+    let dated = (0..=document.sections.len()).find(|&number| start(number) == by_date);
+    let mut all = near.into_iter().chain(dated).chain((0..=document.sections.len()).rev());
+    all.find(|&number| fits(document, number, level)).map(start)
+}
+
+/// Whether an entry of `level` stays one before section `number`, and nothing below becomes a part of it.
+fn fits(document: &Document<'_>, number: usize, level: u8) -> bool {
+    let sections = &document.sections;
+    let below = sections.get(number);
+    let above = number.checked_sub(1).map(|number| &sections[number]);
+    let last = below.is_none();
+    if last && document.unclosed || below.is_some_and(|below| matches!(below.kind, Kind::Top | Kind::Recent))
+    {
+        return false;
+    }
+    let ends = below.is_none_or(|below| below.level <= level);
+    let begins = above.is_none_or(|above| {
+        above.kind != Kind::Summaries && (above.date().is_none() || above.level >= level)
+    });
+    ends && begins
+}
+
+/// Where a date belongs: before the first later one; otherwise behind the last entry, or at the end. Nothing ever goes
 /// behind a fence or comment that is never closed.
-fn place(document: &Document<'_>, date: Date) -> usize {
+fn by_date(document: &Document<'_>, date: Date) -> usize {
     let entries = || document.sections.iter().filter(|section| matches!(section.kind, Kind::Dated(_)));
     let later = entries().find(|section| matches!(section.kind, Kind::Dated(other) if other > date));
     if let Some(later) = later {
@@ -104,11 +213,13 @@ mod tests {
     #[test]
     fn days_go_where_their_dates_belong_and_an_open_end_goes_last() {
         let put_back = |old: &str, days: &[(&str, &str)]| {
-            let days: Vec<(Date, Vec<u8>)> = days
+            let days: Vec<Day> = days
                 .iter()
-                .map(|(date, text)| (Date::parse(date.as_bytes()).unwrap(), text.as_bytes().to_vec()))
+                .map(|(date, text)| {
+                    Day::whole(Date::parse(date.as_bytes()).unwrap(), text.as_bytes().to_vec())
+                })
                 .collect();
-            let Woven { text, fates } = weave(&Document::parse(old.as_bytes(), false), &days);
+            let Woven { text, fates } = weave(&Document::parse(old.as_bytes(), Reading::EXACT), &days);
             (String::from_utf8(text).unwrap(), fates)
         };
         let [first, second, third] = ["2025-09-01", "2025-09-02", "2025-09-03"];

@@ -1,0 +1,84 @@
+//! Which memory file, which archive, and what counts as an entry there.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use pai_common::cli::Hinted;
+use pai_common::home::Home;
+
+use crate::archive::Archive;
+use crate::cli;
+use crate::memory::{Headings, Reading};
+use crate::settings::Settings;
+
+/// A memory file, its archive, and the workspace it belongs to.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The memory file, by the name it was given.
+    pub memory: PathBuf,
+    /// Whether that name is the user's own.
+    pub named: bool,
+    /// Its archive.
+    pub archive: Archive,
+    /// The workspace.
+    pub home: Option<Home>,
+    /// What is taken for an entry.
+    pub reading: Reading,
+    /// What the file beside it says.
+    pub settings: Settings,
+}
+
+impl Place {
+    /// From the command line, and the settings beside the file it leads to.
+    pub(crate) fn find(args: &cli::Args) -> anyhow::Result<Self> {
+        let named = args.job.memory.as_ref().or(args.place.file.as_ref());
+        let workspace = &args.place.workspace;
+        // A file of one's own needs no workspace; an empty PAI_HOME names none.
+        let unnamed = workspace.home.as_ref().is_none_or(|home| home.as_os_str().is_empty());
+        let home = if named.is_some() && unnamed { None } else { Some(workspace.resolve()?) };
+        let memory = match (named, &home) {
+            (Some(file), _) => file.clone(),
+            (None, Some(home)) => of_workspace(home.root())?,
+            (None, None) => PathBuf::from("memory.md"),
+        };
+        let settings = Settings::beside(&memory)?;
+        let archive = Archive::of(&memory, args.place.archive_dir.as_deref());
+        let reading = reading(&args.place, &settings);
+        Ok(Self { memory, named: named.is_some(), archive, home, reading, settings })
+    }
+}
+
+fn reading(place: &cli::Place, settings: &Settings) -> Reading {
+    let told = if place.titles { Some(Headings::Titles) } else { place.headings };
+    Reading {
+        headings: told.or(settings.headings).unwrap_or_default(),
+        order: place.date_order.or(settings.date_order),
+        bullets: false,
+    }
+}
+
+/// `memory.md`, else `MEMORY.md`; on a file system that does not tell them apart, both are one.
+fn of_workspace(root: &Path) -> anyhow::Result<PathBuf> {
+    let [lower, upper] = ["memory.md", "MEMORY.md"].map(|name| root.join(name));
+    let is_there = |path: &Path| path.try_exists().unwrap_or(true) || path.is_symlink();
+    if !is_there(&upper) {
+        return Ok(lower);
+    }
+    if !is_there(&lower) {
+        return Ok(upper);
+    }
+    match (lower.canonicalize(), upper.canonicalize()) {
+        (Ok(one), Ok(other)) if one == other || same_file(&one, &other) => Ok(lower),
+        _ => Err(Hinted::new(
+            anyhow!("{} and {} are two files", lower.display(), upper.display()),
+            "name the one that is meant by --file, or put them together",
+        )
+        .into()),
+    }
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |path: &Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
+    id(one).is_some() && id(one) == id(other)
+}
