@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, bail};
-use pai_common::atomic::{AtomicFile, Batch, Ownership};
+use pai_common::atomic::{self, AtomicFile, Batch, Ownership};
 use pai_common::signal;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
@@ -19,6 +19,7 @@ use crate::conserve;
 use crate::date::Date;
 use crate::ledger::{self, Entry, Ledger};
 use crate::memory::{Document, without_separator};
+use crate::notes::Move;
 use crate::plan::Plan;
 use crate::versions;
 
@@ -189,6 +190,7 @@ pub(crate) fn commit(
     seen: &Seen,
     old: &[u8],
     before: &Path,
+    notes: &[Move],
 ) -> anyhow::Result<Commit> {
     let Staged { batch, memory } = staged;
     if Seen::of(real)? != *seen {
@@ -197,7 +199,30 @@ pub(crate) fn commit(
     if !batch.is_empty() {
         batch.commit()?;
     }
+    arrive(notes)?;
     swap(memory, real, old, before)
+}
+
+/// Gives notes their names in the archive.
+pub(crate) fn arrive(notes: &[Move]) -> anyhow::Result<()> {
+    for note in notes {
+        signal::check()?;
+        note.arrive()?;
+    }
+    notes.first().map_or(Ok(()), |note| atomic::sync_folder(note.to()))
+}
+
+/// Takes the old names of notes away; returns those that changed meanwhile.
+pub(crate) fn leave(notes: &[Move]) -> anyhow::Result<Vec<&Path>> {
+    let mut changed = Vec::new();
+    for note in notes {
+        signal::check()?;
+        if !note.leave()? {
+            changed.push(note.from());
+        }
+    }
+    notes.first().map_or(Ok(()), |note| atomic::sync_folder(note.from()))?;
+    Ok(changed)
 }
 
 /// Swaps `memory` with the file at `real`, which becomes `before`; only then is it read once more, when nobody can

@@ -14,6 +14,7 @@ use pai_common::home::ensure_private_folder;
 use crate::date::Date;
 use crate::ledger::Ledger;
 use crate::memory::{Document, Reading, completion, joint};
+use crate::notes::{self, Note};
 use crate::summaries::{Links, percent_encode};
 
 /// Where the archived days of one memory file are.
@@ -32,6 +33,8 @@ pub struct Listing {
     pub stale: Vec<PathBuf>,
     /// Earlier versions of the memory file, oldest first.
     pub before: Vec<PathBuf>,
+    /// Archived daily notes, by day and name.
+    pub notes: Vec<Note>,
 }
 
 impl Archive {
@@ -51,14 +54,28 @@ impl Archive {
 
     /// Makes the folder if it is not there, for the memory file's owner: root may tidy up for others.
     pub fn create(&self, like: Ownership) -> anyhow::Result<()> {
-        let missing: Vec<&Path> = self.folder.ancestors().take_while(|folder| !folder.exists()).collect();
-        ensure_private_folder(&self.folder)?;
+        Self::create_folder(&self.folder, like)
+    }
+
+    /// The same for the folder of notes.
+    pub fn create_notes(&self, like: Ownership) -> anyhow::Result<()> {
+        Self::create_folder(&self.notes(), like)
+    }
+
+    fn create_folder(folder: &Path, like: Ownership) -> anyhow::Result<()> {
+        let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+        ensure_private_folder(folder)?;
         if let Some((user, group)) = like.owner {
             for folder in missing {
                 let _ = std::os::unix::fs::chown(folder, Some(user), Some(group));
             }
         }
         Ok(())
+    }
+
+    /// Where archived daily notes are.
+    pub fn notes(&self) -> PathBuf {
+        self.folder.join("notes")
     }
 
     /// The file of a day.
@@ -124,6 +141,7 @@ impl Archive {
             }
         }
         listing.before.sort();
+        listing.notes = notes::list(&self.notes())?;
         Ok(listing)
     }
 

@@ -1,5 +1,6 @@
 //! Whether archive and memory file together account for everything: days, links, summaries, size.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use pai_common::console::Console;
@@ -8,10 +9,11 @@ use pai_common::output::Output;
 use pai_common::units::human_size;
 
 use crate::archive::{Archive, Listing};
+use crate::date::Date;
 use crate::job::{folder_of, read};
 use crate::memory::{Document, Headings, Kind, Reading};
 use crate::plan;
-use crate::summaries::{self, Block, Period};
+use crate::summaries::{self, Block, Links, Period, percent_encode};
 
 /// What is checked.
 pub(crate) struct Check<'a> {
@@ -37,6 +39,7 @@ impl Check<'_> {
         let mut found = Vec::new();
         self.size(&bytes, &mut found);
         self.days(&listing, &block, console, &mut found);
+        self.notes(&listing, &block, &self.archive.links(folder_of(self.memory))?, &mut found);
         counts(&listing, &block, &mut found);
         self.links(&document, &mut found);
         for section in document.sections.iter().filter(|section| section.in_doubt) {
@@ -100,6 +103,23 @@ impl Check<'_> {
         }
     }
 
+    /// Some summary line stands for each archived note.
+    fn notes(&self, listing: &Listing, block: &Block, links: &Links, found: &mut Vec<String>) {
+        for note in &listing.notes {
+            let name = percent_encode(note.name.as_encoded_bytes());
+            let summarised = block.lines.iter().any(|(period, line)| match period.only_day() {
+                Some(_) => links.is_of_note(line, &name),
+                None => period.covers(note.date),
+            });
+            if !summarised {
+                found.push(format!(
+                    "no summary stands for {}",
+                    self.archive.notes().join(&note.name).display()
+                ));
+            }
+        }
+    }
+
     /// Every relative link of the summaries leads somewhere.
     fn links(&self, document: &Document<'_>, found: &mut Vec<String>) {
         let folder = folder_of(self.memory);
@@ -120,10 +140,12 @@ impl Check<'_> {
 
 /// Day lines have their original, months and years as many as they say.
 fn counts(listing: &Listing, block: &Block, found: &mut Vec<String>) {
+    let days: BTreeSet<Date> =
+        listing.dates.iter().copied().chain(listing.notes.iter().map(|note| note.date)).collect();
     for (period, lines) in block.by_period() {
         let have = match period.only_day() {
-            Some(day) => usize::from(listing.dates.contains(&day)),
-            None => listing.dates.iter().filter(|&&date| period.covers(date)).count(),
+            Some(day) => usize::from(days.contains(&day)),
+            None => days.iter().filter(|&&date| period.covers(date)).count(),
         };
         let wanted = lines.iter().filter_map(|line| summaries::days(line)).max().unwrap_or(1);
         if have < wanted {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use pai_common::cli::{Common, Now, Workspace};
 use pai_common::{exit, units};
 
@@ -65,9 +65,27 @@ pub struct Place {
     #[arg(long, global = true, value_name = "ORDER")]
     pub date_order: Option<Order>,
 
+    /// Which list items are entries [default: plain]
+    #[arg(long, global = true, value_name = "WHICH")]
+    pub bullets: Option<Bullets>,
+
+    /// A folder of daily notes, YYYY-MM-DD*.md: old ones go to the archive whole
+    #[arg(long, global = true, value_name = "DIR")]
+    pub notes: Option<PathBuf>,
+
     /// Wait this long for another run to end
     #[arg(long, global = true, value_name = "DURATION", value_parser = units::parse_duration)]
     pub wait: Option<Duration>,
+}
+
+/// Which list items are entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bullets {
+    /// None
+    Plain,
+    /// Those of a list of its own that begin with a date
+    Dated,
 }
 
 /// What a run of the job may be told.
@@ -135,19 +153,27 @@ pub enum Command {
         #[arg(short = 'n', long)]
         dry_run: bool,
     },
-    /// Search memory.md and its archive; exit 1 if nothing matches
+    /// Find entries again, in memory.md, its archive and the notes; exit 1 if nothing is found
     Recall {
-        /// A regular expression
-        #[arg(value_name = "PATTERN")]
-        pattern: String,
+        /// Words that an entry must have, in any order and any usual form; the best entry comes first
+        #[arg(value_name = "WORD", required_unless_present = "pattern")]
+        words: Vec<String>,
 
-        /// Upper and lower case are the same
-        #[arg(short, long)]
+        /// Every line that this regular expression matches, instead
+        #[arg(short = 'e', long = "regexp", value_name = "PATTERN", conflicts_with = "words")]
+        pattern: Option<String>,
+
+        /// With -e: upper and lower case are the same
+        #[arg(short, long, requires = "pattern")]
         ignore_case: bool,
 
-        /// Take PATTERN literally
-        #[arg(short = 'F', long)]
+        /// With -e: take PATTERN literally
+        #[arg(short = 'F', long, requires = "pattern")]
         fixed_strings: bool,
+
+        /// So many entries; 0 for all
+        #[arg(long, value_name = "COUNT", default_value_t = 10)]
+        limit: usize,
 
         /// From this day on
         #[arg(long, value_name = "DATE", value_parser = date)]
@@ -163,9 +189,15 @@ pub enum Command {
     },
     /// A filter: text in, one line out
     Summarize {
-        /// The most characters of that line
+        /// The most columns of that line
         #[arg(short = 'c', long, value_name = "COUNT", default_value_t = crate::job::LINE)]
         chars: usize,
+    },
+    /// Size, tokens, what assistants load of it, entries by month, what the next run would do
+    Stats {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Do archive and memory.md account for everything?
     Check {
@@ -215,8 +247,8 @@ Environment:
 Examples:
   pai-optimize --once                      archive what is a week old, once
   pai-optimize -n --max-size 25k           what would fit memory.md into 25 KiB
-  pai-optimize -n --headings dated         what it would do to `### Title (2026-03-07)`
-  pai-optimize recall -i 'lease|landlord'  find it again",
+  pai-optimize -n --headings dated         what it would do to '### Title (2026-03-07)'
+  pai-optimize recall lease landlord       find it again",
         settings::HELP,
         exit::HELP
     )

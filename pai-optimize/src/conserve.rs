@@ -98,7 +98,7 @@ fn flow(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), Loss>
         after.remove(fresh);
         join(&mut after);
     }
-    let differs = before.iter().zip(&after).position(|(before, after)| before != after);
+    let differs = before.iter().zip(&after).position(|(before, after)| !same_piece(before, after));
     match differs.or((before.len() != after.len()).then_some(before.len().min(after.len()))) {
         None => Ok(()),
         Some(at) => {
@@ -117,21 +117,27 @@ struct Piece {
 }
 
 fn pieces(document: &Document<'_>, sections: &[Section]) -> Vec<Piece> {
-    let sections = sections.iter().filter(|section| section.kind != Kind::Summaries);
-    let mut pieces: Vec<Piece> = sections
-        .map(|section| Piece {
-            kind: if matches!(section.kind, Kind::Dated(_) | Kind::Recent) {
-                section.kind
-            } else {
-                Kind::Text
-            },
-            bytes: without_separators(document.text(section)),
-        })
-        .collect();
+    let mut pieces = Vec::new();
+    for section in sections.iter().filter(|section| section.kind != Kind::Summaries) {
+        let bytes = without_separators(document.text(section));
+        match section.kind {
+            Kind::Dated(_) => pieces.push(Piece { kind: section.kind, bytes }),
+            // Its heading may be new; what stands below it was there before.
+            Kind::Recent => {
+                let end = memchr::memchr(b'\n', &bytes).unwrap_or(bytes.len());
+                pieces.push(Piece { kind: Kind::Recent, bytes: bytes[..end].to_vec() });
+                let below = bytes[end..].iter().position(|byte| !b"\r\n".contains(byte));
+                let below = below.map_or(bytes.len(), |below| end + below);
+                pieces.push(Piece { kind: Kind::Text, bytes: bytes[below..].to_vec() });
+            }
+            _ => pieces.push(Piece { kind: Kind::Text, bytes }),
+        }
+    }
     join(&mut pieces);
     pieces
 }
 
+/// Puts neighbouring texts together. Where one begins and ends, line endings come and go with what stands beside it.
 fn join(pieces: &mut Vec<Piece>) {
     let mut joined: Vec<Piece> = Vec::with_capacity(pieces.len());
     for piece in pieces.drain(..) {
@@ -142,17 +148,28 @@ fn join(pieces: &mut Vec<Piece>) {
             _ => joined.push(piece),
         }
     }
-    joined.retain(|piece| !piece.bytes.is_empty());
+    joined.retain(|piece| !piece.bytes.trim_ascii().is_empty());
     *pieces = joined;
 }
 
-/// Without those inside of it too: two pieces that a separator holds apart are one here.
+/// The same but for line endings around it.
+fn same_piece(one: &Piece, other: &Piece) -> bool {
+    let bare = |piece: &Piece| {
+        let feed = |byte: &u8| !b"\r\n".contains(byte);
+        let start = piece.bytes.iter().position(feed).unwrap_or(0);
+        let end = piece.bytes.iter().rposition(feed).map_or(0, |last| last + 1);
+        piece.bytes[start..end.max(start)].to_vec()
+    };
+    one.kind == other.kind && bare(one) == bare(other)
+}
+
+/// Without separators, one between two pieces or somebody's own, and without the blank lines that come and go with them.
 fn without_separators(text: &[u8]) -> Vec<u8> {
-    let mut out = text.to_vec();
-    for feed in [b"\r\n".as_slice(), b"\n"] {
-        let separator = crate::memory::separator(feed);
-        while let Some(at) = memchr::memmem::find(&out, &separator) {
-            out.drain(at..at + separator.len());
+    let mut out = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        let bare = line.trim_ascii_end();
+        if !bare.is_empty() && !crate::memory::is_separator(bare) {
+            out.extend_from_slice(line);
         }
     }
     out
@@ -211,8 +228,9 @@ fn entry_counts(document: &Document<'_>) -> HashMap<Vec<u8>, usize> {
     counts
 }
 
+/// What may follow a section: the ending that its last line lacked, and a separator.
 fn is_separator(rest: &[u8]) -> bool {
-    without_separator(rest).is_empty()
+    matches!(without_separator(rest), b"" | b"\n" | b"\r\n")
 }
 
 fn summaries(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), Loss> {
@@ -252,8 +270,13 @@ mod tests {
         let date = |text: &[u8]| Date::parse(text).unwrap();
         let policy = Policy { today: date(b"2025-09-16"), window: 7, roll_up: 60, budget: Budget::default() };
         let links = Links { folder: "archive/memory/".into(), stem: "memory".into() };
-        let around =
-            Surroundings { archived: &BTreeSet::new(), known: &BTreeSet::new(), links: &links, stamp: "now" };
+        let around = Surroundings {
+            archived: &BTreeSet::new(),
+            notes: &[],
+            known: &BTreeSet::new(),
+            links: &links,
+            stamp: "now",
+        };
         plan::make(old, around, policy, |_| Ok("a line".into())).unwrap()
     }
 

@@ -84,6 +84,15 @@ pub fn leading(text: &str, order: Option<Order>) -> Option<Date> {
     if another.is_some_and(|rest| forms::at(rest, 0, order).is_some()) { None } else { Some(date) }
 }
 
+/// `text` without the day it begins with, if it does.
+pub fn without_leading(text: &str, order: Option<Order>) -> &str {
+    if leading(text, order).is_none() {
+        return text;
+    }
+    let end = mentions(text, order).first().map_or(0, |mention| mention.range.end);
+    text[end..].trim_start_matches(|c: char| c.is_whitespace() || "])）】*_:-–—,：".contains(c))
+}
+
 fn mentions(text: &str, order: Option<Order>) -> Vec<Mention> {
     let skipped = addresses(text);
     let mut found: Vec<Mention> = Vec::new();

@@ -3,6 +3,8 @@
 mod remarks;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -10,9 +12,10 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use pai_common::atomic::{Batch, Ownership};
-use pai_common::cli::Hinted;
 use pai_common::clock::{Clock, Zone};
+use pai_common::console::Console;
 use pai_common::exit::Exit;
+use pai_common::hint::Hinted;
 use pai_common::lock::{Busy, DirLock};
 use pai_common::output::Output;
 use pai_common::units::human_size;
@@ -21,23 +24,25 @@ use pai_common::{signal, stamp};
 use crate::apply::{self, Commit, Seen, Site};
 use crate::archive::{Archive, Listing, already_there};
 use crate::date::Date;
+use crate::dated;
 use crate::diff;
 use crate::journal::Journal;
 use crate::ledger::Ledger;
 use crate::memory::{Document, Headings, Kind, Reading};
-use crate::plan::{self, Budget, Plan, Policy, Request, Surroundings};
-use crate::summaries::{Links, Span};
+use crate::notes::{self, Move};
+use crate::plan::{self, Budget, Plan, Policy, Request, Surroundings, Told};
+use crate::summaries::{Links, Span, percent_encode};
 use crate::summarizer::{Asked, Summarizer};
 use crate::{summary, versions};
 
-/// The most characters of a summary line.
+/// The most columns of a summary line.
 pub(crate) const LINE: usize = 160;
 
 /// How often a run plans before it gives way to whoever keeps writing.
 const ATTEMPTS: usize = 3;
 
 /// What a run is about.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Job {
     /// The memory file, by the name it was given.
     pub memory: PathBuf,
@@ -45,6 +50,8 @@ pub(crate) struct Job {
     pub named: bool,
     /// Its archive.
     pub archive: Archive,
+    /// The folder of daily notes.
+    pub notes: Option<PathBuf>,
     /// Days that stay.
     pub window: u32,
     /// Days until a day's line joins its month's.
@@ -68,6 +75,19 @@ pub(crate) struct Report {
     pub archived: usize,
     /// How it ended.
     pub exit: Exit,
+}
+
+/// What a run would do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Outlook {
+    /// Entries it would archive.
+    pub entries: usize,
+    /// Daily notes it would archive.
+    pub notes: usize,
+    /// What the memory file would have left.
+    pub bytes: u64,
+    /// In so many lines.
+    pub lines: u64,
 }
 
 impl Job {
@@ -128,10 +148,11 @@ impl Job {
         if number == 1 {
             remarks::tell(&document, self.policy().today, journal)?;
         }
-        if !has_dated(&document) {
+        let listing = self.archive.list()?;
+        let moves = self.moves(&document, journal)?;
+        if !has_dated(&document) && moves.is_empty() && listing.notes.is_empty() {
             return self.undated(&document, journal).map(Some);
         }
-        let listing = self.archive.list()?;
         let ledger = self.ledger()?;
         let ledger = ledger.as_ref();
         let site = Site { real, like, archive: &self.archive, listing: &listing, ledger };
@@ -141,13 +162,18 @@ impl Job {
         let (plan, mut entries) = thread::scope(|scope| {
             let write = || site.write_days(&document, &old, &mut batch);
             let writing = (!old.is_empty()).then(|| scope.spawn(write));
-            let plan = self.plan(&document, &listing, ledger, asked, journal);
+            let plan = self.plan(&document, (&listing, &moves), ledger, asked, journal);
             let written = writing.map(|writing| writing.join().unwrap_or_else(|panic| resume_unwind(panic)));
             let written = written.transpose()?.unwrap_or_default();
             plan.map(|plan| (plan, written))
         })?;
+        if !moves.is_empty() {
+            self.archive.create_notes(like)?;
+        }
         if !plan.changes {
-            return self.conclude(&document, &plan, 0, journal).map(Some);
+            apply::arrive(&moves)?;
+            self.tell_notes(&moves, journal)?;
+            return self.conclude(&document, &plan, moves.len(), journal).map(Some);
         }
         let days = plan::leaving(&document, &plan.gone);
         let further = days.iter().filter(|(date, _)| !old.contains_key(date));
@@ -156,12 +182,13 @@ impl Job {
         let staged = site.stage(&document, &plan, batch, &entries)?;
         let stamp = stamp::compact(self.clock.now(), Zone::Local);
         let before = self.archive.version(&stamp, bytes.len());
-        if apply::commit(staged, real, &seen, &bytes, &before)? == Commit::Changed {
+        if apply::commit(staged, real, &seen, &bytes, &before, &moves)? == Commit::Changed {
             return Ok(None);
         }
         journal.infos(days.keys().map(|date| format!("Archived memory section for {date}")))?;
         versions::carry_late(&versions::tidy(&self.archive, real)?, real)?;
-        let archived = days.values().map(Vec::len).sum();
+        self.tell_notes(&moves, journal)?;
+        let archived = days.values().map(Vec::len).sum::<usize>() + moves.len();
         self.conclude(&document, &plan, archived, journal).map(Some)
     }
 
@@ -175,12 +202,14 @@ impl Job {
         let document = Document::parse(&bytes, self.reading);
         remarks::tell(&document, self.policy().today, journal)?;
         let mut out = Output::stdout(false);
-        if !has_dated(&document) {
+        let (listing, ledger) = (self.archive.list()?, self.ledger()?);
+        let moves = self.moves(&document, journal)?;
+        if !has_dated(&document) && moves.is_empty() && listing.notes.is_empty() {
             return self.undated(&document, journal);
         }
-        let (listing, ledger) = (self.archive.list()?, self.ledger()?);
-        let plan = self.plan(&document, &listing, ledger.as_ref(), &mut Asked::default(), journal)?;
-        let mut archived = 0;
+        let plan =
+            self.plan(&document, (&listing, &moves), ledger.as_ref(), &mut Asked::default(), journal)?;
+        let mut archived = moves.len();
         for (date, sections) in plan::departures(&document, &plan.gone) {
             archived += sections.len();
             let bytes: usize = sections.iter().map(|section| section.len()).sum();
@@ -188,6 +217,11 @@ impl Job {
             let line =
                 format!("archive {date}: {} section(s), {bytes} bytes -> {}", sections.len(), path.display());
             out.line(line.as_bytes())?;
+        }
+        for note in &moves {
+            out.line(
+                format!("archive note {} -> {}", note.from().display(), note.to().display()).as_bytes(),
+            )?;
         }
         if plan.changes {
             let name = self.memory.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -198,10 +232,59 @@ impl Job {
         Ok(Report { archived, exit: self.fit(size, lines, plan.fits, journal)? })
     }
 
+    /// What a run would do now; nothing is written, and nobody else's program is asked.
+    pub(crate) fn outlook(&self) -> anyhow::Result<Outlook> {
+        let console = Console::silent("pai-optimize");
+        let mut journal = Journal::console(&console);
+        journal.echo = false;
+        let (real, _) = apply::resolve(&self.memory)?;
+        let bytes = read(&real)?;
+        let document = Document::parse(&bytes, self.reading);
+        let (listing, ledger) = (self.archive.list()?, self.ledger()?);
+        let moves = self.moves(&document, &mut journal)?;
+        let plain = Self { summarizer: None, ..self.clone() };
+        let asked = &mut Asked::default();
+        let plan = plain.plan(&document, (&listing, &moves), ledger.as_ref(), asked, &mut journal)?;
+        Ok(Outlook {
+            entries: plan.gone.iter().filter(|gone| **gone).count(),
+            notes: moves.len(),
+            bytes: plan.size(&document),
+            lines: plan.lines(&document),
+        })
+    }
+
     /// Where the archive's entries stood: kept where entries are more than headings of level 2.
     fn ledger(&self) -> anyhow::Result<Option<Ledger>> {
         let plain = self.reading.headings != Headings::Dated && !self.reading.bullets;
         if plain { Ok(None) } else { self.archive.read_ledger().map(Some) }
+    }
+
+    /// The notes that are old enough, and where they go.
+    fn moves(&self, document: &Document<'_>, journal: &mut Journal<'_>) -> anyhow::Result<Vec<Move>> {
+        let Some(folder) = &self.notes else { return Ok(Vec::new()) };
+        let cutoff = self.policy().cutoff();
+        let notes = notes::list(folder)?;
+        let mut old = notes.into_iter().filter(|note| note.date <= cutoff).peekable();
+        if document.unclosed && document.sections.len() < 2 && old.peek().is_some() {
+            journal.warn("Leaving the daily notes where they are: behind an open code fence or comment there is no place for their lines")?;
+            return Ok(Vec::new());
+        }
+        let archive = self.archive.notes();
+        let mut moves: Vec<Move> = Vec::new();
+        for note in old {
+            signal::check()?;
+            moves.push(Move::plan(folder.join(note.name), &archive)?);
+        }
+        Ok(moves)
+    }
+
+    fn tell_notes(&self, moves: &[Move], journal: &mut Journal<'_>) -> anyhow::Result<()> {
+        let changed = apply::leave(moves)?;
+        journal.infos(moves.iter().map(|note| format!("Archived note {}", note.name().to_string_lossy())))?;
+        for path in changed {
+            journal.warn(format_args!("{} changed meanwhile: the next run looks again", path.display()))?;
+        }
+        Ok(())
     }
 
     fn policy(&self) -> Policy {
@@ -212,7 +295,7 @@ impl Job {
     fn plan(
         &self,
         document: &Document<'_>,
-        listing: &Listing,
+        (listing, moves): (&Listing, &[Move]),
         ledger: Option<&Ledger>,
         asked: &mut Asked,
         journal: &mut Journal<'_>,
@@ -230,26 +313,52 @@ impl Job {
                 }
             })
         })?;
-        let around = Surroundings { archived: &listing.dates, known: &known, links: &links, stamp: &stamp };
+        let (told, paths) = self.told(listing, moves);
+        let around = Surroundings {
+            archived: &listing.dates,
+            notes: &told,
+            known: &known,
+            links: &links,
+            stamp: &stamp,
+        };
         plan::make(document, around, policy, |request| {
-            self.summarise(document, listing, request, asked, journal)
+            self.summarise(document, (listing, &paths), request, asked, journal)
         })
+    }
+
+    /// The notes that are in the archive or will be, and where each is now.
+    fn told(&self, listing: &Listing, moves: &[Move]) -> (Vec<Told>, Vec<PathBuf>) {
+        let archived = self.archive.notes();
+        let mut notes: BTreeMap<(Date, OsString), PathBuf> = listing
+            .notes
+            .iter()
+            .map(|note| ((note.date, note.name.clone()), archived.join(&note.name)))
+            .collect();
+        for note in moves {
+            let date = notes::date_of(note.name().as_encoded_bytes());
+            notes.extend(date.map(|date| ((date, note.name().to_owned()), note.from().to_owned())));
+        }
+        let encoded = |name: &OsString| percent_encode(name.as_encoded_bytes());
+        notes.into_iter().map(|((date, name), path)| (Told { date, name: encoded(&name) }, path)).unzip()
     }
 
     fn summarise(
         &self,
         document: &Document<'_>,
-        listing: &Listing,
+        (listing, notes): (&Listing, &[PathBuf]),
         request: &Request,
         asked: &mut Asked,
         journal: &mut Journal<'_>,
     ) -> anyhow::Result<String> {
         signal::check()?;
-        let texts = self.originals(document, listing, request)?;
+        let texts = self.originals(document, (listing, notes), request)?;
         let texts: Vec<&[u8]> = texts.iter().map(AsRef::as_ref).collect();
-        let title = request.sections.iter().find_map(|&section| document.title(&document.sections[section]));
+        let day = request.period.span() == Span::Day;
+        let extract = || {
+            if day { summary::line(&texts, LINE) } else { summary::period(request.dates.len(), &texts, LINE) }
+        };
         let line = match &self.summarizer {
-            None => summary::line(&texts, LINE),
+            None => extract(),
             Some(summarizer) => match asked.line(summarizer, &texts)? {
                 Ok(line) => line,
                 Err(failure) => {
@@ -257,13 +366,33 @@ impl Job {
                         "The summarizer gave no line for {}, an extract stands in: {failure}",
                         request.period
                     ))?;
-                    summary::line(&texts, LINE)
+                    extract()
                 }
             },
         };
-        Ok(match title.filter(|_| request.period.span() == Span::Day) {
-            Some(title) => summary::cut(&format!("{title}: {line}"), LINE),
-            None => summary::cut(&line, LINE),
+        if !day {
+            return Ok(summary::cut(&line, LINE));
+        }
+        let note = request.notes.first().and_then(|_| summary::heading(texts.first()?));
+        // A list item begins with the date that the line begins with.
+        let line = dated::without_leading(&line, self.reading.order);
+        let mut titles: Vec<String> =
+            note.map(|heading| dated::title(&heading, self.reading.order)).into_iter().collect();
+        // From the texts, not from what goes now: a run that was cut short and the next one come to the same line.
+        for text in texts.iter().filter(|_| request.notes.is_empty()) {
+            let inside = Document::parse(text, self.reading);
+            let entries = inside.sections.iter().filter(|section| section.date().is_some());
+            titles.extend(entries.filter_map(|section| inside.title(section)));
+        }
+        let mut told: Vec<&str> = Vec::new();
+        for title in titles.iter().filter(|title| !title.is_empty()) {
+            if !told.contains(&title.as_str()) {
+                told.push(title);
+            }
+        }
+        Ok(match told.is_empty() {
+            true => summary::cut(line, LINE),
+            false => summary::cut(&format!("{}: {line}", told.join("; ")), LINE),
         })
     }
 
@@ -271,11 +400,19 @@ impl Job {
     fn originals<'a>(
         &self,
         document: &Document<'a>,
-        listing: &Listing,
+        (listing, notes): (&Listing, &[PathBuf]),
         request: &Request,
     ) -> anyhow::Result<Vec<Cow<'a, [u8]>>> {
         let mut texts = Vec::with_capacity(request.dates.len());
-        for &date in request.dates.iter().filter(|date| listing.dates.contains(date)) {
+        for &note in &request.notes {
+            let path = &notes[note];
+            let date = path.file_name().and_then(|name| notes::date_of(name.as_encoded_bytes()));
+            let bytes = std::fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+            texts.push((date, Cow::Owned(bytes)));
+        }
+        let is_note = request.period.span() == Span::Day && !request.notes.is_empty();
+        let days = request.dates.iter().filter(|date| !is_note && listing.dates.contains(date));
+        for &date in days {
             texts.push((Some(date), Cow::Owned(self.archive.read(date)?)));
         }
         for section in request.sections.iter().map(|&section| &document.sections[section]) {
@@ -292,8 +429,20 @@ impl Job {
     fn undated(&self, document: &Document<'_>, journal: &mut Journal<'_>) -> anyhow::Result<Report> {
         journal.info("No dated sections found; nothing to optimize")?;
         remarks::hint(document, journal)?;
+        self.hint_at_notes(journal)?;
         let lines = memchr::memchr_iter(b'\n', document.bytes).count() as u64;
         Ok(Report { archived: 0, exit: self.fit(document.bytes.len() as u64, lines, true, journal)? })
+    }
+
+    fn hint_at_notes(&self, journal: &mut Journal<'_>) -> anyhow::Result<()> {
+        let folder = self.memory.with_file_name("memory");
+        let count = if self.notes.is_none() { notes::list(&folder)?.len() } else { 0 };
+        if count == 0 {
+            return Ok(());
+        }
+        let option = format!("--notes {}", folder.display());
+        journal
+            .info(format_args!("hint: {option} would take {count} daily notes; try pai-optimize -n {option}"))
     }
 
     fn conclude(

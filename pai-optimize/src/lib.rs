@@ -9,9 +9,10 @@
 //! | `archive`, `apply`, `versions` | the disk: archive files, the swap, the memory files before this one |
 //! | `summarizer` | the user's own summariser |
 //! | `dated` | dates as people write them (pure) |
+//! | `notes` | daily notes on their way to the archive |
 //! | `place`, `settings` | which files, and what the settings beside them say |
 //! | `job`, `watch`, `journal` | one run, many runs, what they tell |
-//! | `restore`, `recall`, `check` | one command each; where a day goes back is pure |
+//! | `restore`, `recall`, `check`, `stats` | one command each; where a day goes back is pure |
 
 mod apply;
 pub mod archive;
@@ -26,11 +27,13 @@ mod journal;
 pub mod ledger;
 pub mod markdown;
 pub mod memory;
+mod notes;
 mod place;
 pub mod plan;
-mod recall;
+pub mod recall;
 pub mod restore;
 mod settings;
+mod stats;
 pub mod summaries;
 mod summarizer;
 pub mod summary;
@@ -50,7 +53,8 @@ use crate::job::Job;
 use crate::journal::Journal;
 use crate::place::Place;
 use crate::plan::Budget;
-use crate::recall::Recall;
+use crate::recall::words::Query;
+use crate::recall::{Question, Recall};
 use crate::restore::Restore;
 use crate::summarizer::Summarizer;
 
@@ -62,30 +66,47 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
     let place = Place::find(args)?;
     let (memory, archive) = (place.memory.as_path(), &place.archive);
     let reading = place.reading;
+    let notes = place.notes.as_deref();
     match &args.command {
         None => optimize(args, place, console),
         Some(Command::Summarize { .. }) => Ok(Exit::Done),
         Some(Command::Restore { dates, dry_run }) => {
             let clock = args.now.clock();
             let wait = args.place.wait;
-            Restore { memory, archive, periods: dates, reading, clock, wait, dry_run: *dry_run }.run(console)
+            Restore { memory, archive, notes, periods: dates, reading, clock, wait, dry_run: *dry_run }
+                .run(console)
         }
-        Some(Command::Recall { pattern, ignore_case, fixed_strings, from, to, json }) => {
-            let pattern = if *fixed_strings { regex::escape(pattern) } else { pattern.clone() };
-            let pattern = regex::bytes::RegexBuilder::new(&pattern)
-                .case_insensitive(*ignore_case)
-                .multi_line(true)
-                .build()
-                .context("could not read the pattern")?;
-            Recall { memory, archive, pattern, from: *from, to: *to, reading }.run(*json, console)
+        Some(Command::Recall { words, pattern, ignore_case, fixed_strings, from, to, json, limit }) => {
+            let question = match pattern {
+                Some(pattern) => question(pattern, *ignore_case, *fixed_strings)?,
+                None => {
+                    let query = Query::new(words).context("could not find a word in what is asked for")?;
+                    Question::Words { query, limit: *limit }
+                }
+            };
+            let recall = Recall { memory, archive, notes, from: *from, to: *to, reading };
+            recall.run(&question, *json, console)
         }
+        Some(Command::Stats { json, .. }) => stats::run(&job(args, place), *json),
         Some(Command::Check { max_size, max_lines }) => {
             Check { memory, archive, reading, max_size: *max_size, max_lines: *max_lines }.run(console)
         }
     }
 }
 
-fn optimize(args: &Args, place: Place, console: &Console) -> anyhow::Result<Exit> {
+/// A regular expression, or a text as it stands.
+fn question(pattern: &str, ignore_case: bool, fixed: bool) -> anyhow::Result<Question> {
+    let pattern = if fixed { regex::escape(pattern) } else { pattern.to_owned() };
+    let pattern = regex::bytes::RegexBuilder::new(&pattern)
+        .case_insensitive(ignore_case)
+        .multi_line(true)
+        .build()
+        .context("could not read the pattern")?;
+    Ok(Question::Pattern(pattern))
+}
+
+/// The job as command line and settings have it.
+fn job(args: &Args, place: Place) -> Job {
     let options = &args.job;
     let summarizer = options.summarizer.as_ref().map(|command| Summarizer {
         command: command.clone(),
@@ -94,10 +115,11 @@ fn optimize(args: &Args, place: Place, console: &Console) -> anyhow::Result<Exit
     });
     let max_size = options.max_size.or(options.max_tokens.map(|tokens| tokens.saturating_mul(4)));
     let settings = &place.settings;
-    let job = Job {
+    Job {
         memory: place.memory,
         named: place.named,
         archive: place.archive,
+        notes: place.notes,
         window: options.window.or(settings.window).unwrap_or(7),
         roll_up: options.roll_up.or(settings.roll_up).unwrap_or(60),
         budget: Budget {
@@ -108,11 +130,17 @@ fn optimize(args: &Args, place: Place, console: &Console) -> anyhow::Result<Exit
         summarizer,
         clock: args.now.clock(),
         wait: args.place.wait,
-    };
+    }
+}
+
+fn optimize(args: &Args, place: Place, console: &Console) -> anyhow::Result<Exit> {
+    let options = &args.job;
+    let home = place.home.clone();
+    let job = job(args, place);
     if options.dry_run {
         return Ok(job.dry_run(&mut Journal::console(console))?.exit);
     }
-    let mut journal = Journal::open(place.home.as_ref(), job.clock, console, options.once)?;
+    let mut journal = Journal::open(home.as_ref(), job.clock, console, options.once)?;
     if options.once {
         return Ok(job.run(&mut journal)?.exit);
     }

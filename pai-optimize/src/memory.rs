@@ -7,7 +7,7 @@ mod reading;
 use std::ops::Range;
 
 pub use self::joint::{
-    completion, is_hashed, is_plain_item, joint, line_ending, separator, without_separator,
+    completion, is_hashed, is_plain_item, is_separator, joint, line_ending, separator, without_separator,
 };
 pub use self::reading::{Headings, Reading};
 use crate::date::Date;
@@ -112,7 +112,7 @@ impl<'a> Document<'a> {
             sections.push(section);
         }
         if reading.bullets {
-            sections = bullets::cut(bytes, sections, reading);
+            sections = bullets::cut(bytes, sections, reading, outline.unclosed.is_some());
         }
         mark_pins(bytes, &mut sections);
         if let Some(range) = &outline.unclosed {
@@ -183,9 +183,9 @@ fn cutting<'h>(bytes: &[u8], headings: &'h [Heading], reading: Reading) -> Vec<(
         .enumerate()
         .map(|(number, heading)| {
             let kind = reading.kind_of(&bytes[heading.text.clone()], heading.level, number == 0);
-            // Where a heading of any level can begin a section, a second block of ours holds apart what stands above
-            // and below it: it stays.
-            let again = own.contains(&kind) && reading.headings == Headings::Dated;
+            // Where a heading of any level or a list item can be an entry, a second block of ours holds apart what
+            // stands above and below it: it stays.
+            let again = own.contains(&kind) && (reading.headings == Headings::Dated || reading.bullets);
             if matches!(kind, Kind::Summaries | Kind::Recent) {
                 own.push(kind);
             }

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use pai_common::cli::Hinted;
+use pai_common::hint::Hinted;
 use pai_common::home::Home;
 
 use crate::archive::Archive;
-use crate::cli;
+use crate::cli::{self, Bullets};
+use crate::job::folder_of;
 use crate::memory::{Headings, Reading};
 use crate::settings::Settings;
 
@@ -20,6 +21,8 @@ pub(crate) struct Place {
     pub named: bool,
     /// Its archive.
     pub archive: Archive,
+    /// The folder of daily notes.
+    pub notes: Option<PathBuf>,
     /// The workspace.
     pub home: Option<Home>,
     /// What is taken for an entry.
@@ -43,8 +46,11 @@ impl Place {
         };
         let settings = Settings::beside(&memory)?;
         let archive = Archive::of(&memory, args.place.archive_dir.as_deref());
+        // A settings file goes by its own folder.
+        let beside = settings.notes.as_ref().map(|notes| folder_of(&memory).join(notes));
+        let notes = args.place.notes.clone().or(beside);
         let reading = reading(&args.place, &settings);
-        Ok(Self { memory, named: named.is_some(), archive, home, reading, settings })
+        Ok(Self { memory, named: named.is_some(), archive, notes, home, reading, settings })
     }
 }
 
@@ -53,7 +59,7 @@ fn reading(place: &cli::Place, settings: &Settings) -> Reading {
     Reading {
         headings: told.or(settings.headings).unwrap_or_default(),
         order: place.date_order.or(settings.date_order),
-        bullets: false,
+        bullets: place.bullets.or(settings.bullets) == Some(Bullets::Dated),
     }
 }
 

@@ -53,12 +53,23 @@ impl Policy {
 pub struct Surroundings<'a> {
     /// Days that have an archive file.
     pub archived: &'a BTreeSet<Date>,
+    /// Daily notes that are in the archive, or will be.
+    pub notes: &'a [Told],
     /// Sections, by index, whose bytes are in the archive already: restored ones, or a killed run's.
     pub known: &'a BTreeSet<usize>,
     /// How the file links to its archive.
     pub links: &'a Links,
     /// The time for `_Last updated: ..._`.
     pub stamp: &'a str,
+}
+
+/// A daily note that a summary line stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its day.
+    pub date: Date,
+    /// Its name in the archive, percent-encoded.
+    pub name: String,
 }
 
 /// A summary line to be made from the originals.
@@ -70,6 +81,8 @@ pub struct Request {
     pub dates: Vec<Date>,
     /// Indices of the sections that go now, belong to it, and are not in the archive yet.
     pub sections: Vec<usize>,
+    /// Indices of the notes that belong to it.
+    pub notes: Vec<usize>,
 }
 
 /// A piece of the new memory file.
@@ -166,13 +179,13 @@ pub fn make(
     mut summarise: impl FnMut(&Request) -> anyhow::Result<String>,
 ) -> anyhow::Result<Plan> {
     let block = read_block(document);
-    let mut made: HashMap<(Period, usize), String> = HashMap::new();
+    let mut made: HashMap<(Period, usize, Vec<usize>), String> = HashMap::new();
     let mut build = |cutoff: Date| {
         let gone = gone(document, cutoff);
         let Lines { lines, retired } =
             lines::lines(document, &block, &gone, around, policy, &mut |request| {
                 // A later cut-off only adds sections, so their number tells whether a line is the same as before.
-                let key = (request.period, request.sections.len());
+                let key = (request.period, request.sections.len(), request.notes.clone());
                 if let Some(text) = made.get(&key) {
                     return Ok(text.clone());
                 }

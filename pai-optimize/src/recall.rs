@@ -1,7 +1,12 @@
-//! A search through the memory file and everything archived from it.
+//! A search through the memory file, everything archived from it, and the notes beside it.
+
+pub mod rank;
+mod ranked;
+pub mod words;
 
 use std::fs::File;
 use std::io::Read;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -12,9 +17,11 @@ use pai_common::output::Output;
 use regex::bytes::Regex;
 use serde::Serialize;
 
+use self::words::Query;
 use crate::archive::Archive;
 use crate::date::Date;
 use crate::memory::{Document, Kind, Reading};
+use crate::notes::{self, Note};
 
 /// What to look for, and where.
 pub(crate) struct Recall<'a> {
@@ -22,8 +29,8 @@ pub(crate) struct Recall<'a> {
     pub memory: &'a Path,
     /// Its archive.
     pub archive: &'a Archive,
-    /// The pattern.
-    pub pattern: Regex,
+    /// The folder of daily notes.
+    pub notes: Option<&'a Path>,
     /// The first day that counts.
     pub from: Option<Date>,
     /// The last day that counts.
@@ -44,14 +51,48 @@ struct Match {
     text: Vec<u8>,
 }
 
+/// A file to look through.
+#[derive(Debug, Clone)]
+struct Source {
+    path: PathBuf,
+    date: Option<Date>,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) enum Question {
+    /// All of these words, the best entries first.
+    Words {
+        /// The words.
+        query: Query,
+        /// So many answers; 0 for all.
+        limit: usize,
+    },
+    /// Every line that matches, in the order of the days.
+    Pattern(Regex),
+}
+
 impl Recall<'_> {
-    /// Prints `PATH:LINE:TEXT`, the archive by date and then the memory file; like grep, exit 1 means no match.
-    pub(crate) fn run(&self, json: bool, console: &Console) -> anyhow::Result<Exit> {
-        let dates: Vec<Date> =
-            self.archive.list()?.dates.into_iter().filter(|&date| self.wants(Some(date))).collect();
+    /// Answers on stdout; like grep, exit 1 means that nothing was found.
+    pub(crate) fn run(&self, question: &Question, json: bool, console: &Console) -> anyhow::Result<Exit> {
+        let found = match question {
+            Question::Words { query, limit } => ranked::run(self, query, *limit, json, console)?,
+            Question::Pattern(pattern) => self.lines_of(pattern, json, console)?,
+        };
+        Ok(Exit::partial_if(!found || console.complaints() > 0))
+    }
+
+    /// Prints `PATH:LINE:TEXT`, the archive by date and then the memory file.
+    fn lines_of(&self, pattern: &Regex, json: bool, console: &Console) -> anyhow::Result<bool> {
+        let sources = self.sources()?;
+        let wanted: Vec<Source> = sources.into_iter().filter(|source| self.wants(source.date)).collect();
         let mut out = Output::stdout(json);
         let mut found = false;
-        for matches in self.search_archive(&dates) {
+        let search = |sources: &[Source]| {
+            let mut buffer = Vec::new();
+            sources.iter().map(|source| search_file(pattern, source, &mut buffer)).collect::<Vec<_>>()
+        };
+        for matches in in_parallel(&wanted, search).into_iter().flatten() {
             for one in matches.unwrap_or_else(|error| {
                 console.complain(format_args!("{error:#}"));
                 Vec::new()
@@ -62,7 +103,7 @@ impl Recall<'_> {
         }
         match std::fs::read(self.memory) {
             Ok(bytes) => {
-                for one in self.search_memory(&bytes) {
+                for one in self.search_memory(pattern, &bytes) {
                     found = true;
                     print(&mut out, &one)?;
                 }
@@ -70,7 +111,27 @@ impl Recall<'_> {
             Err(error) => console.complain(format_args!("could not read {}: {error}", self.memory.display())),
         }
         out.finish()?;
-        Ok(Exit::partial_if(!found || console.complaints() > 0))
+        Ok(found)
+    }
+
+    /// The archived days and all notes, by date.
+    fn sources(&self) -> anyhow::Result<Vec<Source>> {
+        let listing = self.archive.list()?;
+        let day = |&date: &Date| Source { path: self.archive.path(date), date: Some(date) };
+        let mut sources: Vec<Source> = listing.dates.iter().map(day).collect();
+        let archived = self.archive.notes();
+        for (folder, notes) in [(Some(archived.as_path()), listing.notes), (self.notes, self.live_notes()?)] {
+            let Some(folder) = folder else { continue };
+            sources.extend(
+                notes.into_iter().map(|note| Source { path: folder.join(note.name), date: Some(note.date) }),
+            );
+        }
+        sources.sort_by_key(|source| source.date);
+        Ok(sources)
+    }
+
+    fn live_notes(&self) -> anyhow::Result<Vec<Note>> {
+        self.notes.map_or(Ok(Vec::new()), notes::list)
     }
 
     fn wants(&self, date: Option<Date>) -> bool {
@@ -80,34 +141,7 @@ impl Recall<'_> {
         }
     }
 
-    /// Searches `dates`, a stretch of them for each processor; the results are in their order.
-    fn search_archive(&self, dates: &[Date]) -> Vec<anyhow::Result<Vec<Match>>> {
-        let workers = thread::available_parallelism().map_or(1, usize::from).min(8);
-        let stretch = dates.len().div_ceil(workers).max(1);
-        thread::scope(|scope| {
-            let search = |dates: &[Date]| {
-                let mut buffer = Vec::new();
-                dates.iter().map(|&date| self.search_day(date, &mut buffer)).collect::<Vec<_>>()
-            };
-            let handles: Vec<_> =
-                dates.chunks(stretch).map(|dates| scope.spawn(move || search(dates))).collect();
-            handles.into_iter().flat_map(|handle| handle.join().unwrap_or_default()).collect()
-        })
-    }
-
-    fn search_day(&self, date: Date, buffer: &mut Vec<u8>) -> anyhow::Result<Vec<Match>> {
-        let path = self.archive.path(date);
-        buffer.clear();
-        File::open(&path)
-            .and_then(|mut file| read_all(&mut file, buffer))
-            .with_context(|| format!("could not read {}", path.display()))?;
-        Ok(self
-            .lines(buffer, 1)
-            .map(|(line, text)| Match { date: Some(date), path: path.clone(), line, text })
-            .collect())
-    }
-
-    fn search_memory(&self, bytes: &[u8]) -> Vec<Match> {
+    fn search_memory(&self, pattern: &Regex, bytes: &[u8]) -> Vec<Match> {
         let document = Document::parse(bytes, self.reading);
         let mut found = Vec::new();
         let mut line = 1;
@@ -118,44 +152,63 @@ impl Recall<'_> {
             };
             let text = document.text(section);
             if self.wants(date) {
-                let matches = self.lines(text, line);
-                found.extend(matches.map(|(line, text)| Match {
-                    date,
-                    path: self.memory.to_owned(),
-                    line,
-                    text,
-                }));
+                let matches = lines(pattern, text, line);
+                let path = || self.memory.to_owned();
+                found.extend(matches.map(|(line, text)| Match { date, path: path(), line, text }));
             }
             line += memchr::memchr_iter(b'\n', text).count();
         }
         found
     }
-
-    /// The matching lines of `text`, whose first line has number `first`.
-    fn lines<'a>(&'a self, text: &'a [u8], first: usize) -> impl Iterator<Item = (usize, Vec<u8>)> + 'a {
-        let mut at = 0;
-        let mut number = first;
-        std::iter::from_fn(move || {
-            // One search through the whole text; line numbers are counted only where something is found.
-            loop {
-                let hit = self.pattern.find_at(text, at).filter(|_| at < text.len())?;
-                let start = memchr::memrchr(b'\n', &text[..hit.start()]).map_or(0, |feed| feed + 1);
-                let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |feed| start + feed);
-                let line = text[start..end].strip_suffix(b"\r").unwrap_or(&text[start..end]);
-                number += memchr::memchr_iter(b'\n', &text[at..start]).count();
-                let here = number;
-                (at, number) = ((end + 1).min(text.len()), number + 1);
-                // A match that runs over a line's end is none.
-                if hit.end() <= end || self.pattern.is_match(line) {
-                    return Some((here, line.to_vec()));
-                }
-            }
-        })
-    }
 }
 
-/// `read_to_end` without asking for the size first: most days fit the buffer at once.
-fn read_all(file: &mut File, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+/// What `work` makes of a stretch of `sources` for each processor, in their order.
+fn in_parallel<T: Send>(sources: &[Source], work: impl Fn(&[Source]) -> T + Sync) -> Vec<T> {
+    let workers = thread::available_parallelism().map_or(1, usize::from).min(8);
+    let stretch = sources.len().div_ceil(workers).max(1);
+    let work = &work;
+    thread::scope(|scope| {
+        let handles: Vec<_> =
+            sources.chunks(stretch).map(|sources| scope.spawn(move || work(sources))).collect();
+        handles.into_iter().map(|handle| handle.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
+}
+
+fn search_file(pattern: &Regex, source: &Source, buffer: &mut Vec<u8>) -> anyhow::Result<Vec<Match>> {
+    read_all(&source.path, buffer).with_context(|| format!("could not read {}", source.path.display()))?;
+    let found = lines(pattern, buffer, 1);
+    Ok(found.map(|(line, text)| Match { date: source.date, path: source.path.clone(), line, text }).collect())
+}
+
+/// The matching lines of `text`, whose first line has number `first`.
+fn lines<'a>(
+    pattern: &'a Regex,
+    text: &'a [u8],
+    first: usize,
+) -> impl Iterator<Item = (usize, Vec<u8>)> + 'a {
+    let mut at = 0;
+    let mut number = first;
+    std::iter::from_fn(move || {
+        // One search through the whole text; line numbers are counted only where something is found.
+        loop {
+            let hit = pattern.find_at(text, at).filter(|_| at < text.len())?;
+            let start = memchr::memrchr(b'\n', &text[..hit.start()]).map_or(0, |feed| feed + 1);
+            let end = memchr::memchr(b'\n', &text[start..]).map_or(text.len(), |feed| start + feed);
+            let line = text[start..end].strip_suffix(b"\r").unwrap_or(&text[start..end]);
+            number += memchr::memchr_iter(b'\n', &text[at..start]).count();
+            let here = number;
+            (at, number) = ((end + 1).min(text.len()), number + 1);
+            // A match that runs over a line's end is none.
+            if hit.end() <= end || pattern.is_match(line) {
+                return Some((here, line.to_vec()));
+            }
+        }
+    })
+}
+
+/// Fills `buffer` with a file, without asking for its size first: most days fit at once.
+fn read_all(path: &Path, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut file = File::open(path)?;
     let mut length = 0;
     loop {
         if buffer.len() - length < 16 << 10 {

@@ -5,7 +5,7 @@ pub mod weave;
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,6 +13,7 @@ use pai_common::atomic::AtomicFile;
 use pai_common::clock::{Clock, Zone};
 use pai_common::console::Console;
 use pai_common::exit::Exit;
+use pai_common::home::ensure_private_folder;
 use pai_common::lock::{Busy, DirLock};
 use pai_common::output::Output;
 use pai_common::stamp;
@@ -25,6 +26,7 @@ use crate::date::Date;
 use crate::job::{folder_of, read};
 use crate::ledger::Ledger;
 use crate::memory::{Document, Headings, Reading};
+use crate::notes;
 use crate::summaries::Period;
 use crate::versions;
 
@@ -34,6 +36,8 @@ pub(crate) struct Restore<'a> {
     pub memory: &'a Path,
     /// Its archive.
     pub archive: &'a Archive,
+    /// The folder of daily notes.
+    pub notes: Option<&'a Path>,
     /// The days, months and years asked for.
     pub periods: &'a [Period],
     /// What is taken for an entry.
@@ -52,6 +56,9 @@ impl Restore<'_> {
         let mut out = Output::stdout(false);
         for date in self.put_back(console)? {
             out.line(format!("{date}: {}", self.archive.path(date).display()).as_bytes())?;
+        }
+        for path in self.notes_back(console)? {
+            out.line(path.as_os_str().as_encoded_bytes())?;
         }
         out.finish()?;
         Ok(Exit::partial_if(console.complaints() > 0))
@@ -84,13 +91,57 @@ impl Restore<'_> {
         Ok(restored)
     }
 
+    /// Copies the archived notes of the periods asked for into their folder; what is there already is left alone. Returns
+    /// where they are.
+    fn notes_back(&self, console: &Console) -> anyhow::Result<Vec<PathBuf>> {
+        let mut back = Vec::new();
+        let notes = self.archive.list()?.notes;
+        let wanted: Vec<_> = notes
+            .into_iter()
+            .filter(|note| self.periods.iter().any(|period| period.covers(note.date)))
+            .collect();
+        let Some(folder) = self.notes else {
+            if !wanted.is_empty() {
+                let (count, archived) = (wanted.len(), self.archive.notes());
+                console.complain(format_args!(
+                    "could not put back {count} daily notes of {}: --notes DIR says where",
+                    archived.display()
+                ));
+            }
+            return Ok(back);
+        };
+        let (real, _) = apply::resolve(self.memory)?;
+        let _lock = DirLock::acquire(folder_of(&real), self.wait)?;
+        for note in wanted {
+            let (from, to) = (self.archive.notes().join(&note.name), folder.join(&note.name));
+            let bytes = std::fs::read(&from).with_context(|| format!("could not read {}", from.display()))?;
+            match std::fs::read(&to) {
+                Ok(there) if there == bytes => {
+                    console.note(format_args!("{} is there already", to.display()))
+                }
+                Ok(_) => console
+                    .complain(format_args!("could not put back {}: there is another one", to.display())),
+                Err(_) if self.dry_run => back.push(to),
+                Err(_) => {
+                    ensure_private_folder(folder)?;
+                    let like = std::fs::metadata(&from)
+                        .with_context(|| format!("could not read {}", from.display()))?;
+                    notes::copy(&bytes, &to, &like)?;
+                    back.push(to);
+                }
+            }
+        }
+        Ok(back)
+    }
+
     /// The archived days of the periods asked for, in order.
     fn wanted(&self, listing: &Listing, console: &Console) -> BTreeSet<Date> {
         let mut dates = BTreeSet::new();
         for period in self.periods {
             let covered = || listing.dates.iter().filter(|&&date| period.covers(date));
             dates.extend(covered());
-            if covered().next().is_none() {
+            let noted = listing.notes.iter().any(|note| period.covers(note.date));
+            if covered().next().is_none() && !noted {
                 console
                     .complain(format_args!("nothing of {period} is in {}", self.archive.folder().display()));
             }

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use pai_common::units;
 use serde::Deserialize;
 
-use crate::cli;
+use crate::cli::{self, Bullets};
 use crate::dated::Order;
 use crate::job::folder_of;
 use crate::memory::Headings;
@@ -19,6 +19,7 @@ pub(crate) const NAME: &str = ".pai-optimize.toml";
 pub(crate) const HELP: &str = "\
 Settings, from .pai-optimize.toml beside the memory file (the command line wins):
   window = 7             headings = \"dated\"     date-order = \"dmy\"
+  bullets = \"dated\"      notes = \"memory\"
   max-size = \"25k\"       max-lines = 200        roll-up = \"60d\"";
 
 /// What the file may say; each is the option of that name.
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub window: Option<u32>,
     pub headings: Option<Headings>,
     pub date_order: Option<Order>,
+    pub bullets: Option<Bullets>,
+    pub notes: Option<PathBuf>,
     #[serde(deserialize_with = "size")]
     #[serde(default)]
     pub max_size: Option<u64>,
@@ -86,13 +89,15 @@ mod tests {
     #[test]
     fn every_setting_is_an_option_by_its_name() {
         let settings = read(
-            "window = 14\nheadings = \"dated\"\ndate-order = \"dmy\"\nmax-size = \"25k\"\nmax-lines = 200\nroll-up = \"30d\"\n",
+            "window = 14\nheadings = \"dated\"\ndate-order = \"dmy\"\nbullets = \"dated\"\nnotes = \"memory\"\nmax-size = \"25k\"\nmax-lines = 200\nroll-up = \"30d\"\n",
         )
         .unwrap();
         let expected = Settings {
             window: Some(14),
             headings: Some(Headings::Dated),
             date_order: Some(Order::Dmy),
+            bullets: Some(Bullets::Dated),
+            notes: Some("memory".into()),
             max_size: Some(25 << 10),
             max_lines: Some(200),
             roll_up: Some(30),

@@ -230,9 +230,10 @@ mod tests {
         let links = Links { folder: "archive/memory/".into(), stem: "memory".into() };
         let dates = [date("2025-08-02"), date("2025-08-03"), date("2025-08-30"), date("2025-08-31")];
         let lines = vec![
-            links.line(Period::day(date("2025-09-01")), &[date("2025-09-01")], "one"),
-            links.line(Period::parse(b"2025-08").unwrap(), &dates, "many"),
-            links.line(Period::parse(b"2024").unwrap(), &dates[..1], "old"),
+            links
+                .line(Period::day(date("2025-09-01")), &[date("2025-09-01")], "one", |date| links.file(date)),
+            links.line(Period::parse(b"2025-08").unwrap(), &dates, "many", |date| links.file(date)),
+            links.line(Period::parse(b"2024").unwrap(), &dates[..1], "old", |date| links.file(date)),
         ];
         assert_eq!(
             String::from_utf8_lossy(&lines.join(&b'\n')),

@@ -62,7 +62,7 @@ SH
   local word
   for word in 'no such words' 'deploy doctor'; do
     versus "recall over 20,000 archived sections" wall 1x \
-      "pai-optimize recall --home . -F '$word'; true" "grep -rnF '$word' archive; true"
+      "pai-optimize recall --home . -F -e '$word'; true" "grep -rnF '$word' archive; true"
   done
 }
 

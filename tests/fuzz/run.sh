@@ -3,7 +3,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-all=(archive checksum index listing memory pax sealed_file sealed_list sealed_packs stamp tar)
+all=(archive checksum dated index listing memory pax sealed_file sealed_list sealed_packs stamp tar)
 
 usage() {
   cat <<'TEXT'
@@ -16,7 +16,7 @@ Fuzzes what reads bytes that somebody else wrote; the properties are in tests/pr
   --seeds      make the first corpus and stop
   -h, --help   this text
 
-Targets: archive checksum index listing memory pax sealed_file sealed_list sealed_packs stamp tar [all of them]
+Targets: archive checksum dated index listing memory pax sealed_file sealed_list sealed_packs stamp tar [all of them]
 
 What is found is kept in tests/fuzz/artifacts/TARGET. Run it again with
   cargo +nightly fuzz run --fuzz-dir tests/fuzz TARGET tests/fuzz/artifacts/TARGET/FILE
@@ -91,6 +91,18 @@ seed_memory() {
     $'## Recent Entries\n\n## 2025-09-01 - title\n<!-- pin -->\n<!--\n## 2025-09-02\n-->\n' | seed memory ours '\3'
 }
 
+seed_dated() {
+  printf '# M\n\n## Projects\n### Alpha (2025-09-01)\n- a\n\n#### Beta 2025/08/03\nb\n## 6 March 2025\nc\n## 2025-09-15\nd\n' |
+    seed memory dated '\100'
+  printf '# M\n\n- 2025-09-01: a\n- b\n\n- **2025-09-02** c\n\nText.\n' | seed memory bullets '\200'
+  printf '## 06.03.2025 x\n\n- 2025-09-01: a\n\n### 2025-09-02\n- 2025-09-03: b\n' | seed memory both '\301'
+  local form
+  for form in '2026-03-06 10:00' '[1.2.0] - 2026-03-06' 'March 6, 2026' '6. M\303\244rz 2026' '2026\345\271\2643\346\234\2106\346\227\245'; do
+    # shellcheck disable=SC2059 # bytes written as escapes
+    printf "$form" | seed dated "${form//[^0-9a-zA-Z]/}"
+  done
+}
+
 seed_sealed() {
   local digest
   digest=$(printf 'x' | sha256sum | cut -d ' ' -f 1)
@@ -142,6 +154,7 @@ main() {
   seed_tars "$scratch"
   seed_lines "$scratch"
   seed_memory
+  seed_dated
   seed_headers
   seed_sealed
   [ "$only_seeds" = no ] || return 0

@@ -78,7 +78,7 @@ fn recall_finds_in_the_archive_and_in_the_file_by_date_and_line() {
     let workspace = workspace();
     workspace.once();
     let archive = workspace.path("archive/memory");
-    let outcome = workspace.run(&["recall", "the .*(lease|bicycle)"]).expect(0);
+    let outcome = workspace.run(&["recall", "-e", "the .*(lease|bicycle)"]).expect(0);
     let line = workspace.memory().lines().position(|line| line.starts_with("Repaired")).unwrap() + 1;
     assert!(
         outcome
@@ -91,15 +91,15 @@ fn recall_finds_in_the_archive_and_in_the_file_by_date_and_line() {
             .ends_with(&format!("{}:{line}:Repaired the bicycle.\n", workspace.path("memory.md").display()))
     );
     for (args, found) in [
-        (vec!["LAMP"], 0),
-        (vec!["-i", "LAMP FOR"], 1),
-        (vec!["-F", "*lease*"], 1),
-        (vec!["lamp for", "--from", "2025-09-01"], 0),
-        (vec!["Signed.*lease", "--from", "2025-09-01", "--to", "2025-09-01"], 1),
-        (vec!["^Repaired", "--from", "2025-09-15"], 1),
-        (vec!["^Repaired", "--to", "2025-09-14"], 0),
-        (vec!["lease\\S*\\s+- Keys"], 0),
-        (vec!["no such thing"], 0),
+        (vec!["-e", "LAMP"], 0),
+        (vec!["-i", "-e", "LAMP FOR"], 1),
+        (vec!["-F", "-e", "*lease*"], 1),
+        (vec!["-e", "lamp for", "--from", "2025-09-01"], 0),
+        (vec!["-e", "Signed.*lease", "--from", "2025-09-01", "--to", "2025-09-01"], 1),
+        (vec!["-e", "^Repaired", "--from", "2025-09-15"], 1),
+        (vec!["-e", "^Repaired", "--to", "2025-09-14"], 0),
+        (vec!["-e", "lease\\S*\\s+- Keys"], 0),
+        (vec!["-e", "no such thing"], 0),
     ] {
         let outcome = workspace.run(&[&["recall"], args.as_slice()].concat());
         let archived =
@@ -107,14 +107,16 @@ fn recall_finds_in_the_archive_and_in_the_file_by_date_and_line() {
         assert_eq!(archived.count(), found, "{args:?}: {}", outcome.stdout);
     }
     workspace.run(&["recall", "no such thing"]).expect(1);
-    workspace.run(&["recall", "("]).expect(2);
+    workspace.run(&["recall", "-e", "("]).expect(2);
+    workspace.run(&["recall"]).expect(2);
+    workspace.run(&["recall", "..."]).expect(2);
 }
 
 #[test]
 fn recall_as_json_is_one_object_a_line() {
     let workspace = workspace();
     workspace.once();
-    let outcome = workspace.run(&["recall", "--json", "Keys come"]).expect(0);
+    let outcome = workspace.run(&["recall", "--json", "-e", "Keys come"]).expect(0);
     let value: serde_json::Value = serde_json::from_str(outcome.stdout.lines().next().unwrap()).unwrap();
     assert_eq!(
         value,
@@ -140,7 +142,7 @@ fn recall_agrees_with_grep_on_every_line() {
         lines
     };
     for pattern in ["lease", "^first 1", "e[0-9]", "t"] {
-        let ours = workspace.run(&["recall", pattern]).expect(0);
+        let ours = workspace.run(&["recall", "-e", pattern]).expect(0);
         // grep takes a carriage return for a part of the line.
         let line =
             format!("grep -rE -n '{pattern}' \"$PWD/archive/memory\" --include='memory-2*' | tr -d '\\r'");

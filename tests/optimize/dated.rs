@@ -28,7 +28,7 @@ fn every_heading_with_one_date_is_an_entry_and_is_archived_byte_for_byte() {
         "Moved on 2025-09-01\n-------------------",
     ] {
         let entry = format!("{heading}\ntext of the day\n\n");
-        let workspace = Workspace::new(format!("# Memory\n\n{entry}## Notes\nstay\n"));
+        let workspace = Workspace::new(format!("# Memory\n\n{entry}# Notes\nstay\n"));
         workspace.run(&DATED).expect(0);
         assert_eq!(workspace.archived("2025-09-01"), entry, "{heading}");
         assert_eq!(count(&workspace.memory(), "text of the day"), 1, "the summary line of {heading}");

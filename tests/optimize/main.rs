@@ -8,7 +8,10 @@ mod concurrency;
 mod crash;
 mod dated;
 mod documented;
+mod notes;
 mod readme;
+mod recall;
+mod stats;
 mod summaries;
 mod trouble;
 

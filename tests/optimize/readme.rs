@@ -17,6 +17,34 @@ fn block<'a>(text: &'a str, after: &str) -> &'a str {
 }
 
 #[test]
+fn titled_headings_become_what_is_shown() {
+    let text = readme();
+    let workspace = Workspace::new(block(&text, "Titled, with `--headings dated`:"));
+    let now = "2025-09-16T09:00:17+03:00";
+    run(workspace.command(&["--once", "--headings", "dated"]).env("PAI_NOW", now)).expect(0);
+    assert_eq!(workspace.memory(), block(&text, "\nbecomes:\n"));
+}
+
+#[test]
+fn a_folder_of_notes_becomes_what_is_shown() {
+    let text = readme();
+    let (_, notes) = text.split_once("With `--notes memory`").unwrap();
+    let workspace = Workspace::new("");
+    std::fs::create_dir(workspace.path("memory")).unwrap();
+    for name in block(notes, "a file a day").lines() {
+        std::fs::write(workspace.path(name), format!("# {name}\n")).unwrap();
+    }
+    let settings = block(notes, "the command line wins");
+    std::fs::write(workspace.path(".pai-optimize.toml"), settings).unwrap();
+    workspace.run(&["--once"]).expect(0);
+    let root = workspace.folder.path();
+    let mut names: Vec<String> =
+        workspace.files().keys().map(|path| path.strip_prefix(root).unwrap().display().to_string()).collect();
+    names.sort();
+    assert_eq!(names, block(notes, "\nbecomes:\n").lines().collect::<Vec<_>>());
+}
+
+#[test]
 fn the_before_becomes_the_after() {
     let text = readme();
     let workspace = Workspace::new(block(&text, "Before:"));

@@ -4,6 +4,7 @@
 
 mod archive;
 mod checksum;
+mod dated;
 mod forms;
 mod index;
 mod listing;
@@ -207,6 +208,38 @@ const STAMPS: &[&str] = &[
     "20250101-000000",
 ];
 
+const DATES: &[&str] = &[
+    "2026-03-06",
+    "2026/3/6",
+    "2026.03.06",
+    "20260306",
+    "March 6, 2026",
+    "6 March 2026",
+    "2026年3月6日",
+    "06.03.2026",
+    "6",
+    "-",
+    "–",
+    "..",
+    "/",
+    " ",
+    "(",
+    ")",
+    "[",
+    "]",
+    "](",
+    "v",
+    "1.2.0",
+    "10:00",
+    "T10:00:00Z",
+    "https://",
+    ".md",
+    "title",
+    "，",
+    "2026",
+    "#",
+];
+
 const MEMORY: &[&str] = &[
     "## 2025-09-01\n",
     "## 2025-09-01",
@@ -329,6 +362,11 @@ proptest! {
     #[test]
     fn every_name_of_a_listing_has_its_verdict(input in steered(words(STAMPS))) {
         listing::holds(&input.0[1..]);
+    }
+
+    #[test]
+    fn a_day_that_is_found_in_a_heading_is_the_only_one(bytes in words(DATES).prop_map(Input)) {
+        dated::holds(&bytes.0);
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn ended(counts: BTreeMap<Vec<u8>, usize>) -> BTreeMap<Vec<u8>, usize> {
 
 fn made(document: &Document<'_>, archived: &BTreeSet<Date>, policy: Policy) -> Plan {
     let links = Links { folder: "archive/memory/".to_owned(), stem: "memory".to_owned() };
-    let around = Surroundings { archived, known: &BTreeSet::new(), links: &links, stamp: "now" };
+    let around = Surroundings { archived, notes: &[], known: &BTreeSet::new(), links: &links, stamp: "now" };
     let summarised = plan::make(document, around, policy, |request| {
         let texts = request.sections.iter().map(|&section| document.text(&document.sections[section]));
         Ok(summary::line(&texts.collect::<Vec<_>>(), 120))

@@ -107,6 +107,7 @@ fn job(folder: &Path, now: &str) -> Job {
     let memory = folder.join("memory.md");
     Job {
         archive: Archive::of(&memory, None),
+        notes: None,
         memory,
         named: true,
         window: 7,
@@ -205,7 +206,7 @@ proptest! {
         let job = job(folder.path(), "2027-06-01T09:00:17Z");
         let days: Vec<Period> = job.archive.list().unwrap().dates.into_iter().map(Period::day).collect();
         let restore = Restore {
-            memory: &memory, archive: &job.archive, periods: &days, reading: Reading::EXACT, clock: job.clock,
+            memory: &memory, notes: None, archive: &job.archive, periods: &days, reading: Reading::EXACT, clock: job.clock,
             wait: WAIT, dry_run: false,
         };
         restore.put_back(&Console::new("pai-optimize", true, false)).unwrap();

@@ -7,11 +7,14 @@ use super::{ITEM, Kind, Reading, Section};
 use crate::date::Date;
 use crate::{dated, markdown};
 
-/// Cuts the dated top-level list items out of every section that is no entry itself and not our summaries.
-pub(super) fn cut(bytes: &[u8], sections: Vec<Section>, reading: Reading) -> Vec<Section> {
+/// Cuts the dated top-level list items out of every section that is no entry itself and not our summaries; nor the last
+/// one if it is `unclosed`: where an item ends before an open fence is anyone's guess.
+pub(super) fn cut(bytes: &[u8], sections: Vec<Section>, reading: Reading, unclosed: bool) -> Vec<Section> {
     let mut pieces = Vec::with_capacity(sections.len());
-    for section in sections {
-        if matches!(section.kind, Kind::Dated(_) | Kind::Summaries) {
+    let last = sections.len().wrapping_sub(1);
+    for (number, section) in sections.into_iter().enumerate() {
+        let open = unclosed && number == last;
+        if open || matches!(section.kind, Kind::Dated(_) | Kind::Summaries) {
             pieces.push(section);
             continue;
         }

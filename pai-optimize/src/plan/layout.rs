@@ -1,7 +1,7 @@
 //! Where everything stands in the new memory file.
 
 use crate::memory::{
-    Document, Headings, Kind, Section, is_hashed, is_plain_item, separator, without_separator,
+    Document, Headings, Kind, Section, is_hashed, is_plain_item, joint, separator, without_separator,
 };
 use crate::plan::Part;
 
@@ -19,7 +19,9 @@ pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8
     let exact = document.reading.headings != Headings::Dated && !document.reading.bullets;
     let entry = first(|section| matches!(section.kind, Kind::Dated(_)));
     let entry = if exact { entry } else { entry.map(|entry| above(document, entry)) };
-    let place = summaries.or(recent).or(entry).unwrap_or(document.sections.len());
+    // Nothing is put behind a fence that is never closed.
+    let end = document.sections.len() - usize::from(document.unclosed && !document.sections.is_empty());
+    let place = summaries.or(recent).or(entry).unwrap_or(end);
     // Below a heading of somebody else's, entries are not all that comes next.
     let directly = document.sections.get(place).is_some_and(|section| section.date().is_some());
     let recent_too = recent.is_none() && (exact || directly && summaries.is_none());
@@ -43,6 +45,19 @@ pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8
             layout.torn = true;
         } else {
             layout.keep(section);
+        }
+    }
+    if let Some(block) = block {
+        // There is no entry before which it could stand.
+        let above = document.sections.last().map_or(&[][..], |last| document.text(last));
+        let feed = document.line_ending();
+        layout.insert(joint(above, &block, document.dangling));
+        // A blank line, as everywhere else, where that is all that is put in.
+        let blank = above.ends_with(b"\n") && !document.dangling && !above.ends_with(&[b"\n", feed].concat());
+        layout.insert(if blank { feed.to_vec() } else { Vec::new() });
+        layout.insert(block);
+        if recent_too {
+            layout.insert([b"## Recent Entries", feed].concat());
         }
     }
     layout.parts

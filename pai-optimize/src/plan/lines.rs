@@ -28,38 +28,70 @@ pub(super) fn lines(
     let mut standing = block.by_period();
     let mut lines: BTreeMap<Period, Vec<Vec<u8>>> = BTreeMap::new();
     let mut retired = Vec::new();
+    let days: BTreeSet<Date> =
+        around.archived.iter().copied().chain(departing(document, gone).map(|(date, _)| date)).collect();
+    let note_of =
+        |line: &[u8]| around.notes.iter().position(|note| around.links.is_of_note(line, &note.name));
     for request in requests(document, gone, around, policy) {
-        let old = standing.remove(&request.period).unwrap_or_default();
+        let period = request.period;
+        // Of the lines of a day each note has its own, the sections have the others.
+        let own =
+            |line: &&[u8]| period.span() != Span::Day || note_of(line) == request.notes.first().copied();
+        let all = standing.remove(&period).unwrap_or_default();
+        let (old, others): (Vec<&[u8]>, Vec<&[u8]>) = all.into_iter().partition(own);
+        if !others.is_empty() {
+            standing.insert(period, others);
+        }
         if request.sections.is_empty() && holds(&request, &old) {
-            let adopt = |line: &&[u8]| around.links.adopt(request.period, line);
-            lines.insert(request.period, old.iter().map(adopt).collect());
+            let adopt = |line: &&[u8]| match request.notes.first() {
+                Some(_) if period.span() == Span::Day => line.to_vec(),
+                _ => around.links.adopt(period, line),
+            };
+            lines.entry(period).or_default().extend(old.iter().map(adopt));
         } else {
-            let fresh = around.links.line(request.period, &request.dates, &text(&request)?);
+            let fresh = fresh(&request, around, &days, &text(&request)?);
             let counted = summaries::days(&fresh).unwrap_or(1);
             // A month's or year's line can be made again from the originals, unless originals have gone missing.
-            let lost = |line: &&[u8]| match request.period.span() {
+            let lost = |line: &&[u8]| match period.span() {
                 Span::Day => *line != fresh,
                 _ => !summaries::is_derived(line) || summaries::days(line).is_some_and(|days| days > counted),
             };
             retired.extend(old.into_iter().filter(lost).map(<[u8]>::to_vec));
-            lines.insert(request.period, vec![fresh]);
+            lines.entry(period).or_default().push(fresh);
         }
     }
-    let days: BTreeSet<Date> =
-        around.archived.iter().copied().chain(departing(document, gone).map(|(date, _)| date)).collect();
-    let archived = |period: Period| match period.only_day() {
-        Some(day) => days.contains(&day),
-        None => days.iter().any(|&date| period.covers(date)),
-    };
     for (period, old) in standing {
-        if archived(period) {
-            retired.extend(old.into_iter().filter(|line| !summaries::is_derived(line)).map(<[u8]>::to_vec));
-        } else {
-            // Nothing in the archive stands behind these lines: they are all that is left of those days.
-            lines.insert(period, old.iter().map(|line| line.to_vec()).collect());
+        for line in old {
+            let archived = match period.only_day() {
+                Some(day) => days.contains(&day) || note_of(line).is_some(),
+                None => {
+                    let notes = around.notes.iter().map(|note| note.date);
+                    days.iter().copied().chain(notes).any(|date| period.covers(date))
+                }
+            };
+            if !archived {
+                // Nothing in the archive stands behind this line: it is all that is left of that day.
+                lines.entry(period).or_default().push(line.to_vec());
+            } else if !summaries::is_derived(line) {
+                retired.push(line.to_vec());
+            }
         }
     }
     Ok(Lines { lines: lines.into_values().flatten().collect(), retired })
+}
+
+/// The line of a request.
+fn fresh(request: &Request, around: Surroundings<'_>, days: &BTreeSet<Date>, text: &str) -> Vec<u8> {
+    let links = around.links;
+    if request.period.span() == Span::Day
+        && let Some(&note) = request.notes.first()
+    {
+        return links.note_line(request.period, &around.notes[note].name, text);
+    }
+    links.line(request.period, &request.dates, text, |date| {
+        let note = around.notes.iter().find(|note| note.date == date && !days.contains(&date));
+        note.map_or_else(|| links.file(date), |note| links.note(&note.name))
+    })
 }
 
 /// Whether lines that stand for a period's archive files still do.
@@ -70,28 +102,46 @@ fn holds(request: &Request, old: &[&[u8]]) -> bool {
     }
 }
 
-/// One request for each period that has archived days, with this plan's.
+/// One request for each period that has archived days, with this plan's; of a single day, one for its sections and one for
+/// each of its notes.
 fn requests(
     document: &Document<'_>,
     gone: &[bool],
     around: Surroundings<'_>,
     policy: Policy,
-) -> impl Iterator<Item = Request> {
-    let mut periods: BTreeMap<Period, (BTreeSet<Date>, Vec<usize>)> = BTreeMap::new();
+) -> Vec<Request> {
+    let mut periods: BTreeMap<Period, (BTreeSet<Date>, Vec<usize>, Vec<usize>)> = BTreeMap::new();
     let of = |date| Period::of(date, policy.today, policy.roll_up);
     for &date in around.archived {
         periods.entry(of(date)).or_default().0.insert(date);
     }
     for (date, section) in departing(document, gone) {
-        let (dates, sections) = periods.entry(of(date)).or_default();
+        let (dates, sections, _) = periods.entry(of(date)).or_default();
         dates.insert(date);
         sections.extend(Some(section).filter(|section| !around.known.contains(section)));
     }
-    periods.into_iter().map(|(period, (dates, sections))| Request {
-        period,
-        dates: dates.into_iter().collect(),
-        sections,
-    })
+    for (number, note) in around.notes.iter().enumerate() {
+        periods.entry(of(note.date)).or_default().2.push(number);
+    }
+    let mut requests = Vec::new();
+    for (period, (mut dates, sections, notes)) in periods {
+        if period.span() == Span::Day {
+            let all: Vec<Date> = dates.into_iter().collect();
+            if !all.is_empty() {
+                requests.push(Request { period, dates: all, sections, notes: Vec::new() });
+            }
+            requests.extend(notes.into_iter().map(|note| Request {
+                period,
+                dates: vec![around.notes[note].date],
+                sections: Vec::new(),
+                notes: vec![note],
+            }));
+        } else {
+            dates.extend(notes.iter().map(|&note| around.notes[note].date));
+            requests.push(Request { period, dates: dates.into_iter().collect(), sections, notes });
+        }
+    }
+    requests
 }
 
 fn departing<'a>(document: &'a Document<'_>, gone: &'a [bool]) -> impl Iterator<Item = (Date, usize)> + 'a {

@@ -15,17 +15,40 @@ pub struct Links {
 }
 
 impl Links {
-    fn file(&self, date: Date) -> String {
+    /// Where an archived note is; `name` is percent-encoded.
+    pub fn note(&self, name: &str) -> String {
+        format!("{}notes/{name}", self.folder)
+    }
+
+    /// The line of a daily note.
+    pub fn note_line(&self, period: Period, name: &str, text: &str) -> Vec<u8> {
+        format!("- {period}: {text} ([note]({}))", self.note(name)).into_bytes()
+    }
+
+    /// Whether `line` is a note's.
+    pub fn is_of_note(&self, line: &[u8], name: &str) -> bool {
+        let link = format!("]({})", self.note(name));
+        memchr::memmem::find(line, link.as_bytes()).is_some()
+    }
+
+    /// Where the archive file of a day is.
+    pub fn file(&self, date: Date) -> String {
         format!("{}{}-{date}.md", self.folder, self.stem)
     }
 
-    /// The line of one period: `text` for `dates`, which are in order.
-    pub fn line(&self, period: Period, dates: &[Date], text: &str) -> Vec<u8> {
+    /// The line of one period: `text` for `dates`, which are in order; `target` says where each is.
+    pub fn line(
+        &self,
+        period: Period,
+        dates: &[Date],
+        text: &str,
+        target: impl Fn(Date) -> String,
+    ) -> Vec<u8> {
         let count = match dates.len() {
             1 => "1 day".to_owned(),
             more => format!("{more} days"),
         };
-        let named = |date: Date| format!("[{date}]({})", self.file(date));
+        let named = |date: Date| format!("[{date}]({})", target(date));
         let line = match (period.span(), dates) {
             (Span::Day, _) => format!("- {period}: {text} ([archive]({}))", self.file(period.start())),
             (Span::Year, _) => format!("- {period}: {count}: {text} ([archive]({}))", self.folder),

@@ -93,7 +93,7 @@ fn is_rule(bare: &str) -> bool {
 }
 
 /// `bare` without quote, list and task markers.
-fn without_markers(bare: &str) -> &str {
+pub(super) fn without_markers(bare: &str) -> &str {
     let mut rest = bare;
     loop {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -107,9 +107,22 @@ fn without_markers(bare: &str) -> &str {
     }
 }
 
-/// Cuts after `.`, `!` or `?` when white space and then no lower-case letter follow. Short words before a full stop are
+/// Cuts after `。`, `！` or `？`, whatever follows, and after `.`, `!` or `?` when white space and then no lower-case letter follow. Short words before a full stop are
 /// taken for abbreviations (`Dr.`, `No.`).
 fn sentences<'a>(text: &'a str, units: &mut Vec<Unit<'a>>) {
+    let mut rest = text;
+    // A closing quote belongs to its sentence.
+    while let Some((at, mark)) = rest.char_indices().find(|(_, c)| "。！？".contains(*c)) {
+        let end = at + mark.len_utf8();
+        let end = end
+            + rest[end..].chars().take_while(|c| "」』”）".contains(*c)).map(char::len_utf8).sum::<usize>();
+        spaced_sentences(rest[..end].trim_start(), units);
+        rest = rest[end..].trim_start();
+    }
+    spaced_sentences(rest, units);
+}
+
+fn spaced_sentences<'a>(text: &'a str, units: &mut Vec<Unit<'a>>) {
     let bytes = text.as_bytes();
     let mut start = 0;
     for at in memchr::memchr3_iter(b'.', b'!', b'?', bytes) {
