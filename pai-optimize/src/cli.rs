@@ -247,7 +247,7 @@ Environment:
 Examples:
   pai-optimize --once                      archive what is a week old, once
   pai-optimize -n --max-size 25k           what would fit memory.md into 25 KiB
-  pai-optimize -n --headings dated         what it would do to `### Title (2026-03-07)`
+  pai-optimize -n --headings dated         what it would do to '### Title (2026-03-07)'
   pai-optimize recall lease landlord       find it again",
         settings::HELP,
         exit::HELP

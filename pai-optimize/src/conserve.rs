@@ -163,13 +163,13 @@ fn same_piece(one: &Piece, other: &Piece) -> bool {
     one.kind == other.kind && bare(one) == bare(other)
 }
 
-/// Without those inside of it too: two pieces that a separator holds apart are one here.
+/// Without separators, one between two pieces or somebody's own, and without the blank lines that come and go with them.
 fn without_separators(text: &[u8]) -> Vec<u8> {
-    let mut out = text.to_vec();
-    for feed in [b"\r\n".as_slice(), b"\n"] {
-        let separator = crate::memory::separator(feed);
-        while let Some(at) = memchr::memmem::find(&out, &separator) {
-            out.drain(at..at + separator.len());
+    let mut out = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        let bare = line.trim_ascii_end();
+        if !bare.is_empty() && !crate::memory::is_separator(bare) {
+            out.extend_from_slice(line);
         }
     }
     out

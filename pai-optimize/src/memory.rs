@@ -7,7 +7,7 @@ mod reading;
 use std::ops::Range;
 
 pub use self::joint::{
-    completion, is_hashed, is_plain_item, joint, line_ending, separator, without_separator,
+    completion, is_hashed, is_plain_item, is_separator, joint, line_ending, separator, without_separator,
 };
 pub use self::reading::{Headings, Reading};
 use crate::date::Date;

@@ -10,11 +10,9 @@ pub(super) fn tell(document: &Document<'_>, today: Date, journal: &mut Journal<'
     for section in &document.sections {
         let line = || document.line_number(section.range.start);
         if let Some(remark) = remark(document, section) {
-            // Most undated sections are meant to stay: nobody wants a mail a week about them.
-            if matches!(section.kind, Kind::Undated) {
-                journal.remark(remark)?;
-            } else {
-                journal.warn(remark)?;
+            match section.kind {
+                Kind::Undated => journal.remark(remark)?,
+                _ => journal.warn(remark)?,
             }
         }
         if section.date().is_some_and(|date| date > today) {

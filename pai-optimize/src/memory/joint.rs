@@ -7,6 +7,11 @@ use crate::markdown;
 /// to no section, and never reaches the archive.
 pub(super) const SEPARATOR: &[u8] = b"<!-- pai-optimize -->";
 
+/// Whether a line without its ending is one.
+pub fn is_separator(line: &[u8]) -> bool {
+    line == SEPARATOR
+}
+
 /// The separator as it is written.
 pub fn separator(feed: &[u8]) -> Vec<u8> {
     [feed, SEPARATOR, feed].concat()
@@ -40,7 +45,8 @@ pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
     let like = if above.contains(&b'\n') { above } else { next };
     let mut joint = completion(above, like).to_vec();
     let safe = (is_hashed(next) || is_plain_item(next)) && !dangling;
-    if !safe && without_separator(above).len() == above.len() {
+    // What is dangling has not been ended by a separator, whatever its last line looks like.
+    if !safe && (dangling || without_separator(above).len() == above.len()) {
         joint.extend(separator(line_ending(like)));
     }
     joint

@@ -19,10 +19,10 @@ pub struct Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Headings {
-    /// `## YYYY-MM-DD` and nothing else
+    /// '## YYYY-MM-DD' and nothing else
     #[default]
     Exact,
-    /// `## YYYY-MM-DD - title` too
+    /// '## YYYY-MM-DD - title' too
     Titles,
     /// Any heading with one date in it, in any usual form
     Dated,

@@ -1,6 +1,7 @@
 //! Where archived days go in a memory file. Pure.
 
 use std::cmp::{Ordering, Reverse};
+use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::date::Date;
@@ -72,13 +73,20 @@ pub fn weave(document: &Document<'_>, days: &[Day]) -> Woven {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     let mut fates = Vec::with_capacity(days.len());
     let mut open_end = document.unclosed;
+    let entries = document.sections.iter().filter(|section| section.date().is_some());
+    let entries: HashSet<&[u8]> =
+        entries.map(|section| without_separator(document.text(section)).trim_ascii_end()).collect();
     for day in days {
         let mut fate = Fate::There;
         for (range, spot) in &day.parts {
             let bytes = &day.bytes[range.clone()];
             // An open fence would swallow whatever stood behind it, so it can only be the file's last.
             let Document { unclosed: open, dangling, .. } = Document::parse(bytes, Reading::TITLES);
-            let is_there = memchr::memmem::find(document.bytes, bytes).is_some();
+            // What is known as one entry is there as one entry, not as a part of something else.
+            let is_there = match spot {
+                Some(_) => entries.contains(bytes.trim_ascii_end()),
+                None => memchr::memmem::find(document.bytes, bytes).is_some(),
+            };
             if is_there {
                 continue;
             }
