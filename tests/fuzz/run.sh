@@ -91,18 +91,6 @@ seed_memory() {
     $'## Recent Entries\n\n## 2025-09-01 - title\n<!-- pin -->\n<!--\n## 2025-09-02\n-->\n' | seed memory ours '\3'
 }
 
-seed_dated() {
-  printf '# M\n\n## Projects\n### Alpha (2025-09-01)\n- a\n\n#### Beta 2025/08/03\nb\n## 6 March 2025\nc\n## 2025-09-15\nd\n' |
-    seed memory dated '\100'
-  printf '# M\n\n- 2025-09-01: a\n- b\n\n- **2025-09-02** c\n\nText.\n' | seed memory bullets '\200'
-  printf '## 06.03.2025 x\n\n- 2025-09-01: a\n\n### 2025-09-02\n- 2025-09-03: b\n' | seed memory both '\301'
-  local form
-  for form in '2026-03-06 10:00' '[1.2.0] - 2026-03-06' 'March 6, 2026' '6. M\303\244rz 2026' '2026\345\271\2643\346\234\2106\346\227\245'; do
-    # shellcheck disable=SC2059 # bytes written as escapes
-    printf "$form" | seed dated "${form//[^0-9a-zA-Z]/}"
-  done
-}
-
 seed_sealed() {
   local digest
   digest=$(printf 'x' | sha256sum | cut -d ' ' -f 1)
