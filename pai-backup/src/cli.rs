@@ -48,9 +48,11 @@ pub struct Place {
     #[arg(long = "name", global = true, value_name = "PREFIX", default_value = "pai", value_parser = prefix)]
     pub prefix: String,
 
-    /// A store: a folder, s3://BUCKET/PREFIX or rclone:REMOTE:PATH [env: PAI_STORE, but for create]
+    /// A store beyond the archive folder
     // Not clap's env: create must be told, or it would make no local archive any more.
-    #[arg(long, global = true, value_name = "STORE", value_hint = clap::ValueHint::AnyPath)]
+    #[arg(long, global = true, value_name = "STORE",
+          help = "A store: a folder, s3://BUCKET/PREFIX or rclone:REMOTE:PATH [env: PAI_STORE, but for create]",
+          value_hint = clap::ValueHint::AnyPath)]
     pub store: Option<String>,
 
     /// A file with the identity that opens what is encrypted: age's, or a private key of ssh (may be repeated)

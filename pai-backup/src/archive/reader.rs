@@ -14,6 +14,7 @@ use std::io::{self, Read};
 
 use tar::Header;
 
+use crate::archive::foreign::NotTar;
 use crate::archive::header::{BLOCK, SparseMap, Xattr};
 use crate::archive::reader::assemble::Extensions;
 use crate::archive::reader::fields::{checksum_holds, number, until_nul};
@@ -52,8 +53,7 @@ impl std::fmt::Display for TarError {
 impl std::error::Error for TarError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            // Its own words are ours already.
-            Self::Io(error) => error.source(),
+            Self::Io(error) => Some(error),
             _ => None,
         }
     }
@@ -61,7 +61,10 @@ impl std::error::Error for TarError {
 
 impl From<io::Error> for TarError {
     fn from(error: io::Error) -> Self {
-        Self::Io(error)
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<NotTar>()) {
+            Some(what) => Self::Malformed { offset: 0, what: what.to_string() },
+            None => Self::Io(error),
+        }
     }
 }
 

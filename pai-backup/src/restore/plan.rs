@@ -146,9 +146,10 @@ impl Plan {
         let Some(beneath) = beneath else { return Verdict::Write };
         match beneath.look(path) {
             Err(why) if why.kind() == io::ErrorKind::NotADirectory => {
-                match path.ancestors().any(|folder| self.folders_to_be.contains(folder)) {
-                    true => Verdict::Write,
-                    false => Verdict::Refuse("what is in its folder's place is no folder".to_owned()),
+                if path.ancestors().any(|folder| self.folders_to_be.contains(folder)) {
+                    Verdict::Write
+                } else {
+                    Verdict::Refuse("what is in its folder's place is no folder".to_owned())
                 }
             }
             Err(why) => Verdict::Refuse(why.to_string()),
