@@ -64,7 +64,8 @@ fn here(block: &str) -> String {
             .replace("scripts/install.sh", &format!("{scripts}/{from}"))
             .replace("/usr/local/", "/opt/pai/")
             .replace("/srv/", "/opt/srv/");
-        script += &format!("{line}\n");
+        script.push_str(&line);
+        script.push('\n');
     }
     script
 }
@@ -95,8 +96,7 @@ fn every_command_block_about_scripts_works_as_it_is_typed() {
     let mut count = 0;
     for (page, not_run) in PAGES {
         for block in blocks(page) {
-            if let Some((_, reason)) = not_run.iter().find(|(start, _)| block.starts_with(start)) {
-                eprintln!("{page}: not run: {}: {reason}", block.lines().next().unwrap_or_default());
+            if not_run.iter().any(|(start, _)| block.starts_with(start)) {
                 continue;
             }
             let script = here(&block);
