@@ -2,6 +2,10 @@
 # Pictures of what browse shows, for docs/past.md.
 set -euo pipefail
 
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/lib/say.sh
+. "$here/lib/say.sh"
+
 usage() {
   cat <<'TEXT'
 Usage: scripts/screenshots.sh [FOLDER]
@@ -49,9 +53,10 @@ main() {
       usage
       return
       ;;
+    -*) bad_usage "unknown option: $1" ;;
   esac
-  folder=${1:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/docs}
-  command -v chromium pai-backup >/dev/null || { echo "screenshots.sh: chromium or pai-backup is not on PATH" >&2 && return 2; }
+  folder=${1:-${here%/*}/docs}
+  { command -v chromium && command -v pai-backup; } >/dev/null || die 'chromium or pai-backup is not on PATH'
   work=$(mktemp -d)
   trap 'kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
   export TZ=UTC XDG_CACHE_HOME=$work/cache
