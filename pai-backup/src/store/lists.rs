@@ -1,0 +1,111 @@
+//! Lists of archives: found and opened whatever their form, and compared with what this machine remembers.
+
+use anyhow::ensure;
+use pai_common::clock::Zone;
+use pai_common::hint::Hinted;
+
+use super::cache::Remembered;
+use super::layout::{self, Form};
+use super::list::List;
+use super::{Kind, LONGEST, Series, Store};
+use crate::Context;
+use crate::archive::open::Archive;
+use crate::crypt::open::{OpenError, kind_of, open};
+
+impl Store {
+    /// An archive's list, and the object it was read from.
+    pub(crate) fn list_of(&self, archive: &str) -> anyhow::Result<(List, Vec<u8>)> {
+        let (form, bytes) = self.find_list(archive)?;
+        let text = match form {
+            Form::Plain => List::unpack(&bytes, archive)?,
+            Form::Sealed => List::unpack(&self.unseal(&bytes, archive)?, archive)?,
+        };
+        Ok((List { form, ..text }, bytes))
+    }
+
+    /// The object that an archive's list is, whatever its form.
+    fn find_list(&self, archive: &str) -> anyhow::Result<(Form, Vec<u8>)> {
+        let get = |form| self.backend.get(&layout::list_name(archive, form), 0, LONGEST);
+        let forms: &[Form] = match (self.state.is_pinned(), self.keys.are_named()) {
+            (true, _) => &[Form::Sealed],
+            (false, true) => &[Form::Sealed, Form::Plain],
+            (false, false) => &Form::ALL,
+        };
+        let mut missing = None;
+        for &form in forms {
+            match get(form) {
+                Ok(bytes) => return Ok((form, bytes)),
+                Err(error) if error.kind == Kind::Missing => missing = missing.or(Some(error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(missing.map_or_else(|| anyhow::anyhow!("there is no such archive"), Into::into))
+    }
+
+    /// Opens the list of an archive that is encrypted.
+    fn unseal(&self, bytes: &[u8], archive: &str) -> anyhow::Result<Vec<u8>> {
+        let identities = self.keys.get(&format_args!("{archive} in {}", self.shown))?;
+        open(bytes, &identities).map_err(|error| {
+            if kind_of(&error) != Some(OpenError::NotForUs) {
+                return anyhow::Error::new(error).context(format!("could not read the list of {archive}"));
+            }
+            let hint = format!(
+                "the identity that was given opens what is for {}",
+                identities.recipients().join(", ")
+            );
+            let for_whom = match self.backend.get(layout::RECIPIENTS, 0, LONGEST) {
+                Ok(text) => String::from_utf8_lossy(&text).trim().replace('\n', ", "),
+                Err(_) => "recipients that it does not name".to_owned(),
+            };
+            Hinted::new(anyhow::anyhow!("{} is encrypted for {for_whom}", self.shown), hint).into()
+        })
+    }
+
+    /// Refuses an archive that this machine remembers otherwise.
+    pub(crate) fn check_memory(&self, list: &List) -> anyhow::Result<()> {
+        let Some(known) = self.cache.recall(&list.archive) else { return Ok(()) };
+        is_the_same(&known, &self.open_list(list)?)
+    }
+
+    /// What to say if this machine remembers a later archive of the series than any of these: nothing that it did has
+    /// removed that one.
+    pub(crate) fn set_back(
+        &self,
+        series: &Series,
+        mut there: impl Iterator<Item = impl AsRef<str>>,
+    ) -> Option<String> {
+        let remembered = self.cache.archives();
+        let newest = series.newest(remembered.iter().map(String::as_str))?;
+        let is_there = there.any(|archive| archive.as_ref() == newest);
+        (!is_there).then(|| {
+            format!(
+                "{} does not have {newest} any more, which this machine sent last: was it forgotten elsewhere, or was the store set back to an earlier state?",
+                self.shown
+            )
+        })
+    }
+
+    /// An identity has opened the archive of this list, whole: that is noted here, and where the machine that sends may see it.
+    pub(crate) fn note_tested(&self, list: &List, run: &Context<'_>) {
+        if list.form == Form::Plain {
+            return;
+        }
+        let now = run.clock.now();
+        let text = format!("{} {}\n", now.rfc3339(Zone::Utc), list.archive);
+        let noted = self.state.note_tested(now);
+        let told = self.backend.put(layout::TESTED, text.as_bytes());
+        // A key that may only read is as good: then the other machine asks again.
+        if let Some(error) = noted.err().or_else(|| told.err().map(Into::into)) {
+            run.console.detail(format_args!("could not note that the identity was tried: {error:#}"));
+        }
+    }
+}
+
+/// Fails unless an archive is the one that is remembered: otherwise somebody who can write there has put another in its place.
+/// Its index has the digest of everything in it.
+pub(super) fn is_the_same(known: &Remembered, opened: &Archive) -> anyhow::Result<()> {
+    let file = opened.file();
+    let is_same = file.size() == known.list.runs.size() && file.tail(known.tail_start())? == known.tail;
+    ensure!(is_same, "it is not the archive that this machine sent: its index is another");
+    Ok(())
+}
