@@ -141,10 +141,11 @@ impl Context<'_> {
         if let Some(store) = self.store_of(named)? {
             let series = Series::new(&self.place.prefix)?;
             let archive = store.resolve(named, &series)?;
-            if named.as_os_str() == "latest"
-                && let Some(why) = store.set_back(&series, std::iter::once(&archive))
-            {
-                self.console.complain(why);
+            if named.as_os_str() == "latest" {
+                let there = store.archives(&series)?;
+                if let Some(why) = store.set_back(&series, there.iter().map(|entry| &entry.name)) {
+                    self.console.complain(why);
+                }
             }
             return store.open_archive(&archive);
         }
