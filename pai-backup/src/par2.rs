@@ -13,6 +13,10 @@ use pai_common::hint::Hinted;
 use crate::shelf;
 
 const PROGRAM: &str = "par2";
+/// Bytes of a block, the least that damage costs; each block also costs about a hundred bytes. At most so many there are.
+const BLOCK: u64 = 4096;
+const FEWEST: u64 = 20;
+const MOST: u64 = 2000;
 /// A folder beside the archive in which the program works. The names in it are the archive's: PAR2 files hold them.
 const WORK: &str = ".par2.partial";
 
@@ -41,7 +45,9 @@ pub(crate) fn create(archive: &Path, share: f64) -> anyhow::Result<()> {
         .with_context(context)?;
     let percent = (share * 100.0).ceil().clamp(1.0, 100.0) as u32;
     let mut command = work.par2("create");
-    command.arg("-n1").arg(format!("-r{percent}")).arg("made.par2").arg(name);
+    let size = archive.metadata().with_context(context)?.len();
+    let blocks = (size / BLOCK).clamp(FEWEST, MOST);
+    command.arg("-n1").arg(format!("-r{percent}")).arg(format!("-b{blocks}")).arg("made.par2").arg(name);
     run(&mut command).with_context(context)?;
     // The volume holds all that the file beside it does, and the recovery data.
     let entries = fs::read_dir(&work.folder).with_context(context)?.flatten().map(|entry| entry.path());

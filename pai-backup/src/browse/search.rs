@@ -12,7 +12,7 @@ use crate::past::find::Glob;
 const MOST: usize = 1000;
 
 /// The page.
-pub(super) fn page(site: &Site<'_>, query: &str) -> anyhow::Result<Option<Answer>> {
+pub(super) fn page(site: &Site<'_>, query: &str) -> Answer {
     let catalogue = site.catalogue();
     let mut html = Html::page(&site.token, format!("Find {query}"));
     html.raw("<h1>").text(query).raw("</h1>");
@@ -21,7 +21,7 @@ pub(super) fn page(site: &Site<'_>, query: &str) -> anyhow::Result<Option<Answer
     let glob = Glob::new(&if plain { format!("*{query}*") } else { query.to_owned() });
     let Ok(glob) = glob else {
         html.raw("<p>This is no pattern.</p>");
-        return Ok(Some(Answer::page(html)));
+        return Answer::page(html);
     };
     let mut found: Vec<&Path> =
         catalogue.paths().map(|(_, path)| path).filter(|path| glob.matches(path)).collect();
@@ -31,5 +31,5 @@ pub(super) fn page(site: &Site<'_>, query: &str) -> anyhow::Result<Option<Answer
         html.raw("<li>").link(&Link::Versions(path, None), path.display()).raw("</li>");
     }
     html.raw("</ul>");
-    Ok(Some(Answer::page(html)))
+    Answer::page(html)
 }

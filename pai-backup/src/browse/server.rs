@@ -104,7 +104,7 @@ fn page(address: &str, query: &str, site: &Site<'_>) -> anyhow::Result<Option<An
         "text" => versions::text(site, &night, &path),
         "get" => download::get(site, &night, &path),
         "memory" => memory::page(site, &night, Path::new("memory.md")),
-        "find" => search::page(site, &value(query, "q").unwrap_or_default()),
+        "find" => Ok(Some(search::page(site, &value(query, "q").unwrap_or_default()))),
         _ => Ok(None),
     }
 }

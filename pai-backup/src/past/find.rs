@@ -29,7 +29,7 @@ pub(crate) fn run(args: &Find, run: &Context<'_>) -> anyhow::Result<Exit> {
     let place = Place::of(run)?;
     let catalogue = Catalogue::load(&place, run)?;
     let mut found: Vec<(u32, &Path)> = catalogue.paths().filter(|(_, path)| glob.matches(path)).collect();
-    found.sort_by(|(_, a), (_, b)| a.cmp(b));
+    found.sort_by_key(|&(_, path)| path);
     let mut out = Output::stdout(args.json);
     let mut any = false;
     for found in found.chunks(AT_ONCE) {

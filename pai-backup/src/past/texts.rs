@@ -59,17 +59,16 @@ impl<'a> Texts<'a> {
         if thing.size > LONGEST {
             return Ok(Err(NoText::Long));
         }
-        let content = match self.kept.get(&digest) {
-            Some(content) => content.clone(),
-            None => {
-                let content = self.fetch(archive, path, thing)?;
-                // Versions are asked for in pairs: more than two are never needed.
-                if self.kept.len() > 1 {
-                    self.kept.clear();
-                }
-                self.kept.insert(digest, content.clone());
-                content
+        let content = if let Some(content) = self.kept.get(&digest) {
+            content.clone()
+        } else {
+            let content = self.fetch(archive, path, thing)?;
+            // Versions are asked for in pairs: more than two are never needed.
+            if self.kept.len() > 1 {
+                self.kept.clear();
             }
+            self.kept.insert(digest, content.clone());
+            content
         };
         Ok(if content[..content.len().min(LOOKED_AT)].contains(&0) {
             Err(NoText::Binary)
@@ -135,12 +134,11 @@ fn hunk(ops: &[DiffOp], old: &[Vec<u8>], new: &[Vec<u8>], out: &mut Vec<u8>) {
         }
     };
     for op in ops {
-        match op {
-            DiffOp::Equal { .. } => tell(b' ', &old[op.old_range()]),
-            _ => {
-                tell(b'-', &old[op.old_range()]);
-                tell(b'+', &new[op.new_range()]);
-            }
+        if let DiffOp::Equal { .. } = op {
+            tell(b' ', &old[op.old_range()]);
+        } else {
+            tell(b'-', &old[op.old_range()]);
+            tell(b'+', &new[op.new_range()]);
         }
     }
 }

@@ -87,7 +87,7 @@ fn joined(survey: &Survey) -> Option<(Index, u64)> {
             return None;
         }
         end = Some(part.offset + part.size);
-        deflated.push(&part.part);
+        deflated.push(&part.carries);
     }
     Some((parse_index(deflated, &footer).ok()?, survey.parts.first()?.offset))
 }

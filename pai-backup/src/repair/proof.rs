@@ -15,7 +15,9 @@ const TRIED: usize = 4 << 10;
 pub(super) fn tail(about: &About, groups: &Groups, survey: &Survey) -> Option<(About, Vec<u8>)> {
     let footer = survey.footer.filter(|footer| footer.version == VERSION)?;
     let mut writer = IndexWriter::new(about.clone());
-    groups.values().for_each(|group| writer.group(group));
+    for group in groups.values() {
+        writer.group(group);
+    }
     let made = writer.finish().ok()?;
     let mut pieces: Vec<Vec<u8>> = made.deflated.pieces().map(<[u8]>::to_vec).collect();
     let (header, rest) = pieces.split_first_mut()?;
@@ -28,7 +30,9 @@ pub(super) fn tail(about: &About, groups: &Groups, survey: &Survey) -> Option<(A
     let inflated = made.inflated - inflated_length(header)? + inflated_length(&found)?;
     *header = found;
     let mut deflated = Deflated::default();
-    pieces.iter().for_each(|piece| deflated.push_piece(piece));
+    for piece in &pieces {
+        deflated.push_piece(piece);
+    }
     let about = Index::read_header(&deflated).ok()?;
     // Of the footer itself only its digest is proved.
     let footer = Footer {
@@ -57,7 +61,7 @@ fn is(header: &[u8], rest: &[u8], digest: &Digest) -> bool {
 /// The header as it lies there, if it lies there whole.
 fn first_part(survey: &Survey) -> Option<Vec<u8>> {
     let first = survey.parts.first()?;
-    (first.part.ends_piece && first.part.bytes.len() <= TRIED).then(|| first.part.bytes.clone())
+    (first.carries.ends_piece && first.carries.bytes.len() <= TRIED).then(|| first.carries.bytes.clone())
 }
 
 /// The header with the one bit turned that makes it right.

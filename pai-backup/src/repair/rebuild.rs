@@ -353,8 +353,8 @@ fn pieces(survey: &Survey) -> Vec<(Vec<u8>, bool)> {
             follows = false;
         }
         end = Some(part.offset + part.size);
-        piece.extend_from_slice(&part.part.bytes);
-        if part.part.ends_piece {
+        piece.extend_from_slice(&part.carries.bytes);
+        if part.carries.ends_piece {
             pieces.push((std::mem::take(&mut piece), std::mem::replace(&mut follows, true)));
         }
     }

@@ -41,7 +41,7 @@ pub(super) struct Part {
     /// Bytes of the whole member.
     pub(super) size: u64,
     /// What it carries.
-    pub(super) part: IndexPart,
+    pub(super) carries: IndexPart,
 }
 
 impl Survey {
@@ -70,7 +70,7 @@ impl Survey {
             let bytes = file.bytes_at(at, length_of_empty(&head)?).ok()?;
             let size = bytes.len() as u64;
             match announced(&bytes).ok()? {
-                Announced::Index(part) => self.parts.push(Part { offset: at, size, part }),
+                Announced::Index(carries) => self.parts.push(Part { offset: at, size, carries }),
                 Announced::Footer(footer) => self.footer = Some(footer),
                 Announced::Data { .. } => return None,
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use pai_common::sha256::{self, Digest};
@@ -222,23 +222,22 @@ impl<'a> Builder<'a> {
 
     fn add(&mut self, found: Found) {
         for (digest, things) in found.fresh {
-            let records = things.into_iter().map(|(path, thing)| self.record(path, thing)).collect();
+            let records = things.into_iter().map(|(path, thing)| self.record(&path, thing)).collect();
             self.numbers.insert(digest, self.catalogue.pieces.len() as u32);
             self.catalogue.pieces.push(Piece { digest, records });
         }
         self.waiting.push((found.night, found.digests));
     }
 
-    fn record(&mut self, path: PathBuf, thing: Thing) -> Record {
+    fn record(&mut self, path: &Path, thing: Thing) -> Record {
         let path = path.as_os_str().as_bytes();
-        let path = match self.paths.get(path) {
-            Some(&number) => number,
-            None => {
-                let number = self.catalogue.paths.len() as u32;
-                self.catalogue.paths.push(path.into());
-                self.paths.insert(path.into(), number);
-                number
-            }
+        let path = if let Some(&number) = self.paths.get(path) {
+            number
+        } else {
+            let number = self.catalogue.paths.len() as u32;
+            self.catalogue.paths.push(path.into());
+            self.paths.insert(path.into(), number);
+            number
         };
         let thing = *self.things.entry(thing).or_insert_with_key(|thing| {
             self.catalogue.things.push(thing.clone());
