@@ -151,3 +151,9 @@ for_each_scene! {
     survives_a_kill_at_any_call => every_call_is_the_last,
     does_not_notice_short_reads_and_writes => every_read_and_write_is_short,
 }
+
+// A disk that cannot read a part is damage to mend, so a failing call may end in an archive with an index made anew.
+#[test]
+fn repair_survives_a_kill_at_any_call() {
+    every_call_is_the_last("repair");
+}

@@ -45,7 +45,6 @@ macro_rules! for_each_scene {
         crate::scenes::for_each_scene! { @scene capture "capture" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene restore_into_a_new_folder "restore into a new folder" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene restore_over_a_workspace "restore over a workspace" $($test => $check,)* }
-        crate::scenes::for_each_scene! { @scene repair "repair" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene rotate "rotate" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene logs "rotate logs" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene logs_copied "rotate logs --copytruncate" $($test => $check,)* }

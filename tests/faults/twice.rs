@@ -74,3 +74,8 @@ for_each_scene! {
     one_that_waits_in_any_call_and_another_do_not_harm_each_other => at_every_call,
     two_that_start_together_do_not_harm_each_other => started_together,
 }
+
+#[test]
+fn two_repairs_do_not_harm_each_other() {
+    started_together("repair");
+}
