@@ -126,8 +126,7 @@ fn pieces(document: &Document<'_>, sections: &[Section]) -> Vec<Piece> {
             Kind::Recent => {
                 let end = memchr::memchr(b'\n', &bytes).unwrap_or(bytes.len());
                 pieces.push(Piece { kind: Kind::Recent, bytes: bytes[..end].to_vec() });
-                let below = bytes[end..].iter().position(|byte| !b"\r\n".contains(byte));
-                let below = below.map_or(bytes.len(), |below| end + below);
+                let below = bytes.len().min(end + 1);
                 pieces.push(Piece { kind: Kind::Text, bytes: bytes[below..].to_vec() });
             }
             _ => pieces.push(Piece { kind: Kind::Text, bytes }),
