@@ -126,8 +126,7 @@ fn pieces(document: &Document<'_>, sections: &[Section]) -> Vec<Piece> {
             Kind::Recent => {
                 let end = memchr::memchr(b'\n', &bytes).unwrap_or(bytes.len());
                 pieces.push(Piece { kind: Kind::Recent, bytes: bytes[..end].to_vec() });
-                let below = bytes[end..].iter().position(|byte| !b"\r\n".contains(byte));
-                let below = below.map_or(bytes.len(), |below| end + below);
+                let below = bytes.len().min(end + 1);
                 pieces.push(Piece { kind: Kind::Text, bytes: bytes[below..].to_vec() });
             }
             _ => pieces.push(Piece { kind: Kind::Text, bytes }),
@@ -143,7 +142,7 @@ fn join(pieces: &mut Vec<Piece>) {
     for piece in pieces.drain(..) {
         match joined.last_mut() {
             Some(last) if last.kind == Kind::Text && piece.kind == Kind::Text => {
-                last.bytes.extend(piece.bytes)
+                last.bytes.extend(piece.bytes);
             }
             _ => joined.push(piece),
         }
@@ -178,7 +177,9 @@ fn without_separators(text: &[u8]) -> Vec<u8> {
 /// The same for entries that the archive may hold in any order: each has bytes of its own there.
 pub fn entries<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -> Result<(), Loss> {
     let mut text = before.to_vec();
-    added.iter().for_each(|part| text.extend_from_slice(part.as_ref()));
+    for part in added {
+        text.extend_from_slice(part.as_ref());
+    }
     let mut taken: Vec<std::ops::Range<usize>> = Vec::new();
     let mut longest: Vec<&[u8]> = sections.to_vec();
     longest.sort_by_key(|section| std::cmp::Reverse(section.len()));

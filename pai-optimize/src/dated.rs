@@ -105,11 +105,8 @@ fn mentions(text: &str, order: Option<Order>) -> Vec<Mention> {
             found.push(mention);
         } else {
             // What begins inside a word or a number is none.
-            let run = text[at..]
-                .chars()
-                .take_while(|c| c.is_ascii_alphanumeric())
-                .map(char::len_utf8)
-                .sum::<usize>();
+            let run =
+                text[at..].chars().take_while(char::is_ascii_alphanumeric).map(char::len_utf8).sum::<usize>();
             at += run.max(c.len_utf8());
         }
     }

@@ -172,7 +172,7 @@ impl Job {
         }
         if !plan.changes {
             apply::arrive(&moves)?;
-            self.tell_notes(&moves, journal)?;
+            Self::tell_notes(&moves, journal)?;
             return self.conclude(&document, &plan, moves.len(), journal).map(Some);
         }
         let days = plan::leaving(&document, &plan.gone);
@@ -187,7 +187,7 @@ impl Job {
         }
         journal.infos(days.keys().map(|date| format!("Archived memory section for {date}")))?;
         versions::carry_late(&versions::tidy(&self.archive, real)?, real)?;
-        self.tell_notes(&moves, journal)?;
+        Self::tell_notes(&moves, journal)?;
         let archived = days.values().map(Vec::len).sum::<usize>() + moves.len();
         self.conclude(&document, &plan, archived, journal).map(Some)
     }
@@ -278,7 +278,7 @@ impl Job {
         Ok(moves)
     }
 
-    fn tell_notes(&self, moves: &[Move], journal: &mut Journal<'_>) -> anyhow::Result<()> {
+    fn tell_notes(moves: &[Move], journal: &mut Journal<'_>) -> anyhow::Result<()> {
         let changed = apply::leave(moves)?;
         journal.infos(moves.iter().map(|note| format!("Archived note {}", note.name().to_string_lossy())))?;
         for path in changed {
@@ -305,12 +305,11 @@ impl Job {
         let policy = self.policy();
         let known = plan::known(document, &listing.dates, policy.today, |date, sections| {
             let file = self.archive.read(date)?;
-            Ok(match ledger {
-                Some(ledger) => ledger.holds(date, &file, sections),
-                None => {
-                    let there = already_there(&file, sections);
-                    (0..sections.len()).map(|number| number < there).collect()
-                }
+            Ok(if let Some(ledger) = ledger {
+                ledger.holds(date, &file, sections)
+            } else {
+                let there = already_there(&file, sections);
+                (0..sections.len()).map(|number| number < there).collect()
             })
         })?;
         let (told, paths) = self.told(listing, moves);
@@ -390,9 +389,10 @@ impl Job {
                 told.push(title);
             }
         }
-        Ok(match told.is_empty() {
-            true => summary::cut(line, LINE),
-            false => summary::cut(&format!("{}: {line}", told.join("; ")), LINE),
+        Ok(if told.is_empty() {
+            summary::cut(line, LINE)
+        } else {
+            summary::cut(&format!("{}: {line}", told.join("; ")), LINE)
         })
     }
 

@@ -77,12 +77,11 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
                 .run(console)
         }
         Some(Command::Recall { words, pattern, ignore_case, fixed_strings, from, to, json, limit }) => {
-            let question = match pattern {
-                Some(pattern) => question(pattern, *ignore_case, *fixed_strings)?,
-                None => {
-                    let query = Query::new(words).context("could not find a word in what is asked for")?;
-                    Question::Words { query, limit: *limit }
-                }
+            let question = if let Some(pattern) = pattern {
+                question(pattern, *ignore_case, *fixed_strings)?
+            } else {
+                let query = Query::new(words).context("could not find a word in what is asked for")?;
+                Question::Words { query, limit: *limit }
             };
             let recall = Recall { memory, archive, notes, from: *from, to: *to, reading };
             recall.run(&question, *json, console)

@@ -134,14 +134,11 @@ impl<'a> Document<'a> {
     /// What a section's heading says beside its date, if anything.
     pub fn title(&self, section: &Section) -> Option<String> {
         let heading = self.heading(section);
-        let title = match self.reading.headings {
-            Headings::Dated => dated::title(&heading, self.reading.order),
-            _ => {
-                let rest = heading.get(10..).unwrap_or_default();
-                rest.trim_start_matches(|c: char| c.is_whitespace() || "-–—:".contains(c))
-                    .trim_end()
-                    .to_owned()
-            }
+        let title = if self.reading.headings == Headings::Dated {
+            dated::title(&heading, self.reading.order)
+        } else {
+            let rest = heading.get(10..).unwrap_or_default();
+            rest.trim_start_matches(|c: char| c.is_whitespace() || "-–—:".contains(c)).trim_end().to_owned()
         };
         (!title.is_empty()).then_some(title)
     }

@@ -117,7 +117,7 @@ impl Restore<'_> {
             let bytes = std::fs::read(&from).with_context(|| format!("could not read {}", from.display()))?;
             match std::fs::read(&to) {
                 Ok(there) if there == bytes => {
-                    console.note(format_args!("{} is there already", to.display()))
+                    console.note(format_args!("{} is there already", to.display()));
                 }
                 Ok(_) => console
                     .complain(format_args!("could not put back {}: there is another one", to.display())),

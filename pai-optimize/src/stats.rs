@@ -40,7 +40,8 @@ struct Stats {
 /// The entries of a month: in the memory file or its folder of notes, and in the archive.
 #[derive(Debug, Serialize)]
 struct Month {
-    month: String,
+    #[serde(rename = "month")]
+    name: String,
     here: usize,
     archived: usize,
 }
@@ -106,7 +107,7 @@ fn months(here: impl Iterator<Item = Date>, archived: impl Iterator<Item = Date>
     let month = |date: Date| date.to_string()[..7].to_owned();
     here.for_each(|date| counts.entry(month(date)).or_default().0 += 1);
     archived.for_each(|date| counts.entry(month(date)).or_default().1 += 1);
-    counts.into_iter().map(|(month, (here, archived))| Month { month, here, archived }).collect()
+    counts.into_iter().map(|(month, (here, archived))| Month { name: month, here, archived }).collect()
 }
 
 fn print(out: &mut dyn Write, stats: &Stats, chart: bool) -> std::io::Result<()> {
@@ -136,7 +137,7 @@ fn print(out: &mut dyn Write, stats: &Stats, chart: bool) -> std::io::Result<()>
         "the next run archives {entries} entries and {notes} notes, and leaves {left} in {lines} lines"
     )?;
     let most = stats.months.iter().map(|month| month.here + month.archived).max().unwrap_or(1);
-    for Month { month, here, archived } in &stats.months {
+    for Month { name: month, here, archived } in &stats.months {
         let bar = if chart {
             let long = |count: &usize| (count * BAR).div_ceil(most);
             format!("  {}{}", "█".repeat(long(here)), "░".repeat(long(archived)))

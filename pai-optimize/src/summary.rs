@@ -142,7 +142,7 @@ pub fn cut(text: &str, limit: usize) -> String {
         _ => end,
     };
     // Neither half of what a joiner or a mark puts together.
-    let whole = text[..whole].trim_end_matches(|c: char| c == '\u{200d}' || c == '\u{fe0f}').len();
+    let whole = text[..whole].trim_end_matches(['\u{200d}', '\u{fe0f}']).len();
     let kept = text[..whole].trim_end_matches(|c: char| c.is_whitespace() || ",;:-–—(".contains(c));
     if limit == 0 { String::new() } else { format!("{kept}…") }
 }
@@ -239,7 +239,7 @@ fn pairs(text: &str, run: std::ops::Range<usize>, each: &mut impl FnMut(u64, std
     for (number, &start) in starts.iter().enumerate() {
         if number + 1 < starts.len() {
             let end = starts.get(number + 2).copied().unwrap_or(run.end);
-            each(hash(text[start..end].as_bytes()), start..end);
+            each(hash(&text.as_bytes()[start..end]), start..end);
         }
     }
 }

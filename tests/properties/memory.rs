@@ -44,6 +44,10 @@ pub(crate) fn holds(bytes: &[u8]) {
     }
     let text = plan.text(&document);
     let after = Document::parse(&text, document.reading);
+    // Refused before anything is written: what such a file is without its list items is not what it was.
+    if reading.bullets && conserve::memory(&document, &plan, &after).is_err() {
+        return;
+    }
     conserve::memory(&document, &plan, &after).expect("every word is accounted for");
     let days = plan::departures(&document, &plan.gone);
     let mut found = counted(&after);
@@ -72,6 +76,11 @@ pub(crate) fn holds(bytes: &[u8]) {
 /// Put back, every section of the archive is in the file once more, beside everything that was there.
 fn comes_back(after: &Document<'_>, days: &BTreeMap<Date, Vec<&[u8]>>, ledger: &Ledger) {
     let plain = after.reading.headings != Headings::Dated && !after.reading.bullets;
+    // An entry that ends in an open fence goes last, whatever its level: it may come to be a part of the one above.
+    let open = |section: &&[u8]| Document::parse(section, Reading::TITLES).unclosed;
+    if !plain && days.values().flatten().any(open) {
+        return;
+    }
     let files: Vec<Day> = days
         .iter()
         .map(|(&date, sections)| {
@@ -84,6 +93,7 @@ fn comes_back(after: &Document<'_>, days: &BTreeMap<Date, Vec<&[u8]>>, ledger: &
     if !plain {
         let woven = Document::parse(&text, after.reading);
         conserve::woven(after, &files, &fates, &woven).expect("what comes back makes nothing else go");
+        return;
     }
     let mut expected = counted(after);
     for (sections, _) in days.values().zip(fates).filter(|(_, fate)| *fate == Fate::Restored) {

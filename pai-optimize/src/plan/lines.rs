@@ -62,12 +62,11 @@ pub(super) fn lines(
     }
     for (period, old) in standing {
         for line in old {
-            let archived = match period.only_day() {
-                Some(day) => days.contains(&day) || note_of(line).is_some(),
-                None => {
-                    let notes = around.notes.iter().map(|note| note.date);
-                    days.iter().copied().chain(notes).any(|date| period.covers(date))
-                }
+            let archived = if let Some(day) = period.only_day() {
+                days.contains(&day) || note_of(line).is_some()
+            } else {
+                let notes = around.notes.iter().map(|note| note.date);
+                days.iter().copied().chain(notes).any(|date| period.covers(date))
             };
             if !archived {
                 // Nothing in the archive stands behind this line: it is all that is left of that day.
@@ -102,6 +101,9 @@ fn holds(request: &Request, old: &[&[u8]]) -> bool {
     }
 }
 
+/// The days of a period, its sections and its notes.
+type Parts = (BTreeSet<Date>, Vec<usize>, Vec<usize>);
+
 /// One request for each period that has archived days, with this plan's; of a single day, one for its sections and one for
 /// each of its notes.
 fn requests(
@@ -110,7 +112,7 @@ fn requests(
     around: Surroundings<'_>,
     policy: Policy,
 ) -> Vec<Request> {
-    let mut periods: BTreeMap<Period, (BTreeSet<Date>, Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    let mut periods: BTreeMap<Period, Parts> = BTreeMap::new();
     let of = |date| Period::of(date, policy.today, policy.roll_up);
     for &date in around.archived {
         periods.entry(of(date)).or_default().0.insert(date);
