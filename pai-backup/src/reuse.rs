@@ -175,7 +175,9 @@ impl Parent {
             let place = &self.places[number as usize];
             if holds(&self.index.raw_at(place.at)?, sources, self.walk())? {
                 let mut totals = Totals::default();
-                sources.iter().for_each(|source| totals.count(&source.entry));
+                for source in sources {
+                    totals.count(&source.entry);
+                }
                 return Ok(Some(Unchanged { place, totals }));
             }
         }

@@ -412,7 +412,9 @@ fn agrees(history: &[Vec<Step>]) -> Result<Vec<Value>, TestCaseError> {
     nights.workspace.write("x/keep", b"kept");
     nights.workspace.write("y/keep", b"kept too");
     for steps in history {
-        steps.iter().for_each(|step| carry_out(step, nights.workspace.home()));
+        for step in steps {
+            carry_out(step, nights.workspace.home());
+        }
         nights.night(&[]);
     }
     let held = extracted(&nights);

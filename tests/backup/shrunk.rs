@@ -98,7 +98,8 @@ fn an_unmounted_workspace_costs_a_store_no_good_archive() {
         assert!(told.stderr.contains(expected), "{number}: {}", told.stderr);
         assert!(told.stderr.contains("--allow-shrink once"), "{}", told.stderr);
         // A policy that keeps the last three.
-        let old: String = names(number).lines().skip(3).map(|name| format!("{name}\n")).collect();
+        let old =
+            names(number).lines().skip(3).map(|name| name.to_owned() + "\n").collect::<Vec<_>>().concat();
         let forgotten = run_with_input(&mut pai(number, &["forget", "--stdin"]), old.as_bytes());
         assert_eq!(forgotten.status, Some(i32::from(number >= 3)), "{}", forgotten.stderr);
         assert!(number < 3 || forgotten.stderr.contains("is suspiciously small"), "{}", forgotten.stderr);

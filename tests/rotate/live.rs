@@ -42,7 +42,7 @@ fn write_lines(folder: &Path, habit: Habit, stop: &AtomicBool, written: &AtomicU
         let number = written.load(Ordering::Relaxed);
         writeln!(log, "{number}").expect("the log can be written");
         written.store(number + 1, Ordering::Relaxed);
-        if number % 50 == 0 {
+        if number.is_multiple_of(50) {
             thread::sleep(Duration::from_micros(200));
         }
     }

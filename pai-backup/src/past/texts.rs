@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn differences_are_those_of_diff_u() {
-        let numbers: String = (1..=20).map(|number| format!("{number}\n")).collect();
+        let numbers = (1..=20).map(|number| number.to_string() + "\n").collect::<Vec<_>>().concat();
         for (old, new, hunks) in [
             ("a\n", "a\n", ""),
             ("", "a\n", "@@ -0,0 +1 @@\n+a\n"),
@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn texts_stand_beside_each_other() {
-        let numbers: String = (1..=20).map(|number| format!("{number}\n")).collect();
+        let numbers = (1..=20).map(|number| number.to_string() + "\n").collect::<Vec<_>>().concat();
         let other = numbers.replace("\n2\n", "\ntwo\n").replace("20\n", "");
         let shown: Vec<String> = side_by_side(numbers.as_bytes(), other.as_bytes())
             .iter()

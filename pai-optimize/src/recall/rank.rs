@@ -141,7 +141,9 @@ mod tests {
         let query = Query::new(query).unwrap();
         let tallies: Vec<Tally> = texts.iter().map(|text| Tally::of(&query, text.as_bytes())).collect();
         let mut totals = Totals::default();
-        tallies.iter().for_each(|tally| totals.add(tally));
+        for tally in &tallies {
+            totals.add(tally);
+        }
         let mut order: Vec<usize> = (0..texts.len()).filter(|&number| tallies[number].is_whole()).collect();
         order.sort_by(|&a, &b| {
             totals.score(&tallies[b]).total_cmp(&totals.score(&tallies[a])).then(a.cmp(&b))

@@ -144,17 +144,15 @@ impl IndexWriter {
         if self.open.is_empty() {
             return;
         }
-        let piece = match self.known.take().filter(|known| known.inflated == self.open.len()) {
-            Some(known) => {
-                self.inflated += known.inflated as u64;
-                known.deflated
-            }
-            None => {
-                let open = std::mem::take(&mut self.open);
-                let piece = self.piece(&open);
-                self.open = open;
-                piece
-            }
+        let known = self.known.take().filter(|known| known.inflated == self.open.len());
+        let piece = if let Some(known) = known {
+            self.inflated += known.inflated as u64;
+            known.deflated
+        } else {
+            let open = std::mem::take(&mut self.open);
+            let piece = self.piece(&open);
+            self.open = open;
+            piece
         };
         self.open.clear();
         self.pieces.push(piece);
