@@ -129,8 +129,8 @@ pub struct Names {
     /// %Y %m %d year, month, day; %y the year in two figures; %H %M %S the time of day; %j the day of the year;
     /// %G-W%V the ISO week; %b Sep; %s seconds of the epoch; %z an offset. Figures must be as many as would be
     /// written (01, not 1). What is not said is midnight, the first day, the Monday. Without it these are read:
-    /// YYYYMMDD, YYYY-MM-DD and YYYY_MM_DD, alone or with a time of day to the minute or second, YYYYMMDDHHMM[SS],
-    /// and YYYY-Www.
+    /// YYYYMMDD, YYYY-MM-DD and YYYY_MM_DD, alone or with a time of day to the minute or second, YYYYMMDDHHMM,
+    /// YYYYMMDDHHMMSS, and YYYY-Www.
     #[arg(long, value_name = "FORMAT", value_parser = Format::parse)]
     pub stamp: Option<Format>,
 

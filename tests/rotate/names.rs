@@ -24,7 +24,7 @@ fn a_stamp_to_the_minute_is_read_whole() {
 fn an_item_of_later_today_takes_no_slot() {
     let names = ["09", "10", "11"].map(|day| format!("a-2024-08-{day}_05-51.tar.gz"));
     let folder = scratch();
-    for name in names {
+    for name in &names {
         write(folder.path(), name);
     }
     let args = ["--keep-daily", "1", "--now", "2024-08-11T03:44:05+03:00", "-n", "."];

@@ -86,7 +86,8 @@ pub(crate) fn task(stack: &Stack, name: &str) -> Command {
 pub(crate) fn tampered(stack: &Stack, harm: &str) -> Command {
     let stores = repository().join("scripts/stores");
     let text = format!(
-        "import runpy, sys\nsys.dont_write_bytecode = True\nsys.path.insert(0, {stores:?})\nsys.argv = sys.argv[2:]\n{harm}\nrunpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "import runpy, sys\nsys.dont_write_bytecode = True\nsys.path.insert(0, '{}')\nsys.argv = sys.argv[2:]\n{harm}\nrunpy.run_path(sys.argv[0], run_name='__main__')\n",
+        stores.display()
     );
     stack.write("tampered.py", &text);
     let python = format!("exec python3 {} \"$@\"", stack.path("tampered.py").display());

@@ -1,4 +1,4 @@
-//! `defragment` and `copy` for Chroma, LanceDB and Qdrant (a stand-in): proven, undone or never done, and no write lost.
+//! `defragment` and `copy` for Chroma, `LanceDB` and Qdrant (a stand-in): proven, undone or never done, and no write lost.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
