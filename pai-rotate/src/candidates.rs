@@ -254,8 +254,18 @@ impl Finder<'_> {
 
 /// What each compressor makes of nothing, at the most: `pg_dump ... | gzip` when `pg_dump` failed. One byte more takes
 /// more of all of them.
-const HOLLOW: [(&str, u64); 6] =
-    [(".gz", 20), (".tgz", 20), (".bz2", 14), (".xz", 32), (".zst", 13), (".lz4", 15)];
+const HOLLOW: [(&str, u64); 9] = [
+    // age for one recipient of its own kind adds 200 bytes.
+    (".gz.age", 220),
+    (".tgz.age", 220),
+    (".age", 200),
+    (".gz", 20),
+    (".tgz", 20),
+    (".bz2", 14),
+    (".xz", 32),
+    (".zst", 13),
+    (".lz4", 15),
+];
 
 /// Whether there is nothing in a file, compressed or not.
 fn is_hollow(name: &OsStr, size: u64) -> bool {
