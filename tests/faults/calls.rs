@@ -157,3 +157,19 @@ for_each_scene! {
 fn repair_survives_a_kill_at_any_call() {
     every_call_is_the_last("repair");
 }
+
+// Two prunes take turns without a lock, so the scene has its tests by name, in `twice` one of two.
+#[test]
+fn prune_survives_the_failure_of_any_call() {
+    every_call_fails("prune");
+}
+
+#[test]
+fn prune_survives_a_kill_at_any_call() {
+    every_call_is_the_last("prune");
+}
+
+#[test]
+fn prune_does_not_notice_short_reads_and_writes() {
+    every_read_and_write_is_short("prune");
+}

@@ -51,7 +51,6 @@ macro_rules! for_each_scene {
         crate::scenes::for_each_scene! { @scene optimize "optimize" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene checksum_output "checksum -o" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene store "create --store" $($test => $check,)* }
-        crate::scenes::for_each_scene! { @scene prune "prune" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene checksum_update "checksum --update" $($test => $check,)* }
     };
 }

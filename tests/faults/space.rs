@@ -126,5 +126,4 @@ each! {
     a_checksum_list_stays_when_there_is_no_room_for_another: "checksum -o",
     an_updated_checksum_list_stays_when_there_is_no_room_for_another: "checksum --update",
     a_store_without_room_keeps_the_archives_it_has: "create --store",
-    a_prune_without_room_takes_no_pack_from_an_archive: "prune",
 }

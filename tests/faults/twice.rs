@@ -79,3 +79,8 @@ for_each_scene! {
 fn two_repairs_do_not_harm_each_other() {
     started_together("repair");
 }
+
+#[test]
+fn two_prunes_do_not_harm_each_other() {
+    started_together("prune");
+}

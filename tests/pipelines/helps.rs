@@ -66,7 +66,7 @@ fn lay_out(home: &Path, root: &Path) {
     };
     write(
         home.join("pai/memory.md"),
-        "# PAI Memory\n\n## 2025-09-01\n- Signed the lease.\n\n## 2025-09-15\n- Rode.\n",
+        "# PAI Memory\n\n## 2025-09-01\n- Signed the lease with the landlord.\n\n## 2025-09-15\n- Rode.\n",
     );
     write(home.join("pai/projects/plan.md"), "# Plan\n");
     write(home.join("a.zip"), "a");

@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use pai_common::atomic::{self, AtomicFile};
 use pai_common::clock::Timestamp;
+use pai_common::lock::Busy;
 
 use super::backend::{Answer, Backend, Kind, Object, StoreError};
 use crate::archive::open::open_to_read;
@@ -117,7 +118,15 @@ impl Backend for Folder {
         write().map_err(|error: anyhow::Error| {
             let io = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
             let denied = io.is_some_and(|io| io.kind() == io::ErrorKind::PermissionDenied);
-            let kind = if denied { Kind::Denied } else { Kind::Lasting };
+            // Another run writes the same object: what it makes will do, and so will ours once it is done.
+            let busy = error.chain().any(<dyn std::error::Error>::is::<Busy>);
+            let kind = if denied {
+                Kind::Denied
+            } else if busy {
+                Kind::Passing
+            } else {
+                Kind::Lasting
+            };
             StoreError::new(kind, format_args!("could not write {}: {error:#}", path.display()))
         })
     }
