@@ -68,16 +68,16 @@ check() {
   local work=$1 one=$1/one/pai-tools other=$1/another/and/longer/folder file
   mkdir -p "${one%/*}" "${other%/*}"
   build "$one"
-  pack "$one" "$work/stage-one" "$work/one"
+  pack "$one" "$work/stage-one" "$work/made-one"
   build "$other"
-  pack "$other" "$work/stage-other" "$work/other"
-  if ! diff --recursive --brief "$work/one" "$work/other" >/dev/null; then
+  pack "$other" "$work/stage-other" "$work/made-other"
+  if ! diff --recursive --brief "$work/made-one" "$work/made-other" >/dev/null; then
     warn "two builds of one commit differ:"
     diff --recursive --brief "$work/stage-one" "$work/stage-other" >&2 || true
     return 1
   fi
   for file in "${files[@]}"; do
-    echo "the same: $(sha256sum <"$work/one/$file" | cut -d ' ' -f 1)  $file ($(stat -c %s "$work/one/$file") bytes)"
+    echo "the same: $(sha256sum <"$work/made-one/$file" | cut -d ' ' -f 1)  $file ($(stat -c %s "$work/made-one/$file") bytes)"
   done
 }
 

@@ -11,9 +11,9 @@ deb_depends() {
   local newest
   # The others in it are scripts.
   local programs=("$1"/pai-{backup,checksum,optimize,rotate})
-  newest=$(objdump --dynamic-syms "${programs[@]}" | grep -o 'GLIBC_[0-9.]*[0-9]' | sort --version-sort --unique | tail -n 1 || true)
+  newest=$(objdump --dynamic-syms "${programs[@]}" 2>/dev/null | grep -o 'GLIBC_[0-9.]*[0-9]' | sort --version-sort --unique | tail -n 1 || true)
   printf 'libc6%s' "${newest:+ (>= ${newest#GLIBC_})}"
-  if objdump --private-headers "${programs[@]}" | grep -q 'NEEDED *libgcc_s'; then
+  if objdump --private-headers "${programs[@]}" 2>/dev/null | grep -q 'NEEDED *libgcc_s'; then
     printf ', libgcc-s1'
   fi
 }

@@ -12,6 +12,8 @@ render() {
     # Names that are put in are not looked at again: the widest first.
     line=${line//%h\/.local/"$prefix"}
     line=${line//\/usr\/local/"$prefix"}
+    # What an administrator put there, docker for one, is still found.
+    [[ $line != PATH=*:"$prefix"/bin:/usr/bin:/bin || $prefix == /usr/local ]] || line=${line/%:\/usr\/bin:\/bin/:\/usr\/local\/bin:\/usr\/bin:\/bin}
     line=${line//\/opt\/Super-Codex-AI/"$codex_home"}
     line=${line//\/srv\/vector-store/"$home"}
     line=${line/#BACKUP_DIR=*/"BACKUP_DIR=$backups"}
