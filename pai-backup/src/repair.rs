@@ -20,6 +20,7 @@ use pai_common::exit::Exit;
 use pai_common::lock::DirLock;
 use pai_common::output::Output;
 use pai_common::sha256;
+use pai_common::units::counted;
 use serde::Serialize;
 
 use self::blueprint::Blueprint;
@@ -132,15 +133,15 @@ fn tell(
 ) -> anyhow::Result<()> {
     let row =
         Row { r#type: "repair", path: path.to_string_lossy(), state, members, lost: lost.len(), as_it_was };
+    let put_in = counted(members as u64, "member", "members");
+    let gone = counted(lost.len() as u64, "file", "files");
     out.record(&row, |text| {
         text.write_all(path.as_os_str().as_encoded_bytes())?;
         write!(text, ": {state}")?;
         match (state, as_it_was) {
             ("good", _) => writeln!(text),
-            (_, true) => writeln!(text, " ({members} members put in, byte for byte as it was)"),
-            (_, false) => {
-                writeln!(text, " ({members} members put in, {} files lost, index made anew)", lost.len())
-            }
+            (_, true) => writeln!(text, " ({put_in} put in, byte for byte as it was)"),
+            (_, false) => writeln!(text, " ({put_in} put in, {gone} lost, index made anew)"),
         }
     })
 }

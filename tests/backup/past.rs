@@ -83,8 +83,9 @@ fn a_file_is_followed_across_versions_names_deletions_and_returns() {
     let line = |first, last, count, text: &[u8]| {
         let (first, size, name) = (at(first), text.len(), format!("pai-202611{last:02}-020000.tar.gz"));
         format!(
-            "{first}  {}  {count:>4} archives  {:>10}  {}  {name}\n",
+            "{first}  {}  {count:>4} {}  {:>10}  {}  {name}\n",
             at(last),
+            if count == 1 { "archive " } else { "archives" },
             format!("{size} B"),
             short(text)
         )
@@ -138,7 +139,7 @@ fn find_tells_which_archives_have_what() {
         nights.told(&["find", "*.md"]),
         format!(
             "{}  {}     2 archives     2 versions         2 B  memory.md\n\
-             {}  {}     1 archives     1 versions         1 B  projects/a.md  (gone)\n",
+             {}  {}     1 archive      1 version          1 B  projects/a.md  (gone)\n",
             at(1),
             at(2),
             at(1),
@@ -162,7 +163,7 @@ fn a_path_that_no_archive_or_not_this_one_has_is_told_with_what_to_do() {
     let never = run(&mut nights.pai(&["history", "projects/b.md"])).expect(2).stderr;
     assert_eq!(
         never,
-        "pai-backup: could not find projects/b.md in any of 1 archives\n\
+        "pai-backup: could not find projects/b.md in any of 1 archive\n\
          pai-backup: hint: pai-backup find '*b.md*' looks for names\n"
     );
     let hint = "pai-backup: hint: pai-backup history b tells which archives have it, and under what name\n";

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pai_backup::archive::member::Announced;
@@ -78,28 +79,37 @@ impl Scene {
         self.path.with_file_name("pai-20261101-020000.tar.gz.broken")
     }
 
-    /// One damaged copy for each way and place.
-    fn damages(&self) -> Vec<(String, Region, Vec<u8>)> {
-        let mut damages = Vec::new();
+    /// What each member is part of, and where it lies.
+    fn regions(&self) -> Vec<(Region, Range<usize>)> {
         let mut offset = 0;
         let mut index_begun = false;
-        for (announced, bytes) in members(&self.good) {
+        let place = |(announced, bytes): (Announced, Vec<u8>)| {
             let region = match announced {
                 Announced::Data { .. } => Region::Data,
                 Announced::Index(_) if !std::mem::replace(&mut index_begun, true) => Region::Header,
                 Announced::Index(_) => Region::Index,
                 Announced::Footer(_) => Region::Footer,
             };
-            let length = bytes.len();
+            let start = offset;
+            offset += bytes.len();
+            (region, start..offset)
+        };
+        members(&self.good).into_iter().map(place).collect()
+    }
+
+    /// One damaged copy for each way and place.
+    fn damages(&self) -> Vec<(String, Region, Vec<u8>)> {
+        let mut damages = Vec::new();
+        for (region, Range { start: offset, end }) in self.regions() {
+            let length = end - offset;
             for at in [0, 12, 20, length / 2, length - 1] {
                 let mut damaged = self.good.clone();
                 damaged[offset + at] ^= 0x10;
                 damages.push((format!("flip at {}", offset + at), region, damaged));
             }
             let mut zeroed = self.good.clone();
-            zeroed[offset..offset + length].fill(0);
-            damages.push((format!("zeros from {offset} to {}", offset + length), region, zeroed));
-            offset += length;
+            zeroed[offset..end].fill(0);
+            damages.push((format!("zeros from {offset} to {end}"), region, zeroed));
         }
         damages
     }
@@ -107,17 +117,8 @@ impl Scene {
     /// Each cut: at every border of members, and in the middle of each.
     fn cuts(&self) -> Vec<(usize, Region)> {
         let mut cuts = Vec::new();
-        let mut offset = 0;
-        let mut index_begun = false;
-        for (announced, bytes) in members(&self.good) {
-            let region = match announced {
-                Announced::Data { .. } => Region::Data,
-                Announced::Index(_) if !std::mem::replace(&mut index_begun, true) => Region::Header,
-                Announced::Index(_) => Region::Index,
-                Announced::Footer(_) => Region::Footer,
-            };
-            cuts.extend([(offset, region), (offset + bytes.len() / 2, region)]);
-            offset += bytes.len();
+        for (region, Range { start, end }) in self.regions() {
+            cuts.extend([(start, region), (start.midpoint(end), region)]);
         }
         cuts.retain(|(cut, _)| *cut > 0);
         cuts
@@ -348,7 +349,7 @@ fn a_plan_changes_nothing_and_verify_tells_of_repair_or_does_it() {
     assert!(planned.stdout.contains(" bytes at "), "{}", planned.stdout);
     assert!(planned.stdout.contains(", from pai-20261102-020000.tar.gz\n"), "{}", planned.stdout);
     assert!(
-        planned.stdout.ends_with(": mendable (1 members put in, byte for byte as it was)\n"),
+        planned.stdout.ends_with(": mendable (1 member put in, byte for byte as it was)\n"),
         "{}",
         planned.stdout
     );
@@ -367,7 +368,7 @@ fn a_plan_changes_nothing_and_verify_tells_of_repair_or_does_it() {
     assert!(verified.stderr.ends_with(&hint), "{}", verified.stderr);
     let repaired = run(&mut scene.workspace.pai(["verify", "--all", "--repair", "-q"])).expect(1);
     assert!(
-        repaired.stdout.ends_with(": mended (1 members put in, byte for byte as it was)\n"),
+        repaired.stdout.ends_with(": mended (1 member put in, byte for byte as it was)\n"),
         "{}",
         repaired.stdout
     );

@@ -9,7 +9,7 @@ use pai_common::clock::Timestamp;
 use pai_common::exit::Exit;
 use pai_common::output::Output;
 use pai_common::sha256;
-use pai_common::units::human_size;
+use pai_common::units::{counted, human_size};
 use serde::Serialize;
 
 use super::catalogue::Catalogue;
@@ -98,8 +98,10 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn write(&self, path: &Path, text: &mut dyn Write) -> io::Result<()> {
         let Self { first, last, versions, .. } = self;
-        let (archives, size) = (self.archives.len(), human_size(self.size));
-        write!(text, "{first}  {last}  {archives:>4} archives  {versions:>4} versions  {size:>10}  ")?;
+        let size = human_size(self.size);
+        let archives = counted(self.archives.len() as u64, "archive ", "archives");
+        let versions = counted(*versions as u64, "version ", "versions");
+        write!(text, "{first}  {last}  {archives:>13}  {versions:>13}  {size:>10}  ")?;
         text.write_all(path.as_os_str().as_encoded_bytes())?;
         text.write_all(if self.kind == Kind::Folder.word() { b"/" } else { b"" })?;
         writeln!(text, "{}", if self.gone { "  (gone)" } else { "" })

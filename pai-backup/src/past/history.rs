@@ -9,7 +9,7 @@ use pai_common::exit::Exit;
 use pai_common::hint::Hinted;
 use pai_common::output::Output;
 use pai_common::sha256;
-use pai_common::units::human_size;
+use pai_common::units::{counted, human_size};
 use serde::Serialize;
 
 use super::catalogue::{Catalogue, Thing};
@@ -54,8 +54,8 @@ fn in_workspace(named: &Path, run: &Context<'_>) -> PathBuf {
 }
 
 fn not_found(path: &Path, catalogue: &Catalogue) -> anyhow::Error {
-    let count = catalogue.nights().len();
-    let error = anyhow!("could not find {} in any of {count} archives", path.display());
+    let archives = counted(catalogue.nights().len() as u64, "archive", "archives");
+    let error = anyhow!("could not find {} in any of {archives}", path.display());
     let name = path.file_name().unwrap_or_default().display();
     Hinted::new(error, format!("pai-backup find '*{name}*' looks for names")).into()
 }
@@ -223,7 +223,8 @@ impl Row {
                     (None, None) => (*kind).to_owned(),
                 };
                 let size = human_size(*size);
-                write!(text, "{first}  {last}  {archives:>4} archives  {size:>10}  {what}  {archive}")?;
+                let archives = counted(*archives as u64, "archive ", "archives");
+                write!(text, "{first}  {last}  {archives:>13}  {size:>10}  {what}  {archive}")?;
                 match lines {
                     Some(1) => writeln!(text, "  1 line")?,
                     Some(lines) => writeln!(text, "  {lines} lines")?,
