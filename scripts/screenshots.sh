@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Pictures of what browse shows, for docs/past.md.
+# Pictures of a terminal for README.md, and of what browse shows for docs/past.md.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,8 +11,8 @@ usage() {
 Usage: scripts/screenshots.sh [FOLDER]
 
 Makes a workspace with some nights, runs pai-backup browse on it, and takes pictures of its pages by chromium at widths of
-400 and 1280 pixels into FOLDER (default: docs/). In docs/ only browse.png is made, a picture of two pages beside each other.
-pai-backup and chromium must be on PATH.
+400 and 1280 pixels into FOLDER (default: docs/). In docs/ only two pictures are made: browse.png, two pages beside each other, and
+terminal.png, a backup and a restore at a terminal. pai-backup, chromium, aha and script must be on PATH.
 
   -h, --help  this text
 
@@ -39,6 +39,41 @@ nights() {
   done
 }
 
+# session: what is typed at the terminal of terminal.png. It runs on a terminal, so the tools speak as they do to a person.
+session() {
+  local PAI_NOW=2026-11-27T02:00:00Z PAI_HOME=$HOME/pai
+  export PAI_NOW PAI_HOME
+  type_in 'pai-backup'
+  type_in "echo '- The harbour opens in May.' >>memory.md"
+  PAI_NOW=2026-11-28T02:00:00Z
+  type_in 'pai-backup'
+  type_in 'pai-backup history memory.md --diff | head -9'
+  type_in 'pai-backup verify --all'
+  type_in 'pai-backup restore latest --target ~/restored projects/harbour.md'
+}
+
+# type_in COMMAND: shows it behind a prompt, and what it prints.
+type_in() {
+  printf '\033[1;32m~/pai $\033[0m %s\n' "$1"
+  eval "$1"
+}
+
+# shoot_terminal FILE: a picture of the session.
+shoot_terminal() {
+  export HOME=$work/ada
+  mkdir -p "$HOME/pai/projects"
+  cd "$HOME/pai"
+  printf '# Memory\n\n- Ada plans a survey of the harbour.\n' >memory.md
+  printf '# Plan\n\nRent a sonar.\nSurvey the harbour.\n' >projects/harbour.md
+  export -f session type_in
+  SHELL=/bin/bash script --quiet --return --command 'stty cols 140; session' "$work/typescript" >/dev/null
+  # What script adds are its first and its last line.
+  sed -e '1d;$d' -e "s|$HOME|/home/ada|g; s/\r//g" "$work/typescript" >"$work/shown"
+  aha --black --title terminal <"$work/shown" |
+    sed 's|<pre>|<pre style="margin:0;padding:14px;background:#14181d;color:#d7dbe0;font:14px/1.45 monospace">|' >"$work/terminal.html"
+  shoot "file://$work/terminal.html" "$1" 1180 "$((28 + $(wc -l <"$work/shown") * 41 / 2))"
+}
+
 # shoot URL FILE WIDTH HEIGHT
 shoot() {
   chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --disable-background-networking \
@@ -56,7 +91,9 @@ main() {
     -*) bad_usage "unknown option: $1" ;;
   esac
   folder=${1:-${here%/*}/docs}
-  { command -v chromium && command -v pai-backup; } >/dev/null || die 'chromium or pai-backup is not on PATH'
+  for name in pai-backup chromium aha script; do
+    command -v "$name" >/dev/null || die "$name is not on PATH"
+  done
   work=$(mktemp -d)
   trap 'kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
   export TZ=UTC XDG_CACHE_HOME=$work/cache
@@ -71,6 +108,7 @@ main() {
     shoot "${base}versions/projects/harbour.md" "$work/right.png" 640 620
     printf '<!DOCTYPE html><body style="margin:0;display:flex"><img src=left.png><img src=right.png>' >"$work/both.html"
     shoot "file://$work/both.html" "$folder/browse.png" 1280 620
+    shoot_terminal "$folder/terminal.png"
     return
   fi
   mkdir -p "$folder"

@@ -64,13 +64,9 @@ fn cat_indexed(archive: &Archive, wanted: &Path, out: &mut impl Write) -> anyhow
 
 fn find(archive: &Archive, wanted: &Path) -> anyhow::Result<(u64, Group, Record)> {
     let index = archive.index().map_err(Clone::clone)?;
-    for group in index.groups() {
-        let (offset, group) = group?;
-        if let Some(record) = group.records.iter().find(|record| record.entry.path == wanted).cloned() {
-            return Ok((offset, group, record));
-        }
-    }
-    Err(not_found(wanted, archive))
+    let Some((offset, group)) = index.group_with(wanted)? else { return Err(not_found(wanted, archive)) };
+    let record = group.records.iter().find(|record| record.entry.path == wanted).cloned();
+    Ok((offset, group, record.context("the index names an entry that is not there")?))
 }
 
 fn not_found(wanted: &Path, archive: &Archive) -> anyhow::Error {

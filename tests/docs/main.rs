@@ -1,6 +1,8 @@
-//! Man pages and shell completions of the tools, from their own command lines: `pai-docs FOLDER` writes them
-//! below FOLDER as they are installed below a prefix. Not a tool of its own: `scripts/install.sh` runs it.
+//! Man pages and shell completions of the tools, from their own command lines, and man pages of the scripts in
+//! `FOLDER/bin`, from their `--help`: `pai-docs FOLDER` writes them below FOLDER as they are installed below a prefix.
+//! Not a tool of its own: `scripts/install.sh` runs it.
 
+mod scripts;
 mod synopsis;
 mod zsh;
 
@@ -21,7 +23,8 @@ const WIDTH: usize = 80;
 
 fn main() -> anyhow::Result<()> {
     let folder = std::env::args_os().nth(1).context("Usage: pai-docs FOLDER")?;
-    let share = Path::new(&folder).join("share");
+    let folder = Path::new(&folder);
+    let share = folder.join("share");
     for tool in [
         pai_backup::cli::Args::command(),
         pai_checksum::cli::Args::command(),
@@ -30,6 +33,9 @@ fn main() -> anyhow::Result<()> {
     ] {
         write(tool.clone(), &share)
             .with_context(|| format!("could not write the pages of {}", tool.get_name()))?;
+    }
+    for (name, page) in scripts::pages(folder)? {
+        fs::write(share.join("man/man1").join(name), page)?;
     }
     Ok(())
 }
@@ -63,7 +69,6 @@ fn write(tool: Command, share: &Path) -> anyhow::Result<()> {
 
 /// The page of a command: what its definition says, and what stands below its help as sections of their own.
 fn page(command: &Command, man: &Man) -> io::Result<String> {
-    let title = command.get_display_name().unwrap_or_else(|| command.get_name()).to_uppercase();
     let mut roff = Vec::new();
     man.render_name_section(&mut roff)?;
     roff.extend_from_slice(synopsis::section(command).as_bytes());
@@ -72,7 +77,7 @@ fn page(command: &Command, man: &Man) -> io::Result<String> {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut roff)?;
     }
-    let mut page = format!(".TH {title} 1 {DATE} \"pai-tools {}\"\n", env!("CARGO_PKG_VERSION"));
+    let mut page = title(command.get_display_name().unwrap_or_else(|| command.get_name()));
     let mut preamble_seen = false;
     for line in String::from_utf8_lossy(&roff).lines() {
         // Each section repeats the definition of an apostrophe.
@@ -86,6 +91,12 @@ fn page(command: &Command, man: &Man) -> io::Result<String> {
     page.push_str(&sections(&after.map(ToString::to_string).unwrap_or_default()));
     // What clap_mangen puts around a list of values is three ways to say one thing.
     Ok(page.replace(".br\n\n.br\n", ".sp\n").replace("\n\n", "\n.sp\n"))
+}
+
+/// The first line of a page's source.
+fn title(name: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(".TH {} 1 {DATE} \"pai-tools {version}\"\n", name.to_uppercase())
 }
 
 /// A line of running text over several, for troff fills them again.

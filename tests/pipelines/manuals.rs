@@ -3,9 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pai_tests::{command, has, run, scratch, sh, skip, tool};
+use pai_tests::{command, has, repository, run, scratch, sh, skip, tool};
 
 const TOOLS: [&str; 4] = ["pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"];
+
+/// An installation, of which the scripts in `bin/` have pages too.
+fn installed() -> tempfile::TempDir {
+    let folder = scratch();
+    let from = tool("pai-docs").parent().unwrap().to_owned();
+    for name in TOOLS {
+        tool(name);
+    }
+    let install = repository().join("scripts/install.sh");
+    run(command(install).arg("--prefix").arg(folder.path()).arg("--from").arg(from)).expect(0);
+    folder
+}
 
 /// The pages and completions in a folder of their own.
 pub(crate) fn made() -> tempfile::TempDir {
@@ -33,8 +45,12 @@ fn mandoc_has_nothing_to_say_of_any_page() {
     if !has("mandoc") {
         return skip("no mandoc");
     }
-    let folder = made();
+    let folder = installed();
     let pages = pages(folder.path());
+    for command in fs::read_dir(folder.path().join("bin")).unwrap() {
+        let name = command.unwrap().file_name().into_string().unwrap();
+        assert!(pages.iter().any(|page| page.ends_with(format!("{name}.1"))), "{name} has no page");
+    }
     for name in TOOLS {
         assert!(pages.iter().any(|page| page.ends_with(format!("{name}.1"))), "{name}");
     }
@@ -81,6 +97,34 @@ fn a_page_shows_the_help_s_sections_as_they_stand() {
             assert!(shown.contains(line.trim_start()), "{name}: {line}\n{shown}");
         }
         assert!(shown.contains("EXIT STATUS") && shown.contains("EXAMPLES"), "{shown}");
+    }
+}
+
+#[test]
+fn a_script_s_page_shows_its_help() {
+    if !has("mandoc") {
+        return skip("no mandoc");
+    }
+    let folder = installed();
+    for (name, summary) in [
+        ("pai-stack-verify", "pai-stack-verify - Checks backups down to the last byte"),
+        ("pai-run-job", "pai-run-job - Runs one job of a schedule"),
+    ] {
+        let help = run(command(folder.path().join("bin").join(name)).arg("--help")).expect(0).stdout;
+        let line = format!("mandoc -T utf8 -O width=300 share/man/man1/{name}.1 | col -bx | tr -s ' '");
+        let shown = sh(&line, folder.path()).expect(0).stdout;
+        assert!(shown.contains(summary), "{shown}");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let (shown_words, mut missing) = (words(&shown), Vec::new());
+        for word in words(&help).into_iter().filter(|word| word.starts_with('-')) {
+            if !shown_words.contains(&word) {
+                missing.push(word);
+            }
+        }
+        assert!(missing.is_empty(), "{name}: {missing:?}\n{shown}");
+        for section in ["SYNOPSIS", "DESCRIPTION", "EXIT STATUS", "EXAMPLES"] {
+            assert!(shown.contains(section), "{shown}");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ const PAGES: [(&str, &[(&str, &str)]); 6] = [
     (
         "README.md",
         &[
-            ("./scripts/quickstart.sh", "quickstart.rs runs it"),
+            ("scripts/release.sh", "release.rs runs it, and installs the package"),
             ("export PAI_HOME=~/pai", "no script is in it; pipelines/readmes.rs runs the tools' examples"),
         ],
     ),

@@ -23,6 +23,7 @@
 //! same piece, byte for byte, in the next archive. The header is a piece of its own, and so are the totals.
 
 mod encoding;
+mod inflate;
 mod pieces;
 mod table;
 mod write;

@@ -2,16 +2,15 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use flate2::read::DeflateDecoder;
 
 use crate::archive::index::encoding::{Cursor, Fields, decode_fields, decode_record};
+use crate::archive::index::inflate::{DEFLATE_RATIO, inflate, inflate_piece};
 use crate::archive::index::{About, BadIndex, Deflated, Group, MAGIC, Totals};
 use crate::archive::member::{MemberInfo, Opener};
-
-/// Deflate makes at most so many bytes of one (258 of two bits): what promises more is not even inflated.
-const DEFLATE_RATIO: u64 = 1032;
 
 /// An inflated index in memory. It has been read through once, so that later readings cannot fail.
 #[derive(Debug)]
@@ -132,6 +131,22 @@ impl Index {
         })
     }
 
+    /// The first group that has an entry of this path, and its place in the archive file. Of the others nothing is made.
+    pub(crate) fn group_with(&self, wanted: &Path) -> Result<Option<(u64, Group)>, BadIndex> {
+        let wanted = wanted.as_os_str().as_bytes();
+        let mut walk = self.raw_groups();
+        let mut offset = 0;
+        while let Some(raw) = walk.next_raw()? {
+            if !raw.all(|path, _| path != wanted)? {
+                return Ok(Some((offset, raw.decode()?)));
+            }
+            for member in raw.each_member() {
+                offset += u64::from(member?.size);
+            }
+        }
+        Ok(None)
+    }
+
     /// The members alone, without decoding entries: each group's offset in the archive, position in the
     /// index, and members.
     pub fn members(&self) -> Result<Vec<GroupPlace>, BadIndex> {
@@ -178,12 +193,7 @@ pub(crate) fn groups_of_piece(
     opener: &mut Opener,
     room: &mut Vec<u8>,
 ) -> Result<Vec<Group>, BadIndex> {
-    let length = usize::try_from(most.min(piece.len() as u64 * DEFLATE_RATIO)).map_err(|_| BadIndex)?;
-    if room.len() < length {
-        room.resize(length, 0);
-    }
-    let length = opener.inflate(piece, &mut room[..length]).map_err(|_| BadIndex)?;
-    let mut walk = Groups { cursor: Cursor { bytes: &room[..length] } };
+    let mut walk = Groups { cursor: Cursor { bytes: inflate_piece(piece, most, opener, room)? } };
     let mut groups = Vec::new();
     while !walk.cursor.bytes.is_empty() {
         groups.push(walk.next_raw()?.ok_or(BadIndex)?.decode()?);
@@ -197,25 +207,6 @@ fn header(cursor: &mut Cursor<'_>) -> Result<About, BadIndex> {
     }
     let length = u32::from_le_bytes(cursor.array()?);
     serde_json::from_slice(cursor.take(u64::from(length))?).map_err(|_| BadIndex)
-}
-
-/// Inflates all pieces, which must come to `length` bytes. Where each starts, and where the last one ends.
-fn inflate(deflated: &Deflated, length: u64) -> Result<(Vec<u8>, Vec<usize>), BadIndex> {
-    if length > deflated.joined().len() as u64 * DEFLATE_RATIO || !deflated.is_complete() {
-        return Err(BadIndex);
-    }
-    let length = usize::try_from(length).map_err(|_| BadIndex)?;
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(length).map_err(|_| BadIndex)?;
-    bytes.resize(length, 0);
-    let mut opener = Opener::default();
-    let mut at = 0;
-    let mut borders = vec![0];
-    for piece in deflated.pieces() {
-        at += opener.inflate(piece, &mut bytes[at..]).map_err(|_| BadIndex)?;
-        borders.push(at);
-    }
-    if at == length { Ok((bytes, borders)) } else { Err(BadIndex) }
 }
 
 /// Where a group is.
