@@ -9,7 +9,7 @@ use pai_common::checksum_line::{self, Style};
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::output::Output;
 use pai_common::sha256::{self, Digest};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::cli::List;
 use crate::contents::Listed;
@@ -49,20 +49,29 @@ pub(super) fn list_content(
 }
 
 fn print_entry(listed: &Listed, long: bool, out: &mut Output) -> anyhow::Result<()> {
-    let entry = &listed.entry;
-    let row = EntryRow {
-        r#type: "entry",
-        path: entry.path.to_string_lossy(),
-        kind: entry.kind.word(),
-        mode: format!("{:04o}", entry.mode),
-        uid: entry.uid,
-        gid: entry.gid,
-        size: entry.size,
-        mtime: entry.mtime,
-        link: (!entry.link.as_os_str().is_empty()).then(|| entry.link.to_string_lossy()),
-        sha256: listed.digest.as_ref().map(sha256::to_hex),
-    };
-    out.record(&row, |text| if long { long_line(listed, text) } else { name_line(listed, text) })
+    out.record(&AsRow(listed), |text| if long { long_line(listed, text) } else { name_line(listed, text) })
+}
+
+/// An entry whose row is made when it is written: most lists are text.
+struct AsRow<'a>(&'a Listed);
+
+impl Serialize for AsRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let entry = &self.0.entry;
+        let row = EntryRow {
+            r#type: "entry",
+            path: entry.path.to_string_lossy(),
+            kind: entry.kind.word(),
+            mode: format!("{:04o}", entry.mode),
+            uid: entry.uid,
+            gid: entry.gid,
+            size: entry.size,
+            mtime: entry.mtime,
+            link: (!entry.link.as_os_str().is_empty()).then(|| entry.link.to_string_lossy()),
+            sha256: self.0.digest.as_ref().map(sha256::to_hex),
+        };
+        row.serialize(serializer)
+    }
 }
 
 fn name_line(listed: &Listed, text: &mut dyn Write) -> io::Result<()> {

@@ -169,6 +169,13 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn varint(&mut self) -> Result<u64, BadIndex> {
+        // Most numbers are small.
+        if let Some((&byte, rest)) = self.bytes.split_first()
+            && byte < 0x80
+        {
+            self.bytes = rest;
+            return Ok(u64::from(byte));
+        }
         let mut number = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.array::<1>()?[0];
