@@ -12,7 +12,6 @@ use pai_common::signal;
 use crate::candidates::Candidates;
 use crate::cli::Prune;
 use crate::paths::{folder_of, open_name};
-use crate::prune::end_of_name;
 use crate::remove::{Outcome, Remover};
 use crate::report::{Summary, View};
 
@@ -159,7 +158,7 @@ impl Applying<'_> {
         }
         if result == "deleted" && !self.console.quiet() {
             self.out.bytes(&self.view.path(i))?;
-            self.out.bytes(end_of_name(self.args))?;
+            self.out.bytes(self.args.end_of_name())?;
         }
         Ok(())
     }

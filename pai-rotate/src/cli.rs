@@ -117,6 +117,13 @@ pub struct Prune {
     pub missing_ok: bool,
 }
 
+impl Prune {
+    /// What ends a name on stdout.
+    pub(crate) fn end_of_name(&self) -> &'static [u8] {
+        if self.null { b"\0" } else { b"\n" }
+    }
+}
+
 /// How names are read.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub struct Names {

@@ -6,6 +6,7 @@
 mod compress;
 mod exchange;
 mod find;
+mod log;
 mod plan;
 mod record;
 mod writers;
@@ -13,20 +14,20 @@ mod writers;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pai_common::clock::{Clock, Zone};
+use pai_common::clock::Clock;
 use pai_common::console::Console;
 use pai_common::exit::Exit;
 use pai_common::home::ensure_private_folder;
 use pai_common::lock::DirLock;
 use pai_common::output::Output;
-use pai_common::{signal, stamp};
+use pai_common::signal;
 
 use crate::cli::Logs;
 use crate::paths;
 use crate::remove::{Outcome, Remover};
 use compress::Compressed;
-use find::Log;
-use plan::{LogCopy, LogPlan, Rotation};
+use log::{Log, LogCopy};
+use plan::{LogPlan, Rotation};
 use record::Record;
 use writers::Writer;
 
@@ -241,9 +242,4 @@ impl Run<'_> {
 fn writer_of(copy: &LogCopy) -> Option<Writer> {
     let metadata = copy.path().symlink_metadata().ok().filter(|_| !copy.is_compressed)?;
     writers::of(&metadata)
-}
-
-/// The stamp of a copy made at `time`.
-fn stamp_of(time: pai_common::clock::Timestamp) -> String {
-    stamp::compact(time, Zone::Local)
 }

@@ -116,7 +116,7 @@ fn filter(args: &Prune, view: &View<'_>, now: Timestamp, console: &Console) -> a
     let mut out = Output::stdout(false);
     for i in (0..view.entries.len()).filter(|&i| !view.plan.keeps(i)) {
         out.bytes(view.entries[i].name)?;
-        out.bytes(end_of_name(args))?;
+        out.bytes(args.end_of_name())?;
     }
     out.finish()?;
     Ok(Exit::partial_if(console.complaints() > 0))
@@ -150,9 +150,4 @@ fn show(
     console.note(format_args!("{to_delete} of {items} items would be deleted"));
     guard(view.plan, args.max_delete)?;
     Ok(Exit::partial_if(console.complaints() > 0))
-}
-
-/// What ends a name on stdout.
-pub(crate) fn end_of_name(args: &Prune) -> &'static [u8] {
-    if args.null { b"\0" } else { b"\n" }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
-use super::find::Log;
+use super::log::Log;
 use crate::paths::open_name;
 
 /// Gives the log's content the name `copy` and leaves an empty log of the same mode and owner.

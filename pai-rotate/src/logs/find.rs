@@ -13,39 +13,12 @@ use pai_common::clock::{Timestamp, Zone};
 use pai_common::console::Console;
 use pai_common::stamp;
 
-use super::plan::LogCopy;
+use super::log::{Log, LogCopy};
 use crate::look::Identity;
 use crate::paths::{self, open_name};
 
 /// Endings of files that are no log to rotate.
 const COMPRESSED: [&str; 7] = [".gz", ".zst", ".xz", ".bz2", ".lz4", ".zip", ".partial"];
-
-/// A log file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Log {
-    pub(super) folder: PathBuf,
-    pub(super) name: OsString,
-    pub(super) size: u64,
-    /// When the file was made, where the file system tells.
-    pub(super) made: Option<Timestamp>,
-    /// When it was last written to.
-    pub(super) written: Timestamp,
-}
-
-impl Log {
-    pub(super) fn path(&self) -> PathBuf {
-        self.folder.join(&self.name)
-    }
-
-    /// The copy with this stamp, before it is compressed.
-    pub(super) fn copy(&self, stamp: &str) -> LogCopy {
-        let mut name = self.name.clone();
-        name.push("-");
-        name.push(stamp);
-        let time = stamp::find(stamp.as_bytes(), Zone::Local).map(|stamp| stamp.time).unwrap_or_default();
-        LogCopy { folder: self.folder.clone(), name, time, is_compressed: false, identity: None }
-    }
-}
 
 /// The logs that `arguments` name, each once, by path.
 pub(super) fn logs(arguments: &[PathBuf], missing_ok: bool, console: &Console) -> Vec<Log> {

@@ -2,37 +2,17 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::retention::{self, Decision, Limit, Period, Policy, Rule};
 use pai_common::units::human_size;
 
-use super::find::Log;
-use super::stamp_of;
+use super::log::{Log, LogCopy, stamp_of};
 use crate::cli::Logs;
-use crate::look::Identity;
 
 /// Rotated at this size if neither a size nor an age was given.
 const DEFAULT_SIZE: u64 = 10 << 20;
-
-/// An earlier content of a log: `LOG-YYYYMMDD-HHMMSS`, or that with `.gz`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogCopy {
-    pub(super) folder: PathBuf,
-    pub(super) name: OsString,
-    pub(super) time: Timestamp,
-    pub(super) is_compressed: bool,
-    /// What it was when it was looked at; none for one that is yet to be made.
-    pub(super) identity: Option<Identity>,
-}
-
-impl LogCopy {
-    pub(super) fn path(&self) -> PathBuf {
-        self.folder.join(&self.name)
-    }
-}
 
 /// What is to happen to one log and its copies.
 #[derive(Debug, PartialEq, Eq)]
