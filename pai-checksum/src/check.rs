@@ -64,7 +64,7 @@ fn is_stdin(file: &Path) -> bool {
     file == Path::new("-")
 }
 
-/// What one file of checksums says. It is read line by line: what is no list at all may be of any size.
+/// Counts over one file of checksums. It is read line by line, since a file that is no list may be of any size.
 #[derive(Default)]
 struct List {
     inputs: Vec<Input>,
@@ -74,7 +74,7 @@ struct List {
     malformed: usize,
     /// ... and, if they are to be warned about, where they stand.
     malformed_lines: Vec<usize>,
-    /// Whether it begins as UTF-16 does.
+    /// Whether the file begins with the byte order mark of UTF-16.
     is_utf16: bool,
 }
 

@@ -116,7 +116,7 @@ Examples:
   pai-checksum --audit checksums.txt          what changed, rotted, moved, is new or missing";
 
 impl Args {
-    /// What the console goes by: sha256sum's two ways to be quiet silence the progress bar.
+    /// The options that the console needs. Both quiet options of sha256sum silence the progress bar.
     pub fn common(&self) -> Common {
         Common { quiet: self.quiet || self.status, verbose: false }
     }

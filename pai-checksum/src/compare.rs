@@ -9,7 +9,7 @@ use crate::record::{Name, Record};
 use crate::stamp::Stamp;
 use pai_common::checksum_line;
 
-/// What a file looks like now.
+/// The state of a listed file now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Now {
     /// Its digest, and its stamp if it is a regular file that held still.
@@ -18,7 +18,7 @@ pub(crate) enum Now {
     Untouched,
     /// There is no such file.
     Missing,
-    /// It could not be read, which was reported.
+    /// It could not be read; that was reported already.
     Unreadable,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum Verdict {
 pub(crate) struct Unlisted {
     /// Its name.
     pub name: Vec<u8>,
-    /// What it looks like.
+    /// The digest of its content.
     pub digest: Digest,
     /// Its stamp, if it held still.
     pub stamp: Option<Stamp>,

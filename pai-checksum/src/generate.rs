@@ -47,7 +47,7 @@ pub(crate) fn write(manifest: &Manifest, target: &Path, plain: bool) -> anyhow::
     atomic::write(target, 0o644, &manifest.to_bytes(plain))
 }
 
-/// What both kinds of list say about a file; the digest if there is one.
+/// Reports what went wrong with a file, for both kinds of list. Returns the digest if there is one.
 fn heard(talk: &Talk<'_>, name: &[u8], outcome: io::Result<Hashed>) -> Option<Hashed> {
     match outcome {
         Err(error) => {

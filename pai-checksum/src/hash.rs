@@ -25,7 +25,7 @@ use self::reader::{Reader, Run};
 use crate::input::Input;
 use crate::stamp::Stamp;
 
-/// What became of an input that could be read to its end.
+/// The result for an input that was read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hashed {
     /// Its SHA-256.
@@ -35,11 +35,11 @@ pub(crate) struct Hashed {
     /// For a regular file, what it looked like before; not if it had only just been written to, when one more write
     /// could leave no trace in it.
     pub stamp: Option<Stamp>,
-    /// Whether it looked different afterwards: then the digest is that of no state it ever had, perhaps.
+    /// Whether the file changed while it was read. The digest may then match none of its states.
     pub changed: bool,
 }
 
-/// What takes the outcomes, in the order of the inputs.
+/// Receives the results, in the order of the inputs.
 pub(crate) trait Sink {
     /// The outcome of input number `n`. An error ends the run.
     fn take(&mut self, n: usize, outcome: io::Result<Hashed>) -> anyhow::Result<()>;

@@ -87,7 +87,7 @@ pub(crate) fn files_below(root: &Path, options: &walk::Options, own: &Own, talk:
     files
 }
 
-/// What a checksum line calls a file: to every reader of such lines a bare `-` is standard input.
+/// The name of a file in a checksum line. A file called `-` is listed as `./-`, since readers take `-` for standard input.
 pub(crate) fn listed_name(path: PathBuf) -> Vec<u8> {
     let name = path.into_os_string().into_vec();
     if name == b"-" { b"./-".to_vec() } else { name }
@@ -122,7 +122,7 @@ impl From<&Metadata> for Id {
     }
 }
 
-/// What a run never lists: the list it writes, and what a run that did not end has left of one.
+/// Files that a run never lists: the list it writes, and the unfinished list of a run that was interrupted.
 #[derive(Debug, Default)]
 pub(crate) struct Own {
     /// As they were when the run began.
@@ -133,7 +133,7 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// What belongs to the list at `path`.
+    /// The files that belong to the list at `path`.
     pub(crate) fn of(path: &Path) -> anyhow::Result<Self> {
         let path = atomic::behind_links(path);
         let mut own = Self { folder: folder_of(&path), ..Self::default() };

@@ -29,7 +29,7 @@ pub struct Manifest {
 pub struct Recorded {
     /// The checksum line.
     pub entry: Entry,
-    /// What its comment line says.
+    /// The stamp from the comment line above it.
     pub stamp: Option<Stamp>,
 }
 

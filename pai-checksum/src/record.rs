@@ -51,7 +51,7 @@ pub(crate) enum Record<'a> {
         /// `ok`, `failed` or `unreadable`.
         status: &'static str,
     },
-    /// What an audit or an update found.
+    /// One finding of an audit or an update.
     Finding {
         /// `changed`, `rotted`, `new`, `missing` or `moved`.
         kind: String,

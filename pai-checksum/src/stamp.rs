@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Clocks of file systems tick: a second write within this time may leave the same mtime.
 const TICK: Duration = Duration::from_millis(20);
 
-/// What a file system tells about a regular file; equal stamps mean that it was not written to.
+/// Size, times and inode of a regular file. Equal stamps mean that the file was not written to in between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Bytes.
@@ -28,14 +28,14 @@ impl Stamp {
         }
     }
 
-    /// Whether the last write is so long ago that one more would leave another stamp.
+    /// Whether the last write is old enough that another write would change the stamp.
     pub fn settled(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let limit = now.saturating_sub(TICK);
         self.mtime < (limit.as_secs() as i64, i64::from(limit.subsec_nanos()))
     }
 
-    /// Whether the content was not written to between the two, as far as the file system tells.
+    /// Whether nobody wrote to the content between the two stamps, as far as the file system tells.
     pub fn same_content(&self, other: &Self) -> bool {
         self.size == other.size && self.mtime == other.mtime
     }

@@ -49,7 +49,7 @@ impl<'a> Talk<'a> {
     }
 }
 
-/// What the system calls the error, without Rust's `(os error N)`.
+/// The system's text for the error, without Rust's `(os error N)`.
 pub(crate) fn cause(error: &io::Error) -> String {
     let mut text = error.to_string();
     if let Some(code) = error.raw_os_error() {

@@ -240,7 +240,7 @@ enum Named {
     Ours,
     /// Another run holds its lock.
     InUse,
-    /// It no longer has its name.
+    /// The file no longer has its name.
     Gone,
 }
 

@@ -16,7 +16,7 @@ pub enum Style {
     Tag,
 }
 
-/// What a proper line says.
+/// The content of a well-formed line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The digest it lists.
@@ -27,7 +27,7 @@ pub struct Entry {
     pub style: Style,
 }
 
-/// What a line is.
+/// The kinds of line in a list of checksums.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parsed {
     /// Empty, or a comment.
@@ -154,7 +154,7 @@ impl Parser {
     }
 }
 
-/// What follows `SHA256`: ` (NAME) = HASH`, where NAME runs to the last parenthesis.
+/// Parses the text after `SHA256`, ` (NAME) = HASH`. NAME runs to the last parenthesis.
 fn tagged(rest: &[u8]) -> Option<(Digest, &[u8], Style)> {
     let rest = rest.strip_prefix(b" ").unwrap_or(rest).strip_prefix(b"(")?;
     let end = rest.iter().rposition(|&byte| byte == b')')?;

@@ -15,7 +15,7 @@ use crate::{atomic, checksum_line};
 pub struct List {
     path: PathBuf,
     text: Vec<u8>,
-    /// What the file holds now.
+    /// The content of the file now.
     written: Vec<u8>,
 }
 
@@ -26,7 +26,7 @@ impl List {
         Ok(Self { path: path.to_owned(), written: text.clone(), text })
     }
 
-    /// The same; one that is not there yet is empty.
+    /// Reads the list at `path`. A missing file is an empty list.
     pub fn read_or_begin(path: &Path) -> anyhow::Result<Self> {
         match path.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => {

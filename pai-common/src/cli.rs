@@ -57,7 +57,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// It, if it is there.
+    /// The workspace folder. It is an error if the folder does not exist.
     pub fn resolve(&self) -> anyhow::Result<Home> {
         Home::resolve(self.home.as_deref())
     }
@@ -92,7 +92,7 @@ pub fn run<A: Parser>(
     exit.into()
 }
 
-/// What went wrong may have begun with a mistyped command.
+/// Hints at a command of a similar name, in case the failure began with a mistyped command.
 fn hint_at_command<A: Parser>(console: &Console) {
     let first = std::env::args_os().nth(1).and_then(|first| first.into_string().ok());
     if let Some(hint) = first.and_then(|first| near::meant::<A>(&first)) {
@@ -100,7 +100,7 @@ fn hint_at_command<A: Parser>(console: &Console) {
     }
 }
 
-/// What clap has to say: help and version on stdout, with 0; bad usage on stderr, with 2.
+/// Prints clap's message: help and version to stdout with status 0, bad usage to stderr with status 2.
 fn print_usage(tool: &'static str, error: &clap::Error) -> ExitCode {
     let printed = stdout_result(error.print().and_then(|()| io::stdout().flush()));
     match printed {

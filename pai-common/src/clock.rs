@@ -29,7 +29,7 @@ pub enum Zone {
     Utc,
 }
 
-/// What a calendar and a wall clock show at an instant.
+/// Date and time of day, as a calendar and a wall clock show them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Civil {
     /// Year of the calendar.
@@ -118,7 +118,7 @@ impl Timestamp {
         self.nanos
     }
 
-    /// This instant less a duration.
+    /// The instant that is `duration` earlier.
     #[must_use]
     pub fn minus(self, duration: Duration) -> Self {
         let secs = self.secs.saturating_sub(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX));
@@ -141,7 +141,7 @@ impl Timestamp {
         Duration::new((total / 1_000_000_000) as u64, (total % 1_000_000_000) as u32)
     }
 
-    /// What the wall clock of `zone` shows.
+    /// Date and time of day in `zone`.
     pub fn civil(self, zone: Zone) -> Civil {
         let time = self.in_zone(zone);
         Civil {
@@ -161,7 +161,7 @@ impl Timestamp {
         self.in_zone(zone).to_rfc3339_opts(SecondsFormat::Secs, false)
     }
 
-    /// This instant as the file system gives it.
+    /// The same instant as the type of the standard library.
     pub fn to_system(self) -> SystemTime {
         let nanos = Duration::from_nanos(u64::from(self.nanos));
         match u64::try_from(self.secs) {

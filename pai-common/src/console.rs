@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::ProgressBar;
 
-/// So many complaints are kept for a log.
+/// The largest number of complaints that are kept for a log.
 const MOST_TOLD: usize = 1000;
 
 /// stderr, shared by every thread of a run. It counts complaints, so that the run can end with exit 1.
@@ -75,7 +75,7 @@ impl Console {
         }
     }
 
-    /// What was done, for a person who watches: at a terminal, and with `-v`.
+    /// Says what was done. Shown at a terminal and with `-v`.
     pub fn summary(&self, message: impl Display) {
         if self.verbose || (self.terminal && !self.quiet) {
             self.say(&message);
@@ -104,7 +104,7 @@ impl Console {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether a person asked for silence.
+    /// Whether `--quiet` was given.
     pub fn quiet(&self) -> bool {
         self.quiet
     }

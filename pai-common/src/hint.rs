@@ -15,7 +15,7 @@ impl Hinted {
         Self { cause: cause.into(), hint: hint.into() }
     }
 
-    /// What to do about it.
+    /// What the user can do about the error.
     pub fn hint(&self) -> &str {
         &self.hint
     }

@@ -30,7 +30,7 @@ pub use span::Span;
 pub struct Item {
     /// When it was made.
     pub time: Timestamp,
-    /// Whether it can serve as the copy that must never go: an empty dump cannot.
+    /// Whether the item is fit to be the last good copy, which is never deleted. An empty dump is not.
     pub good: bool,
 }
 
@@ -40,14 +40,14 @@ impl From<Timestamp> for Item {
     }
 }
 
-/// What is kept. One rule that keeps an item is enough; a policy without any keeps everything.
+/// The rules that keep items. One rule that keeps an item is enough. A policy without rules keeps everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// Items older than this may go (strictly older: one of exactly this age stays).
     pub older_than: Option<Duration>,
     /// Slots by count or by window.
     pub rules: Vec<Rule>,
-    /// So many of the newest items stay whatever the rules say, and so many of the newest good ones.
+    /// This number of the newest items, and of the newest good items, stays whatever the rules say.
     pub min_keep: usize,
     /// The clock whose hours, days, weeks and months are the buckets.
     pub zone: Zone,
@@ -56,13 +56,13 @@ pub struct Policy {
 /// The newest item of each period, as far as the limit reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// What shares a bucket.
+    /// Items of one such period share a bucket.
     pub period: Period,
-    /// How many buckets.
+    /// How far back the rule reaches.
     pub limit: Limit,
 }
 
-/// What shares a bucket.
+/// The length of a bucket: of the items in one bucket a rule keeps the newest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
     /// Nothing: each item has its own.
@@ -82,7 +82,7 @@ pub enum Period {
 /// How far a rule reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// So many buckets; 0 is no rule.
+    /// This number of buckets. 0 means no rule.
     Count(u32),
     /// Every bucket.
     Unlimited,
@@ -137,7 +137,7 @@ pub struct Age {
 /// The verdict on one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// Whether it stays.
+    /// Whether the item stays.
     pub keep: bool,
     /// Why, at least one: every rule that keeps it, or what lets it go.
     pub reasons: Vec<Reason>,
@@ -194,7 +194,7 @@ pub fn decide<I: Copy + Into<Item>>(items: &[I], policy: &Policy, now: Timestamp
 }
 
 impl Policy {
-    /// Whether there is no rule at all: a tool that deletes refuses such a policy.
+    /// Whether the policy has no rule. A tool that deletes refuses such a policy.
     pub fn is_empty(&self) -> bool {
         self.older_than.is_none() && self.rules.iter().all(|rule| rule.limit == Limit::Count(0))
     }

@@ -15,7 +15,7 @@ pub use stream::Sha256;
 /// The 32 bytes of a SHA-256.
 pub type Digest = [u8; 32];
 
-/// What one round of compression takes.
+/// The input of one call of the compression function.
 type Block = [u8; 64];
 
 /// The eight words that run through the blocks of a message.

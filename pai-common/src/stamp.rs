@@ -20,10 +20,10 @@ pub struct Stamp {
 /// Which stamps are looked for.
 #[derive(Debug, Clone, Default)]
 pub enum Forms {
-    /// Those that [`find`] knows.
+    /// The stamps that [`find`] knows.
     #[default]
     Automatic,
-    /// Those of one format, and no other.
+    /// Only stamps of this format.
     Of(Format),
 }
 

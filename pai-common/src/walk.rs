@@ -21,7 +21,7 @@ use self::stretch::Looker;
 /// How far a walk goes.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What is left out.
+    /// Patterns of paths to leave out.
     pub excludes: Excludes,
     /// Leave out what stands below a `CACHEDIR.TAG` (bford.info/cachedir), but for the tag itself.
     pub skip_caches: bool,
@@ -38,7 +38,7 @@ pub struct Found {
     pub metadata: Metadata,
 }
 
-/// What a walk hands out: a thing, or a path that could not be read and why.
+/// An item of a walk: an entry that was found, or a path that could not be read and the reason.
 pub type Item = Result<Found, Failure>;
 
 /// A path the walk could not read.

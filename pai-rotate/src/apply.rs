@@ -63,7 +63,7 @@ struct Applying<'a> {
     console: &'a Console,
     out: Output,
     summary: Summary,
-    /// What is no longer there.
+    /// Paths that were deleted, or had gone already.
     gone: Vec<PathBuf>,
 }
 

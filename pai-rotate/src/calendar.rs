@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use pai_common::clock::{Timestamp, Zone};
 
-/// What the letters mean; printed once below the calendars.
+/// The meaning of the letters, printed once below the calendars.
 pub(crate) const LEGEND: &str = "K kept   d deleted   + some of each   F from the future, kept";
 
 /// One day's items.

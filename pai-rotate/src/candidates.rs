@@ -18,14 +18,14 @@ use crate::paths::{self, Named};
 use crate::plan::{Entry, SIDECARS, sidecar_of};
 use crate::reading::Reading;
 
-/// What was found, and what was left out of the decision.
+/// The items found: those to decide on, and those left out.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
     /// The folders, as they were named.
     pub folders: Vec<PathBuf>,
-    /// What may be decided on.
+    /// Items to decide on.
     pub files: Vec<Candidate>,
-    /// What may not, and why.
+    /// Items left out of the decision, each with the reason.
     pub skipped: Vec<(PathBuf, &'static str)>,
 }
 
@@ -36,15 +36,15 @@ pub(crate) struct Candidate {
     pub folder: u32,
     /// Its name there.
     pub name: OsString,
-    /// What it was when it was looked at.
+    /// Identity of the item when it was looked at.
     pub identity: Identity,
     /// Bytes; 0 for folders.
     pub size: u64,
-    /// Whether it is not empty.
+    /// Whether the item holds something: an empty file is no good copy.
     pub good: bool,
 }
 
-/// What a look at a name tells.
+/// What was learned by looking at one name.
 struct Seen {
     name: OsString,
     identity: Identity,
@@ -63,7 +63,7 @@ impl Candidates {
         self.folders[file.folder as usize].join(&file.name)
     }
 
-    /// What stands before a name, for each folder.
+    /// For each folder, the text to print before a name.
     pub(crate) fn prefixes(&self) -> Vec<Vec<u8>> {
         self.folders.iter().map(|folder| folder.join("").into_os_string().into_vec()).collect()
     }
@@ -112,7 +112,7 @@ impl Candidates {
         files.len() < count
     }
 
-    /// What the plan decides on, in the order of [`Candidates::files`].
+    /// The entries for the plan, in the order of [`Candidates::files`].
     pub(crate) fn entries(&self, reading: &Reading) -> Vec<Entry<'_>> {
         let files = self.files.iter().map(|file| {
             let entry = reading.entry(file.name.as_bytes(), || Some(file.identity.mtime));
@@ -252,8 +252,8 @@ impl Finder<'_> {
     }
 }
 
-/// What each compressor makes of nothing, at the most: `pg_dump ... | gzip` when `pg_dump` failed. One byte more takes
-/// more of all of them.
+/// The largest file that each compressor makes of empty input, as `pg_dump ... | gzip` does when `pg_dump` fails. Input of one
+/// byte makes a larger file with every one of them.
 const HOLLOW: [(&str, u64); 9] = [
     // age for one recipient of its own kind adds 200 bytes.
     (".gz.age", 220),
@@ -267,7 +267,7 @@ const HOLLOW: [(&str, u64); 9] = [
     (".lz4", 15),
 ];
 
-/// Whether there is nothing in a file, compressed or not.
+/// Whether a file is empty, or a compressed file of this size holds nothing.
 fn is_hollow(name: &OsStr, size: u64) -> bool {
     let most = HOLLOW.iter().find(|(ending, _)| name.as_bytes().ends_with(ending.as_bytes()));
     size <= most.map_or(0, |(_, size)| *size)

@@ -44,7 +44,7 @@ pub struct Args {
     pub policy: PolicyArgs,
 }
 
-/// What else the tool does.
+/// Subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Rotate and compress log files without losing a line
@@ -153,7 +153,7 @@ pub struct Names {
     pub one_series: bool,
 }
 
-/// What stays: one rule that keeps an item is enough.
+/// The rules that keep items. One rule that keeps an item is enough.
 #[derive(Debug, Clone, Default, ClapArgs)]
 #[command(next_help_heading = "Policy (an item stays if any of these keeps it; each series on its own)")]
 pub struct PolicyArgs {
@@ -231,9 +231,9 @@ pub enum By {
 /// The largest plan that is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaxDelete {
-    /// So many items.
+    /// A number of items.
     Count(usize),
-    /// So many in a hundred.
+    /// A percentage of the items.
     Percent(u8),
 }
 

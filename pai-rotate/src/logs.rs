@@ -238,7 +238,7 @@ impl Run<'_> {
     }
 }
 
-/// Who may still write to a copy; nobody does to a compressed one.
+/// The process that may still write to a copy. A compressed copy has none.
 fn writer_of(copy: &LogCopy) -> Option<Writer> {
     let metadata = copy.path().symlink_metadata().ok().filter(|_| !copy.is_compressed)?;
     writers::of(&metadata)

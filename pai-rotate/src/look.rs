@@ -13,7 +13,7 @@ use std::thread;
 use pai_common::clock::Timestamp;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 
-/// What tells a file from another one that has taken its name.
+/// Identity of a file: it tells the file from another one that has taken its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// The file system.
@@ -22,7 +22,7 @@ pub(crate) struct Identity {
     pub ino: u64,
     /// When its content last changed.
     pub mtime: Timestamp,
-    /// What it is.
+    /// Kind: file, folder, link and so on.
     pub kind: FileType,
 }
 

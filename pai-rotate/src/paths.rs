@@ -13,7 +13,7 @@ use pai_common::console::Console;
 pub(crate) struct Named {
     /// As it was written, or as a pattern made it.
     pub path: PathBuf,
-    /// Of the path itself: a link is not followed.
+    /// Metadata of the path itself: a symbolic link is not followed.
     pub metadata: Metadata,
     /// If it is a folder: whether it stands for the files in it.
     pub may_scan: bool,

@@ -24,11 +24,11 @@ pub struct Entry<'a> {
     pub series: Option<Series>,
     /// When it was made; without a time it is never deleted.
     pub time: Option<Timestamp>,
-    /// Whether it may be the copy that must never go.
+    /// Whether it is fit to be the last good copy, which is never deleted.
     pub good: bool,
 }
 
-/// What is to become of one entry.
+/// The decision on one entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The policy decided.
@@ -37,11 +37,11 @@ pub enum Verdict {
     With(usize),
     /// No time is known: it stays.
     Undated,
-    /// It is of no series: it stays.
+    /// The entry belongs to no series, so it stays.
     Apart,
     /// Someone is still writing it: it stays.
     Unfinished,
-    /// The same name again: the other one has the verdict.
+    /// The same name came before: the decision is with the earlier entry.
     Duplicate,
 }
 
@@ -58,7 +58,7 @@ pub struct Plan {
 type SeriesKey<'a> = (u32, Key<'a>);
 
 impl Entry<'_> {
-    /// What the names of this entry's series have in common: `pai-*.tar.gz`, or `*` for all of a folder.
+    /// A pattern that all names of this entry's series match: `pai-*.tar.gz`, or `*` for all of a folder.
     pub fn series_name(&self) -> Option<Vec<u8>> {
         Some(self.series.as_ref()?.key(self.name).shown())
     }
@@ -201,7 +201,7 @@ impl Plan {
         matches!(&self.verdicts[entry], Verdict::Decided(decision) if decision.reasons == [Reason::Future])
     }
 
-    /// Whether no rule can let anything go, as each of several items is a series of its own.
+    /// Whether every one of several items is a series of its own, so that no rule can delete anything.
     pub fn is_scattered(&self) -> bool {
         self.series.len() > 1 && self.series.iter().all(|members| members.len() == 1)
     }

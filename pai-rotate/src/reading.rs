@@ -9,7 +9,7 @@ use crate::cli::{By, Names};
 use crate::plan::Entry;
 use crate::series::Grouping;
 
-/// What a run reads from names.
+/// Settings for reading names: times, stamps, series.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
     /// Where an item's time comes from.
@@ -18,12 +18,12 @@ pub struct Reading {
     pub zone: Zone,
     /// Which stamps count.
     pub stamps: Forms,
-    /// What makes a series.
+    /// How names are grouped into series.
     pub series: Grouping,
 }
 
 impl Reading {
-    /// What the command line asks for.
+    /// The settings that the command line asks for.
     pub(crate) fn of(names: &Names, zone: Zone) -> Self {
         let series = match &names.series {
             Some(pattern) => Grouping::Pattern(pattern.clone()),

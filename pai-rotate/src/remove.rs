@@ -9,14 +9,14 @@ use rustix::io::Errno;
 
 use crate::look::Identity;
 
-/// What became of an item that was to go.
+/// The result of deleting an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is deleted.
+    /// This run deleted it.
     Deleted,
-    /// It was gone already.
+    /// Somebody else had deleted it.
     Gone,
-    /// It is still there, and why.
+    /// It could not be deleted, for this reason.
     Left(String),
 }
 

@@ -16,11 +16,11 @@ use crate::plan::{Entry, Plan, Verdict};
 /// The items of a plan, as they are shown.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
-    /// What was decided on.
+    /// The entries that the plan decides on.
     pub entries: &'a [Entry<'a>],
     /// The verdicts.
     pub plan: &'a Plan,
-    /// What stands before the names of each folder that [`Entry::folder`] counts; nothing for a listing.
+    /// For each folder number in [`Entry::folder`], the text to print before a name. It is empty for a listing.
     prefixes: Vec<Vec<u8>>,
     /// The clock that shows instants.
     pub zone: Zone,
@@ -73,9 +73,9 @@ pub(crate) struct Summary {
     pub deleted: usize,
     /// Files and folders that could not be deleted.
     pub failed: usize,
-    /// What the deleted files held.
+    /// Bytes that the deleted files held.
     pub bytes: u64,
-    /// Whether nothing was to be changed.
+    /// Whether this was a dry run, which changes nothing.
     pub dry_run: bool,
 }
 

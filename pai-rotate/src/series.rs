@@ -5,13 +5,13 @@ use std::ops::Range;
 
 use regex::bytes::Regex;
 
-/// What makes a series.
+/// How names are grouped into series.
 #[derive(Debug, Clone, Default)]
 pub enum Grouping {
     /// All of the name but its stamp.
     #[default]
     Name,
-    /// What a pattern matches in the name, or its groups.
+    /// Names of which this pattern, or its groups, match the same text are one series.
     Pattern(Regex),
     /// Nothing: there is one series.
     One,
@@ -20,22 +20,22 @@ pub enum Grouping {
 /// The series of one name. Beside the name, it need not hold what it has in common with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Series {
-    /// That of the whole folder: of names without a stamp, or of all.
+    /// All of a folder is one series, or all of its names without a stamp.
     Folder,
-    /// That of the names which agree outside this range.
+    /// Names that are equal outside this range, which is the stamp, are one series.
     Around(Range<u32>),
     /// The one with this name; behind a thin pointer, as there is one of these for each of a million names.
     Named(Box<Box<[u8]>>),
 }
 
-/// What the names of a series share; it orders the series.
+/// The text that all names of a series share. Series are ordered by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key<'a> {
-    /// Of [`Series::Folder`].
+    /// The key of [`Series::Folder`].
     Folder,
-    /// Of [`Series::Around`]: what stands before the stamp, and after it.
+    /// The key of [`Series::Around`]: the text before the stamp, and the text after it.
     Around(&'a [u8], &'a [u8]),
-    /// Of [`Series::Named`].
+    /// The key of [`Series::Named`].
     Named(&'a [u8]),
 }
 
@@ -55,7 +55,7 @@ impl Grouping {
     }
 }
 
-/// What the groups matched, one after the other; without any group the whole match.
+/// The text that the groups of `pattern` matched, joined; the whole match if the pattern has no group.
 fn captured(pattern: &Regex, name: &[u8]) -> Option<Box<[u8]>> {
     if pattern.captures_len() == 1 {
         return pattern.find(name).map(|found| found.as_bytes().into());
@@ -66,7 +66,7 @@ fn captured(pattern: &Regex, name: &[u8]) -> Option<Box<[u8]>> {
 }
 
 impl Series {
-    /// What `name` shares with the others of this series.
+    /// The text that `name` shares with the other names of this series.
     pub fn key<'a>(&'a self, name: &'a [u8]) -> Key<'a> {
         match self {
             Self::Folder => Key::Folder,

@@ -105,6 +105,8 @@ fn the_package_is_installed_used_removed_and_purged_by_dpkg() {
         pai-backup && /usr/libexec/pai-tools/maintenance.sh --help | head -1
         dpkg --verify pai-tools; stat -c '%U %a' /usr/bin/pai-backup
         echo '0 2 * * * root /usr/libexec/pai-tools/run-job.sh x -- true' >/etc/cron.d/pai-maintenance
+        useradd --create-home ada && mkdir -p /home/ada/.config/systemd/user
+        echo 'ExecStart=/usr/bin/pai-backup --wait 1h' >/home/ada/.config/systemd/user/pai-backup.service
         dpkg --remove pai-tools; test ! -e /usr/bin/pai-backup; dpkg --purge pai-tools
         ls -d /usr/libexec/pai-tools /usr/share/doc/pai-tools 2>&1 || true; cat /etc/cron.d/pai-maintenance"
     );
@@ -117,7 +119,9 @@ fn the_package_is_installed_used_removed_and_purged_by_dpkg() {
     assert!(outcome.stdout.contains("\nroot 755\n"), "{}", outcome.stdout);
     assert!(outcome.stderr.contains("an installation from source below /usr/local"), "{}", outcome.stderr);
     assert!(
-        outcome.stderr.contains("still run what is removed now:\n  /etc/cron.d/pai-maintenance\n"),
+        outcome.stderr.contains(
+            "still run what is removed now:\n  /etc/cron.d/pai-maintenance\n  /home/ada/.config/systemd/user/pai-backup.service\n"
+        ),
         "{}",
         outcome.stderr
     );

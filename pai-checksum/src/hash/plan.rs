@@ -15,7 +15,7 @@ const WORTH_A_THREAD: u64 = 1 << 20;
 /// Long files start first, but none waits for more than this many that stand behind it.
 const WINDOW: usize = 1024;
 
-/// Who hashes what.
+/// Which thread hashes which inputs.
 pub(super) struct Plan {
     /// The inputs for the workers, in the order in which they start.
     pub(super) order: Vec<usize>,

@@ -39,7 +39,7 @@ impl Batch {
     }
 }
 
-/// What the workers have sent so far.
+/// The results that workers have sent so far.
 pub(super) struct Arrivals {
     pub(super) outcomes: Vec<Option<io::Result<Hashed>>>,
     /// Whether a worker will still send something about an input.

@@ -18,9 +18,9 @@ const BUFFER: usize = 32 << 10;
 pub(super) struct Reader<'a> {
     file: File,
     buffer: Vec<u8>,
-    /// What is left of the buffer: from here...
+    /// Where the unread part of the buffer starts.
     start: usize,
-    /// ... to here.
+    /// Where it ends.
     end: usize,
     before: Option<Stamp>,
     settled: bool,
@@ -28,7 +28,7 @@ pub(super) struct Reader<'a> {
     run: Run<'a>,
 }
 
-/// What the readers of a run have in common.
+/// Settings that all readers of a run share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run<'a> {
     /// Counts what is read.

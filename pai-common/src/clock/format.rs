@@ -70,7 +70,7 @@ impl Format {
     }
 }
 
-/// What was read, with what a format may leave out.
+/// The date and time that were read. Parts that the format leaves out are zero, or the first.
 fn civil(parsed: &Parsed) -> Option<NaiveDateTime> {
     let with = |fill: fn(&mut Parsed) -> chrono::ParseResult<()>| {
         let mut filled = parsed.clone();

@@ -71,7 +71,7 @@ fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
 }
 
-/// What sha2 asks for before it uses the SHA instructions.
+/// The CPU features that sha2 requires before it uses the SHA instructions.
 #[cfg(target_arch = "x86_64")]
 fn has_sha() -> bool {
     is_x86_feature_detected!("sha") && is_x86_feature_detected!("ssse3") && is_x86_feature_detected!("sse4.1")

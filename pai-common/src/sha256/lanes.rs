@@ -151,7 +151,7 @@ impl<T, S: BufRead> Lane<T, S> {
         }
     }
 
-    /// What [`Lane::prepare`] made ready.
+    /// The blocks that [`Lane::prepare`] made ready.
     fn blocks(&mut self) -> &[Block] {
         if self.waiting.0 < self.waiting.1 {
             return &self.tail[self.waiting.0..self.waiting.1];

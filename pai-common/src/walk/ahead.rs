@@ -21,7 +21,7 @@ pub struct Walk {
     running: Vec<JoinHandle<()>>,
 }
 
-/// What the threads share.
+/// State that the threads share.
 #[derive(Debug)]
 pub(super) struct Shared {
     looker: Looker,
@@ -34,9 +34,9 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    /// What nobody has looked at, in the order of the walk: threads take the first.
+    /// Stretches that no thread has looked at, in the order of the walk. A thread takes the first.
     pending: BTreeMap<Place, Stretch>,
-    /// What a thread looks at, or has seen.
+    /// Stretches that a thread is looking at (`None`) or has looked at.
     taken: BTreeMap<Place, Option<Seen>>,
     /// Steps that were seen and are not yet handed out.
     ahead: usize,
@@ -62,7 +62,7 @@ impl Walk {
         Self { shared: Arc::new(shared), stack: vec![first.steps.into_iter()], threads, running: Vec::new() }
     }
 
-    /// What is to be seen at `place`. If no thread has begun to look, this one does.
+    /// The entries at `place`. If no thread has begun to look there, the caller's does.
     fn seen(&mut self, place: &Place) -> Vec<Step> {
         let mut state = self.shared.lock();
         if let Some(stretch) = state.pending.remove(place) {

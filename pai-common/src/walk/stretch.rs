@@ -17,7 +17,7 @@ pub(super) const LENGTH: usize = 1024;
 pub(super) struct Stretch {
     /// Below which of the walk's starts it is.
     pub(super) start: u32,
-    /// What is in this folder.
+    /// The stretch holds entries of this folder.
     pub(super) folder: PathBuf,
     /// Only these of its names, in order.
     pub(super) names: Option<Vec<OsString>>,
@@ -26,16 +26,16 @@ pub(super) struct Stretch {
 /// Where a stretch is in the order of the walk.
 pub(super) type Place = Vec<u8>;
 
-/// What the walk does next.
+/// The next step of a walk.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// It hands this out.
+    /// Hand out this item.
     Item(Item),
-    /// It goes on with the stretch there.
+    /// Go on with the stretch at this place.
     Into(Place),
 }
 
-/// What a look at a stretch found.
+/// The result of looking at a stretch.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// In the order of the walk.

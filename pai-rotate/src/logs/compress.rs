@@ -18,10 +18,10 @@ use super::writers::{self, Writer};
 /// The level that pai-backup writes archives with.
 const LEVEL: u32 = 6;
 
-/// What became of a copy.
+/// The result of compressing a copy.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Compressed {
-    /// It is compressed, from so many bytes to so many, and the original is gone.
+    /// The copy was compressed and its original deleted. The numbers are its bytes before and after.
     Whole((u64, u64)),
     /// There was nothing in it; it is gone.
     Empty,
@@ -94,7 +94,8 @@ fn could_not(source: &Path) -> String {
     format!("could not compress {}", source.display())
 }
 
-/// What has the name already; a link that leads nowhere does not count. One that cannot be read may hold anything.
+/// Opens the file that already has the name `target`, if there is one. A dangling link counts as no file. An unreadable
+/// file is an error, since it may hold anything.
 fn existing(target: &Path) -> anyhow::Result<Option<File>> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
     match OpenOptions::new().read(true).custom_flags(flags).open(target) {
@@ -149,7 +150,7 @@ fn remove(path: &Path) -> anyhow::Result<()> {
     atomic::sync_folder(path)
 }
 
-/// What is written to a log while it is copied; how many bytes that were.
+/// Appends to the copy what was written to the log during the copying. Returns the number of bytes.
 fn add_tails(log: &mut File, copy: &mut File) -> anyhow::Result<u64> {
     let mut bytes = 0;
     loop {
@@ -160,7 +161,7 @@ fn add_tails(log: &mut File, copy: &mut File) -> anyhow::Result<u64> {
     }
 }
 
-/// What is left to read of a log, as one more member at the end of its copy; how many bytes that were.
+/// Appends the unread rest of a log to its compressed copy, as one more gzip member. Returns the number of bytes.
 fn gzip_tail(log: &mut File, copy: &mut File) -> anyhow::Result<u64> {
     let mut tail = Vec::new();
     log.read_to_end(&mut tail)?;

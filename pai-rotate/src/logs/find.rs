@@ -58,7 +58,7 @@ fn scan(folder: &Path, logs: &mut Vec<Log>, console: &Console) {
     }
 }
 
-/// What can be read of a folder; the rest is complained about.
+/// The entries of a folder that can be read. Each unreadable one is reported.
 fn complaining(entries: ReadDir, folder: &Path, console: &Console) -> impl Iterator<Item = DirEntry> {
     entries.filter_map(move |entry| {
         entry

@@ -14,7 +14,7 @@ use crate::cli::Logs;
 /// Rotated at this size if neither a size nor an age was given.
 const DEFAULT_SIZE: u64 = 10 << 20;
 
-/// What is to happen to one log and its copies.
+/// The plan for one log and its copies.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LogPlan {
     pub(super) log: Log,
