@@ -44,6 +44,12 @@ fn the_picture_names_only_rooms_that_exist_and_is_drawn_from_its_source() {
         "archive/writer",
         "archive/open",
         "archive/reader, stream",
+        "store/send",
+        "store/stored",
+        "crypt",
+        "past",
+        "browse",
+        "repair",
     ];
     for room in
         rooms.into_iter().chain(["contents, content", "shelf", "pai-checksum", "pai-rotate", "pai-optimize"])
