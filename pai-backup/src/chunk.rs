@@ -12,7 +12,7 @@ pub(crate) const LARGE: u64 = 256 << 10;
 const TARGET: u64 = 32 << 10;
 /// A chunk of small entries never grows beyond this.
 pub(crate) const FORCED: u64 = 1 << 20;
-/// What the headers of an entry count for: a pax header, its records, and the header proper. Hardly a file has
+/// The size that the headers of an entry count for: a pax header, its records, and the header proper. Hardly a file has
 /// an mtime without a fraction; one that has counts the same, for a border must not move with its times.
 const HEADERS: u64 = 3 * BLOCK as u64;
 
@@ -44,7 +44,7 @@ impl Grouper {
     }
 }
 
-/// What an entry counts for: headers, stored bytes and padding.
+/// The size that an entry counts for: headers, stored bytes and padding.
 pub(crate) fn counted(stored: u64) -> u64 {
     HEADERS + stored.next_multiple_of(BLOCK as u64)
 }
@@ -112,7 +112,7 @@ const fn high_bits(count: u32) -> u64 {
     !(u64::MAX >> count)
 }
 
-/// What borders hang on: FNV-1a, then `MurmurHash3`'s finaliser: FNV alone leaves the high bits of short names alike.
+/// The hash that decides on borders: FNV-1a, then `MurmurHash3`'s finaliser: FNV alone leaves the high bits of short names alike.
 pub(crate) fn hash(path: &[u8]) -> u64 {
     let fnv = path.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)

@@ -24,7 +24,7 @@ use crate::pipeline;
 use crate::reuse::{Found, Known};
 use crate::source::Sources;
 
-/// What is packed, and how.
+/// Settings of a run that packs entries into members.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
     /// The folder the entries' paths are relative to.
@@ -35,7 +35,7 @@ pub(crate) struct Job<'a> {
     pub(crate) level: u8,
     /// Worker threads.
     pub(crate) threads: usize,
-    /// Where chunks can be copied from.
+    /// The archives that chunks can be copied from.
     pub(crate) known: Known<'a>,
     /// Share of the unchanged chunks to read anyway, 0 to 1.
     pub(crate) reread: f64,

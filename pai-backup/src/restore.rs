@@ -111,8 +111,8 @@ fn target(args: &Restore, run: &Context<'_>) -> anyhow::Result<(PathBuf, Option<
     }
 }
 
-/// What comes through a pipe is seen once: no plan can be made, so nothing that exists is touched unless
-/// forced, and the workspace is not a target.
+/// Restores an archive from a pipe. It can be read only once, so no plan is made: existing files are touched only with
+/// `--force`, and the workspace is no target.
 fn from_pipe(args: &Restore, selector: &Selector, run: &Context<'_>) -> anyhow::Result<Exit> {
     let Some(target) = &args.target else { bail!("restoring from stdin needs --target DIR") };
     if args.dry_run {

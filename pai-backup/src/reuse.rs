@@ -50,20 +50,20 @@ pub(crate) struct Known<'a> {
 
 /// A store that the archive being written and its parent are in.
 pub(crate) trait InStore: fmt::Debug + Sync {
-    /// Whether these bytes of the parent are there to stay.
+    /// Whether the store keeps these bytes of the parent for as long as the new archive needs them.
     fn keeps(&self, offset: u64, length: u64) -> bool;
 }
 
 /// A member that need not be compressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Its bytes, which are good.
+    /// Its bytes, already checked.
     Bytes(Vec<u8>),
-    /// Where it is.
+    /// Its place.
     At(Origin, u64),
 }
 
-/// What the archive being written holds already.
+/// The members that the archive being written has already.
 #[derive(Debug)]
 struct Own {
     /// To read it back. A store need not.
@@ -78,7 +78,7 @@ impl<'a> Known<'a> {
         Self { parent, own, buffers: Mutex::default(), in_store: None }
     }
 
-    /// The same where nothing is copied.
+    /// For an archive in a store, into which nothing is copied.
     pub(crate) fn in_store(parent: Option<&'a Parent>, store: &'a dyn InStore) -> Self {
         let own = Some(Own { file: None, members: Mutex::default() });
         Self { parent, own, buffers: Mutex::default(), in_store: Some(store) }
@@ -105,7 +105,7 @@ impl<'a> Known<'a> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
-    /// What was copied is written: its buffer may be used again.
+    /// Takes back the buffer of a copied member that has been written.
     pub(crate) fn give_back(&self, found: Found) {
         if let Found::Bytes(bytes) = found {
             self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
@@ -140,7 +140,7 @@ impl<'a> Known<'a> {
 /// A chunk that need not be read.
 #[derive(Debug)]
 pub(crate) struct Unchanged<'a> {
-    /// Where it is in the parent, and its members.
+    /// Its place in the parent, and its members.
     pub(crate) place: &'a GroupPlace,
     /// Sums over its entries.
     pub(crate) totals: Totals,
@@ -232,7 +232,7 @@ fn fits(parent: &About, child: &About) -> bool {
         == (&child.root, child.level, &child.encoder, child.xattrs)
 }
 
-/// Whether what was recorded is what is there now, as far as metadata can tell.
+/// Whether the recorded entries are those on disk now, as far as metadata can tell.
 fn holds(group: &RawGroup<'_>, sources: &[Source], walk: Timestamp) -> Result<bool, BadIndex> {
     if group.entries() != sources.len() as u64 {
         return Ok(false);
@@ -281,7 +281,7 @@ mod tests {
         }
     }
 
-    /// Whether a record of [`source`] holds for these.
+    /// Whether the record of [`source`] is still true for these sources.
     fn holds_for(sources: &[Source], walk: i64) -> bool {
         let Source { entry, identity, .. } = source();
         let record = Record { entry, identity, digest: Some([1; 32]), member: 0, offset: 0 };

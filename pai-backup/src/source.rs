@@ -25,7 +25,7 @@ const MOST_EXTENTS: usize = 1 << 16;
 /// One thing to archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Source {
-    /// What its header will say, unless it changes before it is read.
+    /// The metadata for its header, unless the file changes before it is read.
     pub(crate) entry: Entry,
     /// How a later run recognises it.
     pub(crate) identity: Identity,

@@ -62,7 +62,7 @@ pub fn run(args: &Verify, run: &Context<'_>) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Whether a file is, or was, an archive with an index: only such a one can be mended.
+/// Whether a file is, or was, an archive with an index. Only such a file can be repaired.
 fn is_ours(path: &Path) -> bool {
     path.is_file()
         && Archive::open(path)
@@ -144,7 +144,7 @@ pub(crate) fn newest(run: &Context<'_>) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// What is wrong with an archive file in itself, if anything is.
+/// Says what is wrong with an archive file in itself, if anything is.
 pub(crate) fn why_damaged(path: &Path, run: &Context<'_>) -> anyhow::Result<Option<String>> {
     let file = open_to_read(path).with_context(|| format!("could not open {}", path.display()))?;
     let progress = Progress::bytes(run.console, "verifying", file.metadata().ok().map(|found| found.len()));
@@ -158,7 +158,7 @@ pub(crate) fn why_damaged(path: &Path, run: &Context<'_>) -> anyhow::Result<Opti
     }
 }
 
-/// What is wrong with an archive, if anything is. An error is trouble of another kind, such as a signal.
+/// Says what is wrong with an archive, if anything is. An error is trouble of another kind, such as a signal.
 fn why_bad(path: &Path, args: &Verify, run: &Context<'_>) -> anyhow::Result<Option<String>> {
     let input: Box<dyn Read + Send> = if path.as_os_str() == "-" {
         Box::new(contents::stdin()?)
@@ -257,7 +257,7 @@ struct Watched<R> {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What went by: its digest, if asked for, and as many of the last bytes as a footer has.
+/// State of reading an archive front to back: its digest, if asked for, and as many of the last bytes as a footer has.
 #[derive(Default)]
 struct Seen {
     hasher: Option<Sha256>,

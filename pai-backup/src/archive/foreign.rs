@@ -10,7 +10,7 @@ use crate::archive::header::BLOCK;
 use crate::archive::reader::is_header;
 use crate::shell;
 
-/// What some bytes are instead of a tar, plain or gzipped.
+/// The kinds of file that are taken for a tar by mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotTar {
     what: &'static str,
@@ -18,7 +18,7 @@ pub(crate) struct NotTar {
     program: Option<&'static str>,
 }
 
-/// How the files of other compressors begin.
+/// The first bytes of files of other compressors.
 const COMPRESSED: [(&[u8], &str, &str); 5] = [
     (b"\xfd7zXZ\0", "xz", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd", "zstd"),
@@ -31,7 +31,7 @@ const COMPRESSED: [(&[u8], &str, &str); 5] = [
 const BZIP2: (&[u8], &[u8]) = (b"BZh", b"\x31\x41\x59\x26\x53\x59");
 
 impl NotTar {
-    /// What a file that begins with these 16 bytes, or is no longer, is known to be.
+    /// Tells a file by its first 16 bytes, or all of them if it is shorter.
     pub(crate) fn of_start(start: &[u8]) -> Option<Self> {
         if start.is_empty() {
             return Some(Self { what: "an empty file", program: None });
@@ -43,7 +43,7 @@ impl NotTar {
         Some(Self { what, program: (!program.is_empty()).then_some(*program) })
     }
 
-    /// What a gzip file is that inflates to bytes which begin so.
+    /// Tells a gzip file by the first bytes that it inflates to.
     pub(crate) fn of_inflated(start: &[u8]) -> Option<Self> {
         let is_tar = start
             .first_chunk::<BLOCK>()

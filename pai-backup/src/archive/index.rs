@@ -42,7 +42,7 @@ pub use self::write::{FinishedIndex, IndexWriter};
 
 const MAGIC: &[u8; 4] = b"PAIX";
 
-/// What an archive says of itself.
+/// The header of an index: how and from what the archive was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
     /// Version of the index format.
@@ -53,7 +53,7 @@ pub struct About {
     pub made: String,
     /// The folder the paths are relative to.
     pub root: String,
-    /// What of the root was archived.
+    /// The part of the root that was archived.
     pub selection: Selection,
     /// Compression level.
     pub level: u8,
@@ -70,7 +70,7 @@ pub struct About {
     /// Files that could not be archived whole: left out, cut or padded.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub incomplete: u64,
-    /// Whether it was said that this archive may be much smaller than those before it.
+    /// Whether `--allow-shrink` was given: this archive may be much smaller than those before it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shrink_allowed: bool,
 }
@@ -96,15 +96,15 @@ pub struct Selection {
 /// One entry of the index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// What its tar header says.
+    /// The entry as its tar header describes it.
     pub entry: Entry,
-    /// What the file system said.
+    /// Inode, device and ctime that the file system gave.
     pub identity: Identity,
     /// SHA-256 of a file's content.
     pub digest: Option<Digest>,
     /// In which member of its group the entry's first header block is.
     pub member: u64,
-    /// Where in that member's payload.
+    /// Offset of that block in the member's payload.
     pub offset: u64,
 }
 

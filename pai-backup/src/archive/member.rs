@@ -35,7 +35,7 @@ const TRAILER: usize = 8;
 /// Version of the format that is written; every earlier one is read.
 pub const VERSION: u16 = 2;
 
-/// What the archive's index says of a data member.
+/// A data member as the archive's index describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemberInfo {
     /// Bytes of the whole member.
@@ -48,7 +48,7 @@ pub struct MemberInfo {
     pub crc: u32,
 }
 
-/// Where the index is and what it must be.
+/// Place, length and digest of the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Footer {
     /// Version of the format.
@@ -65,7 +65,7 @@ pub struct Footer {
     pub index_digest: Digest,
 }
 
-/// What the extra field of a member's header announces.
+/// The kind of a member, as the extra field of its header announces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Announced {
     /// A data member.
@@ -83,7 +83,7 @@ pub enum Announced {
     Footer(Footer),
 }
 
-/// What one index member carries.
+/// The content of one index member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexPart {
     /// Bytes of the deflated index.
@@ -97,7 +97,7 @@ pub struct IndexPart {
 pub enum MemberError {
     /// Not one of our members.
     NotOurs,
-    /// It claims a size that none of ours has.
+    /// It claims a size that no member of ours can have.
     BadSize,
     /// The deflate stream is damaged.
     Deflate,
@@ -146,8 +146,8 @@ pub fn footer_member(footer: &Footer) -> Vec<u8> {
     empty_member(*b"PF", &field)
 }
 
-/// What the member that starts at `bytes` is. For index and footer members all of it must be there, and
-/// every byte that is not content must be the one we write.
+/// Tells the kind of the member that starts at `bytes`. Index and footer members must be there whole, and
+/// each byte that is not content must be as this project writes it.
 pub fn announced(bytes: &[u8]) -> Result<Announced, MemberError> {
     let header = bytes.get(..FIXED + 4).ok_or(MemberError::NotOurs)?;
     let extra = usize::from(u16::from_le_bytes([header[10], header[11]]));
@@ -225,12 +225,12 @@ pub fn read_member(input: &mut impl Read) -> io::Result<Option<NextMember>> {
     }))
 }
 
-/// What [`read_member`] found.
+/// The result of [`read_member`].
 #[derive(Debug)]
 pub enum NextMember {
-    /// One of ours, with all its bytes (fewer if the stream ended inside it).
+    /// A member of ours, with all its bytes (fewer if the stream ended inside it).
     Ours(Announced, Vec<u8>),
-    /// It begins like one of ours but cannot be one.
+    /// It begins like a member of ours but cannot be one.
     Broken(MemberError, Vec<u8>),
     /// Something else.
     Foreign(Vec<u8>),

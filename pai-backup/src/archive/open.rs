@@ -25,7 +25,7 @@ const LARGEST_HEADER: usize = 1 << 20;
 pub enum NoIndex {
     /// It was not made by this project: a plain tar, compressed or not.
     Foreign,
-    /// It was, but is damaged or cut; what was found.
+    /// It was made by this project, but is damaged or cut. The text says what was found.
     Damaged(String),
 }
 
@@ -44,7 +44,7 @@ impl std::error::Error for NoIndex {}
 pub(crate) trait Bytes: fmt::Debug + Send + Sync {
     /// Fills `buf` with what begins at `offset`.
     fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
-    /// How many there are.
+    /// The number of bytes.
     fn size(&self) -> u64;
 }
 
@@ -85,7 +85,7 @@ impl Archive {
         ArchiveFile::open(path)?.into_archive()
     }
 
-    /// The same of bytes that lie elsewhere; `path` is what messages call them.
+    /// Opens an archive whose bytes lie elsewhere, and reads its footer and index. Messages call it `path`.
     pub(crate) fn of_bytes(path: &Path, bytes: Arc<dyn Bytes>) -> anyhow::Result<Self> {
         if !starts_as_ours(&*bytes).with_context(|| format!("could not read {}", path.display()))? {
             return Ok(Self {
@@ -96,13 +96,13 @@ impl Archive {
         Self::of_known_bytes(path, bytes)
     }
 
-    /// The same of bytes that are known to be ours: nothing but footer and index is looked at.
+    /// Opens bytes that are known to be an archive of ours: nothing but footer and index is read.
     pub(crate) fn of_known_bytes(path: &Path, bytes: Arc<dyn Bytes>) -> anyhow::Result<Self> {
         let index = read_index(&*bytes).with_context(|| format!("could not read {}", path.display()))?;
         Ok(Self { file: ArchiveFile { path: path.to_owned(), bytes }, index })
     }
 
-    /// Its index, or why there is none.
+    /// The archive's index, or why it has none.
     pub fn index(&self) -> Result<&Index, &NoIndex> {
         self.index.as_ref()
     }
@@ -124,17 +124,17 @@ impl ArchiveFile {
         Ok(Self { path: path.to_owned(), bytes: bytes_of(path)? })
     }
 
-    /// The same of bytes that lie elsewhere.
+    /// Takes bytes that lie elsewhere. Messages call them `path`.
     pub(crate) fn of_bytes(path: &Path, bytes: Arc<dyn Bytes>) -> Self {
         Self { path: path.to_owned(), bytes }
     }
 
-    /// Its deflated index, whose length and SHA-256 are those its footer gives, and the footer. Nothing is inflated.
+    /// Reads the footer and the deflated index, and checks the index's length and SHA-256 against the footer.
     pub(crate) fn deflated_index(&self) -> anyhow::Result<Result<(Deflated, Footer), NoIndex>> {
         read_deflated(&*self.bytes).with_context(|| format!("could not read {}", self.path.display()))
     }
 
-    /// What is known of its content: footer and index are read.
+    /// Reads footer and index.
     pub(crate) fn into_archive(self) -> anyhow::Result<Archive> {
         Archive::of_bytes(&self.path, self.bytes)
     }
@@ -184,7 +184,7 @@ impl ArchiveFile {
         Ok(bytes)
     }
 
-    /// So many bytes from `offset` on, or those that there are.
+    /// Up to `length` bytes from `offset` on; fewer if the file ends before.
     pub(crate) fn bytes_at(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
         let there = self.size().saturating_sub(offset).min(length as u64) as usize;
         read_long(&*self.bytes, offset, there)
@@ -261,8 +261,8 @@ fn read_checked(
     Ok(bytes)
 }
 
-/// What an archive says of itself and what it holds, from the first piece of its index alone. Of an archive of version 1
-/// the whole index is read. `None` if it cannot be told.
+/// Header and totals of an archive's index, read from the first piece alone (for version 1 from the whole index). `None` if
+/// they cannot be read.
 pub(crate) fn summary(path: &Path) -> Option<(About, Totals)> {
     let file = open_to_read(path).ok()?;
     let footer_at = file.metadata().ok()?.len().checked_sub(FOOTER_LENGTH as u64)?;
@@ -373,7 +373,7 @@ pub(crate) fn pieces_of_tail(tail: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// What the index member at the start of `bytes` carries, and the bytes behind it.
+/// Parses the index member at the start of `bytes`. Returns its content and the bytes behind it.
 fn next_part(bytes: &[u8]) -> Option<(IndexPart, &[u8])> {
     let length = u16::from_le_bytes([*bytes.get(14)?, *bytes.get(15)?]);
     let (member, rest) = bytes.split_at_checked(usize::from(length) + INDEX_OVERHEAD)?;

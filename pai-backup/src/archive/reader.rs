@@ -24,7 +24,7 @@ use crate::entry::Entry;
 /// No honest extensions of one entry come near this; hostile ones would make us buffer them.
 const EXTENSION_LIMIT: u64 = 1 << 20;
 
-/// What is wrong with a tar stream, or with the bytes under it.
+/// A fault of a tar stream, or of the bytes it comes from.
 #[derive(Debug)]
 pub enum TarError {
     /// The bytes could not be read.

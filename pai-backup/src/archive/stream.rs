@@ -81,7 +81,7 @@ fn send_all(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> i
     }
 }
 
-/// The same of a gzip file, which may hold anything.
+/// Inflates a gzip file of any origin, and sends its bytes.
 fn send_inflated(mut input: impl Read, sender: &SyncSender<io::Result<Vec<u8>>>) -> io::Result<()> {
     let mut start = vec![0; BLOCK];
     let got = read_full(&mut input, &mut start)?;

@@ -17,7 +17,7 @@ pub enum Origin {
     Own,
 }
 
-/// Where an archive goes: whatever takes bytes, or a store, which can also be told where it has them already.
+/// Destination of an archive: anything that takes bytes, or a store. A store can be told where it has the bytes already.
 pub trait Sink {
     /// The next bytes: a member, or the footer.
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
@@ -81,14 +81,14 @@ impl<W: Sink> Counted<W> {
     }
 }
 
-/// What came of it.
+/// A finished archive.
 #[derive(Debug)]
 pub struct Written<W> {
-    /// Where it was written to.
+    /// The destination that it was written to.
     pub out: W,
     /// Bytes of the whole archive.
     pub size: u64,
-    /// What it says of itself.
+    /// The header of its index.
     pub about: About,
     /// Sums over its entries.
     pub totals: Totals,
@@ -97,7 +97,7 @@ pub struct Written<W> {
 }
 
 impl<W: Write> Written<BufWriter<W>> {
-    /// The same without the buffer.
+    /// Flushes the buffer, and takes it off.
     pub(crate) fn unwrapped(self) -> io::Result<Written<W>> {
         let Self { out, size, about, totals, digest } = self;
         let out = out.into_inner().map_err(IntoInnerError::into_error)?;
@@ -129,12 +129,12 @@ impl<W: Sink> ArchiveWriter<W> {
         self.index.group(group);
     }
 
-    /// The same of a group that stands in another index, at `at`.
+    /// Adds the group that stands in another index at position `at`.
     pub(crate) fn known_group(&mut self, index: &Index, at: usize, totals: Totals) -> Result<(), BadIndex> {
         self.index.take_over(index, at, totals)
     }
 
-    /// What the archive says of itself: what is known only at the end can still be put there.
+    /// The header of the index. Fields that are known only at the end can still be set.
     pub fn about_mut(&mut self) -> &mut About {
         self.index.about_mut()
     }

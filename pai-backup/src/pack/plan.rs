@@ -35,7 +35,7 @@ const RUN: u64 = 256 << 10;
 /// A byte to copy counts for so many: the bytes of a batch should still be in a cache when they are written.
 const COPIED: u64 = 4;
 
-/// What an entry's metadata takes in memory, roughly.
+/// Memory that an entry's metadata takes, roughly.
 const HELD_PER_ENTRY: u64 = 1 << 10;
 
 /// Collects chunks and submits them in batches.
@@ -119,7 +119,7 @@ impl<'a> Planner<'a> {
         })
     }
 
-    /// What an unchanged chunk that is read all the same should hold.
+    /// The group that an unchanged chunk should have. It is needed when the chunk is read all the same.
     fn expected(&self, unchanged: Option<Unchanged<'_>>) -> anyhow::Result<Option<Group>> {
         let Some((parent, unchanged)) = self.job.known.parent.zip(unchanged) else { return Ok(None) };
         Ok(Some(parent.group_at(unchanged.place.at)?))

@@ -21,11 +21,11 @@ const TRIES: usize = 3;
 /// A small entry in a payload.
 #[derive(Debug)]
 pub(super) struct Packed {
-    /// Where its first header block is in the payload.
+    /// Offset of its first header block in the payload.
     pub(super) offset: usize,
-    /// Where its stored bytes are.
+    /// Range of its stored bytes in the payload.
     pub(super) data: std::ops::Range<usize>,
-    /// What was read, with the metadata it had then.
+    /// The entry, with the metadata it had when it was read.
     pub(super) source: Source,
 }
 
@@ -122,7 +122,7 @@ impl<'a> StoredReader<'a> {
         Self { pads: true, ..self }
     }
 
-    /// Whether zeros stand for what could not be read.
+    /// Whether zeros stand in for bytes that could not be read.
     pub(super) fn has_failed(&self) -> bool {
         self.failure.is_some()
     }
@@ -143,7 +143,7 @@ impl<'a> StoredReader<'a> {
         self.pieces.is_empty()
     }
 
-    /// What went wrong while reading, if anything did.
+    /// The error that came up while reading, if any.
     pub(super) fn trouble(&self, source: &Source) -> Option<String> {
         let path = source.entry.path.display();
         if let Some(error) = &self.failure {

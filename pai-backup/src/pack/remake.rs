@@ -10,8 +10,7 @@ use crate::archive::index::{Group, Record};
 use crate::entry::{Identity, Kind};
 use crate::source::{Source, open_plain, sparse_map};
 
-/// What the payload of a group's member would be, were it made now of the files below `root`. Whether it is the same is for
-/// the caller to see.
+/// Makes the payload of a group's member anew from the files below `root`. The caller compares it with the member's digest.
 pub(crate) fn payload(root: &Path, group: &Group, member: usize, xattrs: bool) -> io::Result<Vec<u8>> {
     let mut payload = Vec::new();
     match (&group.records[..], group.members.len()) {

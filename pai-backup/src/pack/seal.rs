@@ -39,7 +39,7 @@ pub(super) struct Run {
     pub(super) parts: Vec<Part>,
 }
 
-/// One of them.
+/// A member that was made or copied.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) info: MemberInfo,
@@ -57,7 +57,7 @@ pub(super) struct Taken {
     pub(super) totals: Totals,
 }
 
-/// What to make a member from if the parent's turns out damaged.
+/// The files to make a member from if the parent's member turns out damaged.
 #[derive(Debug)]
 pub(super) enum Origin {
     /// A chunk of small entries.
@@ -66,7 +66,7 @@ pub(super) enum Origin {
     Large { source: Arc<Source>, part: Option<u64> },
 }
 
-/// What goes into the archive next.
+/// The next thing that goes into the archive.
 #[derive(Debug)]
 pub(super) enum Sealed {
     /// A member's bytes.
@@ -75,11 +75,11 @@ pub(super) enum Sealed {
     Run { bytes: Found, size: u64, parts: Vec<(MemberInfo, Option<Taken>)> },
     /// The group of the members since the last one ends.
     GroupEnd(Vec<Record>),
-    /// The same of a group of the parent.
+    /// A group that is taken over from the parent.
     Known(Taken),
 }
 
-/// One thread's tools.
+/// Compressor and buffers of one thread.
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
     job: &'a Job<'a>,

@@ -84,7 +84,7 @@ pub(super) fn apply_stream(
     Ok(())
 }
 
-/// Where a path of the archive goes: to itself, to the name of a hard link it stands in for, or nowhere.
+/// The path that an entry is written to: its own, that of a hard link it stands in for, or none.
 fn target_of(plan: &Plan, path: &Path) -> Option<PathBuf> {
     match plan.verdict(path) {
         Some(Verdict::Write | Verdict::Replace) => Some(path.to_owned()),

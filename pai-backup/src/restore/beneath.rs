@@ -55,7 +55,7 @@ impl Beneath {
         Ok(folder)
     }
 
-    /// What is at `path`, if anything is.
+    /// The entry at `path`, if there is one.
     pub(super) fn look(&self, path: &Path) -> io::Result<Option<Entry>> {
         let (parent, name) = split(path)?;
         let folder = match self.folder(parent, false) {
@@ -111,7 +111,7 @@ impl Beneath {
     }
 }
 
-/// What is in the way of an entry; a socket is as a FIFO would be.
+/// The kind of an entry on disk. A socket counts as a FIFO.
 fn kind_of(mode: u32) -> Kind {
     match rustix::fs::FileType::from_raw_mode(mode) {
         rustix::fs::FileType::Directory => Kind::Folder,
@@ -152,7 +152,7 @@ pub(super) fn give_name(file: &File, folder: &Folder, name: &OsStr) -> io::Resul
     Ok(rustix::fs::linkat(CWD, handle_name(file), &**folder, name, AtFlags::SYMLINK_FOLLOW)?)
 }
 
-/// Whether /proc is there; it does not come and go.
+/// Whether /proc is mounted. The answer is taken once for the process.
 fn has_handle_names(handle: impl AsFd) -> bool {
     static THERE: OnceLock<bool> = OnceLock::new();
     *THERE.get_or_init(|| Path::new(&handle_name(handle)).exists())

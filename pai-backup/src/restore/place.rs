@@ -35,7 +35,7 @@ pub(super) struct Applier<'a> {
     is_root: bool,
     pub(super) console: &'a Console,
     later: Mutex<Later>,
-    /// How many files were written, and their bytes.
+    /// Number of files written, and their bytes.
     done: (AtomicU64, AtomicU64),
 }
 

@@ -16,14 +16,14 @@ use crate::restore::beneath::Beneath;
 use crate::restore::safe::{may_exist, safe_path, safe_place};
 use crate::restore::select::Selector;
 
-/// What is to become of one path.
+/// The decision on one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Nothing is there: it is written.
     Write,
     /// Something else is there: it is replaced.
     Replace,
-    /// It is there already, the same in content, mode and time.
+    /// The same content, mode and time are there already: nothing is done.
     Leave,
     /// The archive must not have it, and why.
     Refuse(String),
@@ -32,7 +32,7 @@ pub(super) enum Verdict {
 /// The plan of a restore.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    /// What becomes of each wanted path.
+    /// The decision on each wanted path.
     verdicts: BTreeMap<PathBuf, Verdict>,
     /// Files to be written under other names: those of hard links that were wanted without their file.
     stand_ins: HashMap<PathBuf, PathBuf>,
@@ -188,7 +188,7 @@ impl Plan {
         self.left_links.iter()
     }
 
-    /// What becomes of `path`, if it is wanted.
+    /// The decision on `path`, if it is wanted.
     pub(super) fn verdict(&self, path: &Path) -> Option<&Verdict> {
         self.verdicts.get(path)
     }
@@ -208,7 +208,7 @@ impl Plan {
         self.verdicts.iter()
     }
 
-    /// What must not be restored, and why.
+    /// Paths that must not be restored, each with the reason.
     pub(super) fn refused(&self) -> impl Iterator<Item = (&PathBuf, &String)> {
         self.verdicts.iter().filter_map(|(path, verdict)| match verdict {
             Verdict::Refuse(why) => Some((path, why)),
@@ -216,7 +216,7 @@ impl Plan {
         })
     }
 
-    /// What would be replaced.
+    /// Paths that would be replaced.
     pub(super) fn replaced(&self) -> Vec<PathBuf> {
         self.verdicts
             .iter()
@@ -241,7 +241,7 @@ impl Plan {
     }
 }
 
-/// Whether what is there is what the archive has.
+/// Whether the entry on disk is the one in the archive.
 fn same(listed: &Listed, existing: &Entry, beneath: &Beneath, path: &Path) -> bool {
     let entry = &listed.entry;
     if entry.kind == Kind::HardLink {

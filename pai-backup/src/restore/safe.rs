@@ -25,7 +25,7 @@ pub(super) fn safe_path(path: &Path) -> Result<PathBuf, &'static str> {
     Ok(safe)
 }
 
-/// Where an entry goes; `None` for the folder that is the target itself.
+/// The path below the target that an entry goes to; `None` for the target folder itself.
 pub(super) fn safe_place(entry: &Entry) -> Result<Option<PathBuf>, &'static str> {
     let path = safe_path(&entry.path)?;
     match path.as_os_str().is_empty() {

@@ -73,7 +73,7 @@ pub(crate) fn open(opener: &mut Opener, bytes: &[u8]) -> Result<Opened, MemberEr
     inflated.check(&mut digests.into_iter())
 }
 
-/// The same of several. All their digests are computed together: that is what wide lanes are for.
+/// Opens several members. Their digests are computed together, which is faster.
 fn open_all(opener: &mut Opener, members: &[Vec<u8>]) -> Vec<Result<Opened, MemberError>> {
     let inflated: Vec<Result<Inflated, MemberError>> =
         members.iter().map(|bytes| Inflated::of(opener, bytes)).collect();
@@ -90,7 +90,7 @@ impl Inflated {
         Ok(Self { size, crc, payload, announced, parsed })
     }
 
-    /// What is hashed: the payload, then the files that stand in it as they are.
+    /// The buffers to hash: the payload, then each file that stands in it unchanged.
     fn buffers(&self) -> impl Iterator<Item = &[u8]> {
         let entries = self.parsed.iter().flat_map(|parsed| &parsed.entries);
         let files = entries.filter(|found| is_whole(found, &self.payload));
@@ -170,7 +170,7 @@ fn sparse_digest(found: &TarEntry, payload: &[u8]) -> Option<Digest> {
     })
 }
 
-/// What was found so far, in a form that costs little for each entry.
+/// Members and entries found so far, in a form that needs little memory for each entry.
 #[derive(Default)]
 struct Found {
     members: Vec<MemberInfo>,
@@ -229,7 +229,7 @@ impl Found {
         Ok(())
     }
 
-    /// Whether the index says exactly what was found.
+    /// Fails unless the index describes exactly what was found.
     fn compare(&self, index: &Index) -> anyhow::Result<()> {
         if self.open_file.is_some() {
             bail!("the tar stream ends inside a file");

@@ -31,7 +31,8 @@ pub(super) fn which(store: &Store, args: &Verify, run: &Context<'_>) -> anyhow::
     args.archives.iter().map(|named| store.resolve(named, &series)).collect()
 }
 
-/// What is wrong with an archive, if anything is; the pack that is to blame goes to `bad`. An error is trouble of another kind, such as a signal.
+/// Says what is wrong with an archive, if anything is, and adds the pack to blame to `bad`. An error is trouble of another kind,
+/// such as a signal.
 pub(super) fn why_bad(
     store: &Store,
     archive: &str,

@@ -96,7 +96,7 @@ pub(super) fn decode_record(cursor: &mut Cursor<'_>, last: &mut Vec<u8>) -> Resu
     Ok(Record { entry, identity, digest, member, offset })
 }
 
-/// The same without making anything of it.
+/// Decodes a record without allocating.
 pub(super) fn decode_fields<'a>(cursor: &mut Cursor<'a>, last: &mut Vec<u8>) -> Result<Fields<'a>, BadIndex> {
     let kind = *KINDS.get(usize::from(cursor.array::<1>()?[0])).ok_or(BadIndex)?;
     let shared = usize::try_from(cursor.varint()?).map_err(|_| BadIndex)?;
@@ -148,7 +148,7 @@ pub(crate) fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }
 
-/// What is still to be decoded.
+/// The bytes that are still to be decoded.
 #[derive(Debug)]
 pub(crate) struct Cursor<'a> {
     pub(crate) bytes: &'a [u8],

@@ -62,12 +62,12 @@ pub(super) fn inflate_piece<'a>(
     Ok(&room[..length])
 }
 
-/// What came out so far.
+/// The inflated bytes so far.
 struct Inflated {
     bytes: Vec<u8>,
     /// Where each piece starts, and where the last one ends.
     borders: Vec<usize>,
-    /// How long it may become.
+    /// The largest length it may reach.
     length: u64,
 }
 
@@ -86,7 +86,7 @@ impl Inflated {
     }
 }
 
-/// What a thread uses again for each piece.
+/// Decompressor and buffer that a thread uses for every piece.
 #[derive(Default)]
 struct Worker {
     opener: Opener,

@@ -58,7 +58,7 @@ impl Deflated {
         &self.joined
     }
 
-    /// Its pieces, in order. What no part ended is none.
+    /// Its pieces, in order. Bytes behind the last end are no piece.
     pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| &self.joined[Range { start, end }])

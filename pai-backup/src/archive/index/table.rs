@@ -92,7 +92,7 @@ impl Index {
         &self.bytes
     }
 
-    /// What the archive says of itself.
+    /// The header of the index.
     pub fn about(&self) -> &About {
         &self.about
     }
@@ -168,7 +168,7 @@ impl Index {
         self.raw_at(at)?.decode()
     }
 
-    /// The same as it stands there.
+    /// The group at index position `at`, undecoded.
     pub(crate) fn raw_at(&self, at: usize) -> Result<RawGroup<'_>, BadIndex> {
         let mut walk = Groups { cursor: Cursor { bytes: self.bytes.get(at..).ok_or(BadIndex)? } };
         walk.next_raw()?.ok_or(BadIndex)
@@ -209,7 +209,7 @@ fn header(cursor: &mut Cursor<'_>) -> Result<About, BadIndex> {
     serde_json::from_slice(cursor.take(u64::from(length))?).map_err(|_| BadIndex)
 }
 
-/// Where a group is.
+/// The place of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupPlace {
     /// Position in the inflated index.
@@ -285,7 +285,7 @@ impl<'a> RawGroup<'a> {
         cursor.take(length).map(Some)
     }
 
-    /// Whether `holds` says so of each record and its path.
+    /// Whether `holds` is true for every record and its path.
     pub(crate) fn all(&self, mut holds: impl FnMut(&[u8], &Fields<'_>) -> bool) -> Result<bool, BadIndex> {
         let mut cursor = Cursor { bytes: self.records.bytes };
         let mut path = Vec::new();

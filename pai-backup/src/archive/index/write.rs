@@ -21,7 +21,7 @@ pub struct IndexWriter {
     pieces: Vec<Vec<u8>>,
     /// The piece that is not.
     open: Vec<u8>,
-    /// What it is deflated, if it goes on as it began.
+    /// The deflated piece of another index that this piece equals so far.
     known: Option<KnownPiece>,
     inflated: u64,
     members: u64,
@@ -46,7 +46,7 @@ pub struct FinishedIndex {
     pub inflated: u64,
     /// Number of data members it lists.
     pub members: u64,
-    /// Its header.
+    /// The header of the index.
     pub about: About,
     /// Sums over the archive.
     pub totals: Totals,
@@ -67,7 +67,7 @@ impl IndexWriter {
         }
     }
 
-    /// What will be the header.
+    /// The header that will be written.
     pub fn about_mut(&mut self) -> &mut About {
         &mut self.about
     }

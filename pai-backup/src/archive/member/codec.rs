@@ -15,7 +15,7 @@ const PLAIN_START: usize = START.len();
 /// Compresses payloads into members.
 pub struct Sealer {
     compressor: Compressor,
-    /// Where it deflates to: what comes out is much shorter than what it must have room for.
+    /// Output buffer. It must be much larger than what usually comes out.
     room: Vec<u8>,
 }
 
@@ -56,7 +56,7 @@ impl Sealer {
         self.deflate_here(bytes).to_vec()
     }
 
-    /// The same in this sealer's own buffer, until it deflates again.
+    /// Deflates `bytes` into this sealer's own buffer, which is valid until the next call.
     pub fn deflate_here(&mut self, bytes: &[u8]) -> &[u8] {
         let bound = self.compressor.deflate_compress_bound(bytes.len());
         if self.room.len() < bound {

@@ -77,7 +77,7 @@ impl<R: Read> TarReader<R> {
         })
     }
 
-    /// What header, extensions and global extensions together say, in the order of who overrules whom.
+    /// Makes the entry from header, extensions and global extensions. Extensions overrule global ones, and both the header.
     fn entry(
         &self,
         header: &Header,

@@ -3,7 +3,7 @@
 use crate::archive::header::BLOCK;
 use crate::entry::Kind;
 
-/// What a type flag stands for.
+/// The kind of entry that a type flag stands for.
 pub(super) fn kind_of(flag: u8, path: &[u8]) -> Option<Kind> {
     Some(match flag {
         // v7 knows no folders but by their slash.
@@ -19,7 +19,7 @@ pub(super) fn kind_of(flag: u8, path: &[u8]) -> Option<Kind> {
     })
 }
 
-/// Whether the block is a header at all.
+/// Whether the block has a valid header checksum.
 pub(super) fn checksum_holds(block: &[u8; BLOCK]) -> bool {
     let sum: u32 =
         block.iter().enumerate().map(|(i, &b)| if (148..156).contains(&i) { 32 } else { u32::from(b) }).sum();

@@ -9,7 +9,7 @@ use pai_common::clock::Timestamp;
 use crate::archive::header::Xattr;
 use crate::archive::reader::fields::decimal;
 
-/// What pax records say of an entry.
+/// The fields that pax records set for an entry.
 #[derive(Debug, Default)]
 pub(super) struct Pax {
     pub(super) path: Option<Vec<u8>>,

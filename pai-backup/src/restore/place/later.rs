@@ -11,7 +11,7 @@ use crate::restore::beneath;
 use crate::restore::place::{Applier, LastFolder};
 use crate::restore::safe::safe_path;
 
-/// What must wait until all files are there.
+/// Work that must wait until all files are there.
 #[derive(Debug, Default)]
 pub(super) struct Later {
     /// Files written in this run, or found to be as they should: the only ones a hard link may name.

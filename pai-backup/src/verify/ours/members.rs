@@ -11,7 +11,7 @@ use crate::archive::member::{Announced, Footer, MemberError, NextMember, read_me
 use crate::archive::open::parse_index;
 use crate::pipeline::{self, Stopped};
 
-/// What follows the data members.
+/// The bytes behind the data members.
 pub(super) struct Tail {
     pub(super) footer: Footer,
     pub(super) index: Index,
