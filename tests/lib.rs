@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+pub mod corpus;
 pub mod rigs;
 
 /// How long a test waits for what must happen: a busy machine is no failure.

@@ -239,6 +239,8 @@ fn after_help() -> String {
 
 {}
 
+A memory file or a note of more than 1 GiB is not read and stays as it is.
+
 Environment:
   PAI_HOME  the workspace
   PAI_NOW   an RFC 3339 instant instead of the clock

@@ -273,7 +273,14 @@ impl Job {
         let mut moves: Vec<Move> = Vec::new();
         for note in old {
             signal::check()?;
-            moves.push(Move::plan(folder.join(note.name), &archive)?);
+            let path = folder.join(note.name);
+            let size = path.metadata().map_or(0, |found| found.len());
+            if size > MOST {
+                journal
+                    .warn(format_args!("Leaving a daily note where it is: {:#}", too_large(&path, size)))?;
+                continue;
+            }
+            moves.push(Move::plan(path, &archive)?);
         }
         Ok(moves)
     }
@@ -474,26 +481,29 @@ impl Job {
     }
 }
 
-/// The most of a memory file that is read: it is held in memory, with what becomes of it. Nobody's notes are that
+/// The most of one file that is read: a memory file is held in memory, with what becomes of it. Nobody's notes are that
 /// long; a program that writes without end soon is.
-const MOST: u64 = 1 << 30;
+pub(crate) const MOST: u64 = 1 << 30;
 
 /// The whole memory file.
 pub(crate) fn read(real: &Path) -> anyhow::Result<Vec<u8>> {
     let size = std::fs::metadata(real).map_or(0, |found| found.len());
     if size > MOST {
-        return Err(Hinted::new(
-            anyhow!(
-                "could not read {}: it has {}, more than the {} that a memory file may have",
-                real.display(),
-                human_size(size),
-                human_size(MOST)
-            ),
-            "find out what writes to it; nothing was changed",
-        )
-        .into());
+        return Err(too_large(real, size));
     }
     std::fs::read(real).with_context(|| format!("could not read {}", real.display()))
+}
+
+/// What is said of a file of so many bytes.
+pub(crate) fn too_large(path: &Path, size: u64) -> anyhow::Error {
+    let (path, size, most) = (path.display(), human_size(size), human_size(MOST));
+    Hinted::new(
+        anyhow!(
+            "could not read {path}: it has {size}, more than the {most} that a memory file or a note may have"
+        ),
+        "find out what writes to it; nothing was changed",
+    )
+    .into()
 }
 
 /// The folder a file is in.

@@ -123,9 +123,13 @@ impl Move {
     /// Takes its old name away, unless it changed meanwhile: then the next run looks again.
     pub(crate) fn leave(&self) -> anyhow::Result<bool> {
         let context = || format!("could not remove {}", self.from.display());
-        let same = match (fs::metadata(&self.from), fs::metadata(&self.to)) {
-            (Ok(from), Ok(to)) if (from.dev(), from.ino()) == (to.dev(), to.ino()) => true,
-            (Ok(_), Ok(_)) => {
+        let look = |path: &Path| match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            found => found.map(Some).with_context(context),
+        };
+        let same = match (look(&self.from)?, look(&self.to)?) {
+            (Some(from), Some(to)) if (from.dev(), from.ino()) == (to.dev(), to.ino()) => true,
+            (Some(_), Some(_)) => {
                 let read = |path: &Path| fs::read(path).with_context(context);
                 read(&self.from)? == read(&self.to)?
             }

@@ -20,6 +20,7 @@ use serde::Serialize;
 use self::words::Query;
 use crate::archive::Archive;
 use crate::date::Date;
+use crate::job::{MOST, read, too_large};
 use crate::memory::{Document, Kind, Reading};
 use crate::notes::{self, Note};
 
@@ -101,14 +102,14 @@ impl Recall<'_> {
                 print(&mut out, &one)?;
             }
         }
-        match std::fs::read(self.memory) {
+        match read(self.memory) {
             Ok(bytes) => {
                 for one in self.search_memory(pattern, &bytes) {
                     found = true;
                     print(&mut out, &one)?;
                 }
             }
-            Err(error) => console.complain(format_args!("could not read {}: {error}", self.memory.display())),
+            Err(error) => console.complain(format_args!("{error:#}")),
         }
         out.finish()?;
         Ok(found)
@@ -175,8 +176,7 @@ fn in_parallel<T: Send>(sources: &[Source], work: impl Fn(&[Source]) -> T + Sync
 }
 
 fn search_file(pattern: &Regex, source: &Source, buffer: &mut Vec<u8>) -> anyhow::Result<Vec<Match>> {
-    read_all(&source.path, buffer).with_context(|| format!("could not read {}", source.path.display()))?;
-    let found = lines(pattern, buffer, 1);
+    let found = lines(pattern, read_all(&source.path, buffer)?, 1);
     Ok(found.map(|(line, text)| Match { date: source.date, path: source.path.clone(), line, text }).collect())
 }
 
@@ -206,21 +206,24 @@ fn lines<'a>(
     })
 }
 
-/// Fills `buffer` with a file, without asking for its size first: most days fit at once.
-fn read_all(path: &Path, buffer: &mut Vec<u8>) -> std::io::Result<()> {
-    let mut file = File::open(path)?;
+/// A file's bytes, in `buffer`; without asking for its size first: most days fit at once. The buffer keeps its length,
+/// so that it is filled with zeros once and not for every file.
+fn read_all<'b>(path: &Path, buffer: &'b mut Vec<u8>) -> anyhow::Result<&'b [u8]> {
+    let context = || format!("could not read {}", path.display());
+    let mut file = File::open(path).with_context(context)?;
     let mut length = 0;
     loop {
         if buffer.len() - length < 16 << 10 {
             buffer.resize((buffer.len() * 2).max(64 << 10), 0);
         }
-        match file.read(&mut buffer[length..])? {
-            0 => break,
+        match file.read(&mut buffer[length..]).with_context(context)? {
+            0 => return Ok(&buffer[..length]),
             read => length += read,
         }
+        if length as u64 > MOST {
+            return Err(too_large(path, length as u64));
+        }
     }
-    buffer.truncate(length);
-    Ok(())
 }
 
 fn print(out: &mut Output, one: &Match) -> anyhow::Result<()> {

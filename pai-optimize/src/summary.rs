@@ -115,7 +115,15 @@ fn fill(units: &[Unit<'_>], order: &[usize], limit: usize) -> String {
         chosen.extend(noise.into_iter().next());
     }
     chosen.sort_by_key(|(unit, _)| *unit);
-    chosen.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" ")
+    let mut line = String::new();
+    for (_, text) in chosen {
+        // A script without spaces has none between sentences either.
+        if !line.is_empty() && !line.ends_with(['。', '！', '？']) {
+            line.push(' ');
+        }
+        line.push_str(&text);
+    }
+    line
 }
 
 /// How many columns a terminal gives to `text`.
@@ -333,7 +341,8 @@ mod tests {
             ),
             ("## 2026-03-06\n- /srv/a/b.png\n- Ferns on the porch\n", "Ferns on the porch"),
             ("## 2026-03-06\n- /srv/a/b.png\n", "/srv/a/b.png"),
-            ("## 2026-03-06\n今天部署了服务器。备份完成！\n", "今天部署了服务器。 备份完成！"),
+            ("## 2026-03-06\nAsk [[People|Ada]] about [[Harbour survey]].\n", "Ask Ada about Harbour survey."),
+            ("## 2026-03-06\n今天部署了服务器。备份完成！\n", "今天部署了服务器。备份完成！"),
         ] {
             assert_eq!(of(text), expected, "{text:?}");
         }

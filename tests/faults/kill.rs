@@ -82,6 +82,7 @@ each! {
     a_log_rotation_that_is_killed_loses_no_line: "rotate logs",
     a_copying_log_rotation_that_is_killed_loses_no_line: "rotate logs --copytruncate",
     an_optimize_that_is_killed_loses_no_section: "optimize",
+    an_optimize_of_all_forms_that_is_killed_loses_no_entry_and_no_note: "optimize, all forms and notes",
     a_checksum_list_is_old_or_new_when_its_writer_is_killed: "checksum -o",
     an_updated_checksum_list_is_old_or_new_when_its_writer_is_killed: "checksum --update",
     a_store_has_whole_archives_when_a_run_into_it_is_killed: "create --store",

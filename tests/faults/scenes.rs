@@ -49,6 +49,7 @@ macro_rules! for_each_scene {
         crate::scenes::for_each_scene! { @scene logs "rotate logs" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene logs_copied "rotate logs --copytruncate" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene optimize "optimize" $($test => $check,)* }
+        crate::scenes::for_each_scene! { @scene optimize_all_forms "optimize, all forms and notes" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene checksum_output "checksum -o" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene store "create --store" $($test => $check,)* }
         crate::scenes::for_each_scene! { @scene checksum_update "checksum --update" $($test => $check,)* }
@@ -60,7 +61,7 @@ pub(crate) use for_each_scene;
 pub(crate) type Setup = (&'static str, fn(&Path, usize) -> Box<dyn Scene>);
 
 /// One for each way a tool writes or deletes.
-pub(crate) const ALL: [Setup; 13] = [
+pub(crate) const ALL: [Setup; 14] = [
     ("create", |folder, size| Box::new(create::Create::new(folder, size))),
     ("capture", |folder, size| Box::new(capture::Capture::new(folder, size))),
     ("restore into a new folder", |folder, size| Box::new(restore::Restore::into_new(folder, size))),
@@ -69,7 +70,8 @@ pub(crate) const ALL: [Setup; 13] = [
     ("rotate", |folder, size| Box::new(rotate::Rotate::new(folder, size))),
     ("rotate logs", |folder, size| Box::new(logs::Logs::new(folder, size, false))),
     ("rotate logs --copytruncate", |folder, size| Box::new(logs::Logs::new(folder, size, true))),
-    ("optimize", |folder, size| Box::new(optimize::Optimize::new(folder, size))),
+    ("optimize", |folder, size| Box::new(optimize::Optimize::plain(folder, size))),
+    ("optimize, all forms and notes", |folder, size| Box::new(optimize::Optimize::all_forms(folder, size))),
     ("checksum -o", |folder, size| Box::new(checksum::Checksum::new(folder, size, "-o"))),
     ("create --store", |folder, size| Box::new(store::Night::new(folder, size))),
     ("prune", |folder, size| Box::new(store::Prune::new(folder, size))),

@@ -8,6 +8,7 @@ mod concurrency;
 mod crash;
 mod dated;
 mod documented;
+mod mixed;
 mod notes;
 mod readme;
 mod recall;

@@ -375,6 +375,15 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn entries_of_every_form_are_in_one_place_and_come_back(seed in any::<u64>(), how in any::<u8>()) {
+        memory::holds(&[&[how], pai_tests::corpus::mix::mixed(seed).text.as_bytes()].concat());
+    }
+}
+
 /// What the fuzzer has found, made small.
 #[test]
 fn memory_files_that_were_once_refused_are_taken() {

@@ -25,7 +25,7 @@ pattern!(AFTER_OPEN, r"([(\[（【])[\s,;:]+");
 pattern!(BEFORE_CLOSE, r"[\s,;:]+([)\]）】])");
 pattern!(
     WEEKDAY,
-    r"(?i)^[(（\[]?(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|mandag|tirsdag|onsdag|torsdag|fredag|lørdag|søndag|(?:周|星期|週)[一二三四五六日天]|[月火水木金土日]曜日?)[)）\]]?(?:[\s,.:–—-]+|$)"
+    r"(?i)^(?:[(（][月火水木金土日][)）]|[(（\[]?(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?|montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonntag|mandag|tirsdag|onsdag|torsdag|fredag|lørdag|søndag|(?:周|星期|週)[一二三四五六日天]|[月火水木金土日]曜日?)[)）\]]?)(?:[\s,.:–—-]+|$)"
 );
 
 /// `text` without its dates, their times of day and what they leave behind: empty brackets, a dash.

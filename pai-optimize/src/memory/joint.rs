@@ -67,7 +67,8 @@ pub fn is_hashed(text: &[u8]) -> bool {
 pub fn is_plain_item(text: &[u8]) -> bool {
     let [b'-' | b'*' | b'+', b' ', rest @ ..] = text else { return false };
     let bare = rest.strip_prefix(b"**").unwrap_or(rest);
-    bare.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || b"[(".contains(byte))
+    // What is no ASCII makes neither of the two.
+    bare.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"[(".contains(byte))
 }
 
 /// What `text` lacks to end with a whole line ending, in the style of `like`.
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn an_item_is_plain_unless_it_could_be_a_break_or_stands_further_in() {
-        for text in ["- a", "* 2026-03-06", "+ [x](y)", "- **2026**"] {
+        for text in ["- a", "* 2026-03-06", "+ [x](y)", "- **2026**", "- 钥匙", "* Änne"] {
             assert!(is_plain_item(text.as_bytes()), "{text:?}");
         }
         for text in ["- - -", "* * *", "-", "- ", " - a", "1. a", "--", "* **"] {

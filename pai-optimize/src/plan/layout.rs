@@ -22,8 +22,9 @@ pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8
     // Nothing is put behind a fence that is never closed.
     let end = document.sections.len() - usize::from(document.unclosed && !document.sections.is_empty());
     let place = summaries.or(recent).or(entry).unwrap_or(end);
-    // Below a heading of somebody else's, entries are not all that comes next.
-    let directly = document.sections.get(place).is_some_and(|section| section.date().is_some());
+    // Below a heading of somebody else's, entries are not all that comes next; and the first may be on its way out.
+    let next = (place..document.sections.len()).find(|&number| !gone[number]);
+    let directly = next.is_some_and(|next| document.sections[next].date().is_some());
     let recent_too = recent.is_none() && (exact || directly && summaries.is_none());
     let mut block = Some(block);
     for (number, section) in document.sections.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Which entry answers a question best: BM25 (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and
 //! Beyond", 2009), an entry's length being its bytes. Pure.
 
-use super::words::Query;
+use super::words::Matcher;
 
 /// How soon a word that comes again counts no more.
 const K1: f64 = 1.2;
@@ -20,10 +20,10 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts the words of `query` in `text`.
-    pub fn of(query: &Query, text: &[u8]) -> Self {
-        let mut counts = vec![0_u32; query.len()];
-        query.hits(text, |hit| {
+    /// Counts the words that `matcher` looks for in `text`.
+    pub fn of(matcher: &mut Matcher<'_>, text: &[u8]) -> Self {
+        let mut counts = vec![0_u32; matcher.len()];
+        matcher.hits(text, |hit| {
             let line = memchr::memrchr(b'\n', &text[..hit.start]).map_or(0, |feed| feed + 1);
             let weight = if text[line..].trim_ascii_start().first() == Some(&b'#') { HEADING } else { 1 };
             counts[hit.term] = counts[hit.term].saturating_add(weight);
@@ -94,6 +94,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::recall::words::Query;
 
     const WORDS: [&str; 9] =
         ["lease", "harbour", "sonar", "backup", "bicycle", "the", "服务器", "key", "deploy"];
@@ -139,7 +140,8 @@ mod tests {
 
     fn ours(texts: &[String], query: &[&str]) -> Vec<usize> {
         let query = Query::new(query).unwrap();
-        let tallies: Vec<Tally> = texts.iter().map(|text| Tally::of(&query, text.as_bytes())).collect();
+        let mut matcher = query.matcher();
+        let tallies: Vec<Tally> = texts.iter().map(|text| Tally::of(&mut matcher, text.as_bytes())).collect();
         let mut totals = Totals::default();
         for tally in &tallies {
             totals.add(tally);

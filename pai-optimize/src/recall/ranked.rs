@@ -11,6 +11,7 @@ use super::rank::{Tally, Totals};
 use super::words::Query;
 use super::{Recall, Source, in_parallel, lossy_path, read_all};
 use crate::date::Date;
+use crate::job::read;
 use crate::memory::{Document, Kind};
 use crate::{dated, markdown};
 
@@ -90,12 +91,16 @@ fn count_files(
     let mut totals = Totals::default();
     let mut found = Vec::new();
     let mut buffer = Vec::new();
+    let mut matcher = query.matcher();
     for source in sources {
-        if let Err(error) = read_all(&source.path, &mut buffer) {
-            console.complain(format_args!("could not read {}: {error}", source.path.display()));
-            continue;
-        }
-        let tally = Tally::of(query, &buffer);
+        let text = match read_all(&source.path, &mut buffer) {
+            Ok(text) => text,
+            Err(error) => {
+                console.complain(format_args!("{error:#}"));
+                continue;
+            }
+        };
+        let tally = Tally::of(&mut matcher, text);
         totals.add(&tally);
         if tally.is_whole() && recall.wants(source.date) {
             found.push(Candidate { source: source.clone(), tally, range: None });
@@ -112,6 +117,7 @@ fn count_memory(
     found: &mut Vec<Candidate>,
 ) {
     let document = Document::parse(bytes, recall.reading);
+    let mut matcher = query.matcher();
     // Its summary lines are of entries that are found themselves.
     for section in
         document.sections.iter().filter(|section| !matches!(section.kind, Kind::Summaries | Kind::Recent))
@@ -120,7 +126,7 @@ fn count_memory(
             Kind::Dated(date) | Kind::Titled(date) => Some(date),
             _ => None,
         };
-        let tally = Tally::of(query, document.text(section));
+        let tally = Tally::of(&mut matcher, document.text(section));
         totals.add(&tally);
         if tally.is_whole() && recall.wants(date) {
             let source = Source { path: recall.memory.to_owned(), date };
@@ -195,8 +201,8 @@ fn print(out: &mut dyn Write, answer: &Answer, query: &Query, bold: bool) -> std
 
 /// A file's bytes; none, and a word about it, if it cannot be read.
 fn read_or_complain(path: &Path, console: &Console) -> Vec<u8> {
-    std::fs::read(path).unwrap_or_else(|error| {
-        console.complain(format_args!("could not read {}: {error}", path.display()));
+    read(path).unwrap_or_else(|error| {
+        console.complain(format_args!("{error:#}"));
         Vec::new()
     })
 }

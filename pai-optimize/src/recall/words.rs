@@ -1,5 +1,7 @@
 //! The words of a question, and where a text has them or near forms of them. Pure.
 
+use std::collections::HashMap;
+
 use regex::bytes::{Regex, RegexBuilder};
 
 use crate::summary;
@@ -76,12 +78,46 @@ impl Query {
     }
 
     /// Calls `each` with every place where `text` has one of the words, in order.
-    pub fn hits(&self, text: &[u8], mut each: impl FnMut(Hit)) {
+    pub fn hits(&self, text: &[u8], each: impl FnMut(Hit)) {
+        self.matcher().hits(text, each);
+    }
+
+    /// A search through many texts.
+    pub fn matcher(&self) -> Matcher<'_> {
+        Matcher { query: self, forms: HashMap::new() }
+    }
+}
+
+/// A search that remembers which forms of its words it has met: a text has the same few again and again.
+#[derive(Debug)]
+pub struct Matcher<'q> {
+    query: &'q Query,
+    /// Words as texts have them, and which word of the question each is a form of.
+    forms: HashMap<Vec<u8>, Option<usize>>,
+}
+
+/// How many forms are remembered.
+const FORMS: usize = 4096;
+
+impl Matcher<'_> {
+    /// How many different words it looks for.
+    pub fn len(&self) -> usize {
+        self.query.len()
+    }
+
+    /// Never, as [`Query::is_empty`].
+    pub fn is_empty(&self) -> bool {
+        self.query.is_empty()
+    }
+
+    /// Calls `each` with every place where `text` has one of the words, in order.
+    pub fn hits(&mut self, text: &[u8], mut each: impl FnMut(Hit)) {
+        let Query { terms, starts } = self.query;
         let mut at = 0;
-        while let Some(found) = self.starts.find_at(text, at) {
+        while let Some(found) = starts.find_at(text, at) {
             let start = found.start();
             at = found.end().max(start + 1);
-            for (term, wanted) in self.terms.iter().enumerate() {
+            for (term, wanted) in terms.iter().enumerate() {
                 if let Term::Part(part) = wanted
                     && text[start..].starts_with(part.as_bytes())
                 {
@@ -92,14 +128,25 @@ impl Query {
                 continue;
             }
             let end = word_end(text, start);
-            let word = stem(&String::from_utf8_lossy(&text[start..end]).to_lowercase());
-            if let Some(term) =
-                self.terms.iter().position(|wanted| matches!(wanted, Term::Word(stem) if *stem == word))
-            {
+            if let Some(term) = self.form(&text[start..end]) {
                 each(Hit { term, start, end });
                 at = at.max(end);
             }
         }
+    }
+
+    /// The word of the question that `word` is a form of.
+    fn form(&mut self, word: &[u8]) -> Option<usize> {
+        if let Some(known) = self.forms.get(word) {
+            return *known;
+        }
+        let found = stem(&String::from_utf8_lossy(word).to_lowercase());
+        let is_it = |wanted: &Term| matches!(wanted, Term::Word(stem) if *stem == found);
+        let term = self.query.terms.iter().position(is_it);
+        if self.forms.len() < FORMS {
+            self.forms.insert(word.to_vec(), term);
+        }
+        term
     }
 }
 
@@ -129,6 +176,10 @@ pub fn is_unspaced(c: char) -> bool {
 
 /// The character right before byte `at`; text that is no UTF-8 has none.
 fn before(text: &[u8], at: usize) -> Option<char> {
+    let last = *text[..at].last()?;
+    if last.is_ascii() {
+        return Some(char::from(last));
+    }
     let from = at.saturating_sub(4);
     (from..at).find_map(|from| std::str::from_utf8(&text[from..at]).ok()?.chars().next_back())
 }

@@ -18,7 +18,7 @@ pub fn period(days: usize, texts: &[&[u8]], limit: usize) -> String {
     let mut titles: HashMap<String, (usize, usize, String)> = HashMap::new();
     let mut units: Vec<Unit<'_>> = Vec::new();
     for text in &decoded {
-        for title in text.lines().filter_map(|line| structure::heading(line.trim())) {
+        for title in structure::outside_fences(text).filter_map(structure::heading) {
             let title = dated::title(&plain(title), None);
             let next = titles.len();
             if !title.is_empty() && !is_noise(&title) && next < TITLES {
@@ -70,7 +70,8 @@ fn frequent_words(units: &[Unit<'_>], said: &str, limit: usize) -> String {
     let mut room = limit.saturating_sub(2);
     for (_, unit, range) in words.into_iter().take(40) {
         let word = units[unit].text[range].to_lowercase();
-        let telling = word.chars().all(char::is_alphabetic) && !said.contains(&word) && !out.contains(&word);
+        let telling = word.chars().all(char::is_alphabetic) && !is_function_word(&word);
+        let telling = telling && !said.contains(&word) && !out.contains(&word);
         if telling && out.len() < 5 && columns(&word) + 2 <= room {
             room -= columns(&word) + 2;
             out.push(word);
@@ -79,9 +80,38 @@ fn frequent_words(units: &[Unit<'_>], said: &str, limit: usize) -> String {
     out.join(", ")
 }
 
+/// Whether a word of another language than English only holds a sentence together. In a script without spaces a word is
+/// two neighbouring characters here, and one of these is half of none.
+fn is_function_word(word: &str) -> bool {
+    FUNCTION_WORDS.contains(&word) || word.chars().any(|c| PARTICLES.contains(c))
+}
+
+/// German and Norwegian ones of three letters and more.
+const FUNCTION_WORDS: [&str; 44] = [
+    "aber", "alle", "auch", "auf", "aus", "bei", "bis", "das", "dem", "den", "der", "des", "die", "ein",
+    "eine", "einen", "er", "für", "hat", "ich", "ist", "mit", "nach", "nicht", "noch", "nur", "sich", "sie",
+    "sind", "und", "vom", "von", "wie", "wir", "zum", "zur", "alt", "det", "ikke", "med", "men", "på", "som",
+    "til",
+];
+
+/// Chinese and Japanese ones.
+const PARTICLES: &str = "的了是在和与也就都不一个这那有把被着过はをにがでともへやのかなしたてるい";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_gives_no_titles_and_function_words_tell_nothing() {
+        let texts = [
+            "## 2025-08-01\n~~~\n## no title\n~~~\nDie Säge und die Leiter.\n",
+            "## 2025-08-02\nDie Säge, die alte. 修好了水泵。\n",
+            "## 2025-08-03\nNoch eine Säge. 修好了水泵。\n",
+        ];
+        let texts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
+        let line = period(3, &texts, 160);
+        assert!(line.starts_with("säge, 修好, 水泵: "), "{line}");
+    }
 
     #[test]
     fn the_most_frequent_titles_lead_and_words_follow() {

@@ -18,24 +18,14 @@ pub(super) struct Structure {
 impl Structure {
     /// Adds what `text` says.
     pub(super) fn add(&mut self, text: &str) {
-        let mut fence: Option<&str> = None;
         let mut first = true;
-        for line in text.lines() {
-            let bare = line.trim_start_matches('\u{feff}').trim();
-            let mark = ["```", "~~~"].into_iter().find(|mark| bare.starts_with(mark));
-            match (fence, mark) {
-                (Some(open), Some(mark)) if open == mark => fence = None,
-                (None, Some(mark)) => fence = Some(mark),
-                (None, None) if !bare.is_empty() => {
-                    match heading(bare) {
-                        Some(heading) if !first => keep(&mut self.headings, heading),
-                        Some(_) => {}
-                        None => label(bare).into_iter().for_each(|label| keep(&mut self.labels, label)),
-                    }
-                    first = false;
-                }
-                _ => {}
+        for line in outside_fences(text).filter(|line| !line.is_empty()) {
+            match heading(line) {
+                Some(heading) if !first => keep(&mut self.headings, heading),
+                Some(_) => {}
+                None => label(line).into_iter().for_each(|label| keep(&mut self.labels, label)),
             }
+            first = false;
         }
     }
 
@@ -47,6 +37,22 @@ impl Structure {
             _ => self.headings,
         }
     }
+}
+
+/// The lines that no fence holds, without the white space around them.
+pub(super) fn outside_fences(text: &str) -> impl Iterator<Item = &str> {
+    let mut fence: Option<&str> = None;
+    text.lines().filter_map(move |line| {
+        let bare = line.trim_start_matches('\u{feff}').trim();
+        let mark = ["```", "~~~"].into_iter().find(|mark| bare.starts_with(mark));
+        match (fence, mark) {
+            (Some(open), Some(mark)) if open == mark => fence = None,
+            (None, Some(mark)) => fence = Some(mark),
+            (None, None) => return Some(bare),
+            _ => {}
+        }
+        None
+    })
 }
 
 /// What a line of hashes says.

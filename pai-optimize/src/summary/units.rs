@@ -148,7 +148,8 @@ pub(super) fn plain(text: &str) -> String {
     let mut rest = text;
     // A year's longest paragraph need not be copied to be cut at 160 characters.
     while let Some(c) = rest.chars().next().filter(|_| out.len() < 4000) {
-        if let Some((inner, after)) = rest.strip_prefix('[').and_then(link) {
+        let link = rest.strip_prefix("[[").and_then(wiki_link);
+        if let Some((inner, after)) = link.or_else(|| rest.strip_prefix('[').and_then(self::link)) {
             out.push_str(&plain(inner));
             rest = after;
             continue;
@@ -165,6 +166,12 @@ pub(super) fn plain(text: &str) -> String {
         }
     }
     out.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// `Page]]` or `Page|text]]`: the page's name or the text, and what follows.
+fn wiki_link(rest: &str) -> Option<(&str, &str)> {
+    let (inner, after) = rest.split_once("]]").filter(|(inner, _)| !inner.contains(['[', '\n']))?;
+    Some((inner.rsplit('|').next().unwrap_or(inner), after))
 }
 
 /// `text](target)`: the text, and what follows.
