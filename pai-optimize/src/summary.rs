@@ -341,7 +341,10 @@ mod tests {
             ),
             ("## 2026-03-06\n- /srv/a/b.png\n- Ferns on the porch\n", "Ferns on the porch"),
             ("## 2026-03-06\n- /srv/a/b.png\n", "/srv/a/b.png"),
-            ("## 2026-03-06\nAsk [[People|Ada]] about [[Harbour survey]].\n", "Ask Ada about Harbour survey."),
+            (
+                "## 2026-03-06\nAsk [[People|Ada]] about [[Harbour survey]].\n",
+                "Ask Ada about Harbour survey.",
+            ),
             ("## 2026-03-06\n今天部署了服务器。备份完成！\n", "今天部署了服务器。备份完成！"),
         ] {
             assert_eq!(of(text), expected, "{text:?}");

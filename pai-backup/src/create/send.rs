@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use pai_common::joblog::JobLog;
 
-use super::{Plan, report};
+use super::Plan;
+use super::write::report;
 use crate::Context as Run;
 use crate::archive::writer::ArchiveWriter;
 use crate::pack;
