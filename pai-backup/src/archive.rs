@@ -14,8 +14,11 @@
 //! | `writer` | members in order, then index and footer |
 //! | `stream` | any archive as a stream of tar bytes, inflated ahead |
 //! | `foreign` | what files are that are no archive |
-//! | `open` | an archive on disk: its footer, its index, one member of it |
+//! | `bytes` | the bytes of an archive at any offset, in a file or a store |
+//! | `tail` | the end of an archive: footer and index, checked and parsed |
+//! | `open` | an open archive: its index, one member of it |
 
+mod bytes;
 pub(crate) mod foreign;
 pub mod header;
 pub mod index;
@@ -23,4 +26,5 @@ pub mod member;
 pub mod open;
 pub mod reader;
 pub mod stream;
+mod tail;
 pub mod writer;

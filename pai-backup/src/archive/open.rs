@@ -1,69 +1,23 @@
 //! An archive on disk: its footer, its index, one member of it.
 
-use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use pai_common::sha256;
-use rustix::fs::OFlags;
 
+use crate::archive::bytes::read_long;
 use crate::archive::index::{About, Deflated, Index, Totals};
 use crate::archive::member::{
-    Announced, FOOTER_LENGTH, Footer, INDEX_OVERHEAD, INDEX_PART, IndexPart, LARGEST_MEMBER, MemberError,
-    MemberInfo, announced,
+    Announced, FOOTER_LENGTH, Footer, LARGEST_MEMBER, MemberError, MemberInfo, announced,
 };
+use crate::archive::tail::{index_region, next_part, read_deflated, read_index, starts_as_ours};
 
-/// The header of an index, with the exclude patterns of a workspace, is a few KiB.
-const LARGEST_HEADER: usize = 1 << 20;
-
-/// Why an archive has no index to go by.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoIndex {
-    /// It was not made by this project: a plain tar, compressed or not.
-    Foreign,
-    /// It was made by this project, but is damaged or cut. The text says what was found.
-    Damaged(String),
-}
-
-impl std::fmt::Display for NoIndex {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Foreign => f.write_str("not an archive with an index"),
-            Self::Damaged(what) => f.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for NoIndex {}
-
-/// Where the bytes of an archive are: a file, or runs of packs in a store.
-pub(crate) trait Bytes: fmt::Debug + Send + Sync {
-    /// Fills `buf` with what begins at `offset`.
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
-    /// The number of bytes.
-    fn size(&self) -> u64;
-}
-
-/// A file, as long as it was when it was opened.
-#[derive(Debug)]
-struct InFile {
-    file: File,
-    size: u64,
-}
-
-impl Bytes for InFile {
-    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buf, offset)
-    }
-
-    fn size(&self) -> u64 {
-        self.size
-    }
-}
+pub(crate) use crate::archive::bytes::{Bytes, FromStart, bytes_of, open_to_read};
+pub use crate::archive::tail::NoIndex;
+pub(crate) use crate::archive::tail::{parse_index, pieces_of_tail};
 
 /// An open archive file.
 #[derive(Debug)]
@@ -151,7 +105,7 @@ impl ArchiveFile {
 
     /// The file, at its start, for reading it front to back.
     pub(crate) fn rewind(&self) -> FromStart {
-        FromStart { bytes: Arc::clone(&self.bytes), position: 0 }
+        FromStart::new(Arc::clone(&self.bytes))
     }
 
     /// Index members and footer as they stand at the end, from `offset` on.
@@ -197,50 +151,6 @@ impl ArchiveFile {
     }
 }
 
-/// The bytes of a file.
-pub(crate) fn bytes_of(path: &Path) -> anyhow::Result<Arc<dyn Bytes>> {
-    let open = || {
-        let file = open_to_read(path)?;
-        let size = file.metadata()?.len();
-        Ok::<_, io::Error>(Arc::new(InFile { file, size }) as Arc<dyn Bytes>)
-    };
-    open().with_context(|| format!("could not open {}", path.display()))
-}
-
-/// Opens a regular file. A FIFO among the archives would have us wait for somebody to write into it.
-pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK.bits() as i32;
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    Ok(file)
-}
-
-/// Reads a file from its start, with a position of its own: handles to one open file share theirs, and a
-/// thread that reads ahead for somebody who has gone may still be moving it.
-#[derive(Debug)]
-pub(crate) struct FromStart {
-    bytes: Arc<dyn Bytes>,
-    position: u64,
-}
-
-impl FromStart {
-    /// All of `bytes`.
-    pub(crate) fn new(bytes: Arc<dyn Bytes>) -> Self {
-        Self { bytes, position: 0 }
-    }
-}
-
-impl Read for FromStart {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let count = self.bytes.size().saturating_sub(self.position).min(buf.len() as u64) as usize;
-        self.bytes.read_exact_at(&mut buf[..count], self.position)?;
-        self.position += count as u64;
-        Ok(count)
-    }
-}
-
 /// The bytes of the member at `offset` of `file`, checked against its CRC.
 pub(crate) fn read_member_at(file: &File, offset: u64, info: &MemberInfo) -> anyhow::Result<Vec<u8>> {
     read_checked(info, |bytes| file.read_exact_at(bytes, offset))
@@ -260,6 +170,9 @@ fn read_checked(
     }
     Ok(bytes)
 }
+
+/// The header of an index, with the exclude patterns of a workspace, is a few KiB.
+const LARGEST_HEADER: usize = 1 << 20;
 
 /// Header and totals of an archive's index, read from the first piece alone (for version 1 from the whole index). `None` if
 /// they cannot be read.
@@ -286,131 +199,6 @@ pub(crate) fn summary(path: &Path) -> Option<(About, Totals)> {
     let about = Index::read_header(&deflated).ok()?;
     let totals = about.totals?;
     Some((about, totals))
-}
-
-/// The most that is read at once where a length is only claimed.
-const STEP: usize = 8 << 20;
-
-/// `length` bytes from `offset` on. Memory is taken as they come: in a store their number is anybody's claim.
-fn read_long(bytes: &dyn Bytes, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-    let mut read = Vec::new();
-    while read.len() < length {
-        let at = read.len();
-        read.resize(at + STEP.min(length - at), 0);
-        bytes.read_exact_at(&mut read[at..], offset + at as u64)?;
-    }
-    Ok(read)
-}
-
-fn starts_as_ours(file: &dyn Bytes) -> io::Result<bool> {
-    let mut start = vec![0; 64.min(file.size() as usize)];
-    file.read_exact_at(&mut start, 0)?;
-    Ok(matches!(announced(&start), Ok(Announced::Data { .. })))
-}
-
-fn read_index(file: &dyn Bytes) -> io::Result<Result<Index, NoIndex>> {
-    let damaged = |what: &str| NoIndex::Damaged(what.to_owned());
-    let read = read_deflated(file)?;
-    Ok(read.and_then(|(deflated, footer)| parse_checked(deflated, &footer).map_err(damaged)))
-}
-
-/// The deflated index, whose length and SHA-256 are those its footer gives, and the footer.
-fn read_deflated(file: &dyn Bytes) -> io::Result<Result<(Deflated, Footer), NoIndex>> {
-    let size = file.size();
-    let damaged = |what: &str| Ok(Err(NoIndex::Damaged(what.to_owned())));
-    let Some(footer_at) = size.checked_sub(FOOTER_LENGTH as u64) else {
-        return damaged("no footer: cut short");
-    };
-    let mut bytes = [0; FOOTER_LENGTH];
-    file.read_exact_at(&mut bytes, footer_at)?;
-    let Ok(Announced::Footer(footer)) = announced(&bytes) else {
-        return damaged("no footer: cut short, or something follows it");
-    };
-    let Some(region) = index_region(&footer, footer_at) else {
-        return damaged("the footer contradicts the length of the file");
-    };
-    let bytes = read_long(file, footer.index_offset, region)?;
-    let checked = join_index(&bytes).and_then(|joined| check_deflated(joined, &footer));
-    Ok(checked.map(|deflated| (deflated, footer)).map_err(|what| NoIndex::Damaged(what.to_owned())))
-}
-
-/// Length of the index members, if the footer's figures fit the file: each member carries some bytes, and at most
-/// [`INDEX_PART`].
-fn index_region(footer: &Footer, footer_at: u64) -> Option<usize> {
-    let region = footer_at.checked_sub(footer.index_offset)?;
-    let around = region.checked_sub(footer.index_deflated)?;
-    let fewest = footer.index_deflated.div_ceil(INDEX_PART as u64).checked_mul(INDEX_OVERHEAD as u64)?;
-    (around >= fewest && around % INDEX_OVERHEAD as u64 == 0).then_some(())?;
-    usize::try_from(region).ok()
-}
-
-fn join_index(mut bytes: &[u8]) -> Result<Deflated, &'static str> {
-    let mut deflated = Deflated::with_capacity(bytes.len());
-    while !bytes.is_empty() {
-        let (part, rest) = next_part(bytes).ok_or("a damaged index member")?;
-        deflated.push(&part);
-        bytes = rest;
-    }
-    Ok(deflated)
-}
-
-/// The pieces of an index as they stand in an archive, each in one or more members, then the footer: the bytes from the
-/// first index member on, cut where a piece ends.
-pub(crate) fn pieces_of_tail(tail: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = tail;
-    std::iter::from_fn(move || {
-        let from = rest;
-        while let Some((part, behind)) = next_part(rest) {
-            rest = behind;
-            if part.ends_piece {
-                break;
-            }
-        }
-        if rest.len() == from.len() {
-            rest = &[];
-        }
-        (!from.is_empty()).then(|| &from[..from.len() - rest.len()])
-    })
-}
-
-/// Parses the index member at the start of `bytes`. Returns its content and the bytes behind it.
-fn next_part(bytes: &[u8]) -> Option<(IndexPart, &[u8])> {
-    let length = u16::from_le_bytes([*bytes.get(14)?, *bytes.get(15)?]);
-    let (member, rest) = bytes.split_at_checked(usize::from(length) + INDEX_OVERHEAD)?;
-    match announced(member) {
-        Ok(Announced::Index(part)) => Some((part, rest)),
-        _ => None,
-    }
-}
-
-/// The index behind its footer's digest, if its figures agree with the footer's.
-pub(crate) fn parse_index(deflated: Deflated, footer: &Footer) -> Result<Index, &'static str> {
-    parse_checked(check_deflated(deflated, footer)?, footer)
-}
-
-fn check_deflated(mut deflated: Deflated, footer: &Footer) -> Result<Deflated, &'static str> {
-    if footer.version == 1 {
-        deflated.unite();
-    }
-    if deflated.joined().len() as u64 != footer.index_deflated {
-        return Err("the index contradicts the footer: another length");
-    }
-    if sha256::digest(deflated.joined()) != footer.index_digest {
-        return Err("the index does not have the SHA-256 its footer gives");
-    }
-    Ok(deflated)
-}
-
-fn parse_checked(deflated: Deflated, footer: &Footer) -> Result<Index, &'static str> {
-    let mut index = Index::read(&deflated, footer.index_inflated).map_err(|_| "the index is damaged")?;
-    if index.data_size() != footer.index_offset {
-        return Err("the index contradicts the footer: its members do not end where it starts");
-    }
-    if index.member_count() != footer.members {
-        return Err("the index contradicts the footer: another number of members");
-    }
-    index.keep(deflated);
-    Ok(index)
 }
 
 #[cfg(test)]
