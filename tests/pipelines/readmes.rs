@@ -134,3 +134,53 @@ fn an_example_that_prints_something_else_is_told() {
         assert_eq!(trouble(&block(bad)[0], folder.path()).len(), 1, "{bad}");
     }
 }
+
+/// Pages with blocks of commands (`sh`, `bash`), and the test that runs them, or why none does.
+const COMMANDS: [(&str, &str); 14] = [
+    ("README.md", "scripts/documented.rs"),
+    ("CONTRIBUTING.md", "the gate and the tests are what runs this"),
+    ("docs/archive-format.md", "pipelines/archive_format.rs"),
+    ("docs/benchmarks.md", "they take hours and need restic and borg: by hand"),
+    ("docs/ecosystem.md", "scripts/documented.rs; maintenance.rs runs the task it shows"),
+    ("docs/memo-ai-coach.md", "scripts/documented.rs"),
+    ("docs/past.md", "backup/browse.rs starts browse, which runs until it is stopped"),
+    ("docs/scheduling.md", "scripts/documented.rs"),
+    ("docs/stores.md", "scripts/documented.rs"),
+    ("docs/vector-store.md", "scripts/documented.rs"),
+    ("pai-backup/README.md", "backup/capture.rs runs capture; a server is not here"),
+    ("pai-optimize/README.md", "optimize/readme.rs"),
+    ("pai-rotate/README.md", "rotate/readme.rs"),
+    ("pai-checksum/README.md", "its console examples are run above"),
+];
+
+/// Every page that a user reads, below the repository.
+fn pages() -> Vec<String> {
+    let mut pages = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    for folder in ["docs", "pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"] {
+        let entries = repository().join(folder).read_dir().expect("a folder of the repository").flatten();
+        let names = entries.map(|entry| format!("{folder}/{}", entry.file_name().display()));
+        pages.extend(names.filter(|name| name.ends_with(".md")));
+    }
+    pages
+}
+
+#[test]
+fn every_page_with_commands_says_which_test_runs_them() {
+    for page in pages() {
+        let text = std::fs::read_to_string(repository().join(&page)).expect("a page");
+        let has_commands = text.contains("\n```sh\n") || text.contains("\n```bash\n");
+        let runs = COMMANDS.iter().find(|(name, _)| *name == page);
+        assert!(!has_commands || runs.is_some(), "nothing runs the commands of {page}");
+        let has_examples = text.contains("\n```console\n");
+        assert!(
+            !has_examples || readmes().iter().any(|read| read.ends_with(&page)),
+            "{page}: nothing runs its examples"
+        );
+    }
+    for (page, by) in COMMANDS {
+        assert!(pages().iter().any(|name| name == page), "{page} is gone");
+        if let Some((file, _)) = by.split_once(".rs") {
+            assert!(repository().join("tests").join(format!("{file}.rs")).is_file(), "{by} is gone");
+        }
+    }
+}
