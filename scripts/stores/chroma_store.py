@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from collections_proof import Before
+from collections_proof import Before, Part, Several
 from common import Refused, Trouble, need, size_of
 from source import np
 from swap import alone, copy, identity, not_in_use, scratch, swap
@@ -17,9 +17,20 @@ from swap import alone, copy, identity, not_in_use, scratch, swap
 # It would send figures about its use to its makers.
 os.environ["ANONYMIZED_TELEMETRY"] = "False"
 PAGE = 1000
+# What the program `chroma` is, without the seconds that it takes to load the rest of the library.
+COMMAND = """
+try:
+    from chromadb_rust_bindings import cli
+except ImportError:
+    from chromadb.cli.cli import app
+    app()
+else:
+    import sys
+    cli(sys.argv)
+"""
 
 
-class Collection:
+class Collection(Part):
     def __init__(self, collection):
         self.collection, self.name = collection, collection.name
         shape = getattr(collection, "configuration_json", None) or {}
@@ -28,9 +39,6 @@ class Collection:
 
     def count(self):
         return self.collection.count()
-
-    def size(self):
-        return 0
 
     def query(self, vector, count):
         return self.collection.query(query_embeddings=[vector.tolist()], n_results=count, include=[])["ids"][0]
@@ -41,7 +49,7 @@ class Collection:
             yield page["ids"], np.asarray(page["embeddings"], dtype=np.float32)
 
 
-class Store:
+class Store(Several):
     cannot = (
         "its graph keeps what was deleted until a collection is copied into a new one; "
         "it cannot be vacuumed, or copied, while another program has it open"
@@ -64,28 +72,10 @@ class Store:
         self.client.close()
         self.client.clear_system_cache()
 
-    def count(self):
-        return sum(one.count() for one in self.collections)
-
-    def size(self):
-        return size_of(self.place)
-
-    def check(self):
-        return {"vectors": self.count(), "collections": {one.name: one.count() for one in self.collections}}
-
-    def rows(self):
-        for one in self.collections:
-            yield from one.rows()
-
-    def query(self, vector, count):
-        if len(self.collections) != 1:
-            raise Trouble(f"{self.place} has {len(self.collections)} collections: which one is to be asked?")
-        return self.collections[0].query(vector, count)
-
 
 def vacuum(folder):
     """Chroma's own command, as a process of its own; before 1.1 it was called `chroma utils vacuum`."""
-    program = [sys.executable, "-B", "-c", "from chromadb.cli.cli import app; app()"]
+    program = [sys.executable, "-B", "-c", COMMAND]
     words = ["vacuum", "--path", folder, "--force"]
     for prefix in ([], ["utils"]):
         done = subprocess.run([*program, *prefix, *words], capture_output=True, text=True, check=False)

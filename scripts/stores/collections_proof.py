@@ -1,21 +1,55 @@
-"""The proof for a store of several collections (Chroma's, Qdrant's) or tables (LanceDB's), each judged by itself.
-
-A collection has a name, a metric, count(), query() and rows().
-"""
+"""A store of several collections (Chroma's, Qdrant's) or tables (LanceDB's), and its proof: each is judged by itself."""
 
 import os
 
 import proof
 import source
-from common import Refused
+from common import Refused, Trouble, size_of
 from source import np
+
+
+class Part:
+    """One collection. It has a name, a metric, count(), query() and rows(); bytes are only known of the whole store."""
+
+    name = metric = None
+
+    def size(self):
+        return 0
+
+
+class Several:
+    """The store: what is asked of all its collections. `called` is what its library calls them."""
+
+    place, collections, called = None, (), "collections"
+
+    def proven(self):
+        return self.collections
+
+    def count(self):
+        return sum(one.count() for one in self.collections)
+
+    def size(self):
+        return size_of(self.place)
+
+    def check(self):
+        return {"vectors": self.count(), self.called: {one.name: one.count() for one in self.collections}}
+
+    def rows(self):
+        for one in self.proven():
+            yield from one.rows()
+
+    def query(self, vector, count):
+        found = self.proven()
+        if len(found) != 1:
+            raise Trouble(f"{self.place} has {len(found)} {self.called} of vectors: which one is to be asked?")
+        return found[0].query(vector, count)
 
 
 class Before:
     """What the collections of a store held and answered; the truths to ask again."""
 
     def __init__(self, collections, size, place, state, folder):
-        self.truths, self.parts = {}, {}
+        self.truths, self.parts, self.tried = {}, {}, {}
         self.place = place
         for number, one in enumerate(collections):
             if one.count() == 0:
@@ -31,15 +65,15 @@ class Before:
     def compare(self, collections, size):
         """The figures of the same collections after; Refused if one is gone, lost a vector, has another, or finds less."""
         found = {one.name: one for one in collections}
-        parts = []
+        self.tried = {}
         for name, truth in self.truths.items():
             if name not in found:
                 raise Refused(f"{name} is gone; the old one stays")
             self.same(found[name], truth)
             after = proof.measure(found[name], truth)
             proof.judge(self.parts[name], after, len(truth.live))
-            parts.append(after)
-        return proof.together(size, parts)
+            self.tried[name] = after
+        return proof.together(size, list(self.tried.values()))
 
     @staticmethod
     def same(one, truth):

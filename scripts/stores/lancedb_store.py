@@ -9,7 +9,7 @@ import datetime
 import os
 import shutil
 
-from collections_proof import Before
+from collections_proof import Before, Part, Several
 from common import Refused, Trouble, need, size_of
 from source import np
 from swap import alone, room, scratch
@@ -19,7 +19,7 @@ lancedb = need("lancedb", "lancedb", "0.20")
 METRICS = {"l2": "l2", "cosine": "cosine", "dot": "ip"}
 
 
-class Table:
+class Table(Part):
     def __init__(self, table, options):
         self.table, self.name = table, table.name
         names = {field.name: field.type for field in table.schema}
@@ -45,9 +45,6 @@ class Table:
     def count(self):
         return self.table.count_rows()
 
-    def size(self):
-        return 0
-
     def query(self, vector, count):
         found = self.table.search(vector, vector_column_name=self.vector).select([self.key, "_distance"]).limit(count)
         return [row[self.key] for row in found.to_list()]
@@ -59,7 +56,8 @@ class Table:
             yield batch.column(self.key).to_pylist(), vectors
 
 
-class Store:
+class Store(Several):
+    called = "tables"
     cannot = "a table without vectors is compacted and not proven; deleted rows leave the disk with their version"
 
     def __init__(self, place, options):
@@ -69,33 +67,18 @@ class Store:
         self.database = lancedb.connect(place)
         listed = self.database.list_tables() if hasattr(self.database, "list_tables") else self.database.table_names()
         try:
-            self.tables = [Table(self.database.open_table(name), options) for name in getattr(listed, "tables", listed)]
+            self.collections = [Table(self.database.open_table(name), options) for name in getattr(listed, "tables", listed)]
         except (ValueError, OSError, RuntimeError) as error:
             raise Trouble(f"{place} could not be opened: {str(error).splitlines()[0]}") from None
-        if not self.tables:
+        if not self.collections:
             raise Trouble(f"{place} has no table of LanceDB")
 
     def proven(self):
-        return [one for one in self.tables if one.known]
-
-    def count(self):
-        return sum(one.count() for one in self.tables)
-
-    def size(self):
-        return size_of(self.place)
+        return [one for one in self.collections if one.known]
 
     def check(self):
-        versions = {one.name: len(one.table.list_versions()) for one in self.tables}
-        return {"vectors": self.count(), "tables": {one.name: one.count() for one in self.tables}, "versions": versions}
-
-    def rows(self):
-        for one in self.proven():
-            yield from one.rows()
-
-    def query(self, vector, count):
-        if len(self.proven()) != 1:
-            raise Trouble(f"{self.place} has {len(self.proven())} tables with vectors: which one is to be asked?")
-        return self.proven()[0].query(vector, count)
+        versions = {one.name: len(one.table.list_versions()) for one in self.collections}
+        return {**super().check(), "versions": versions}
 
     def compact(self):
         """Fewer files, and indexes that know all rows; every version stays."""
@@ -106,11 +89,13 @@ class Store:
         self.optimize(days)
 
     def optimize(self, days):
-        for one in self.tables:
+        for one in self.collections:
             try:
                 one.table.optimize(cleanup_older_than=datetime.timedelta(days=days))
             except (ValueError, OSError, RuntimeError) as error:
-                raise Refused(f"table {one.name} could not be optimized: {str(error).splitlines()[0]}; it is what it was") from None
+                # Without the place in the library's source that some of its messages end with.
+                why = str(error).splitlines()[0].split(", /")[0].removeprefix("lance error: ")
+                raise Refused(f"table {one.name} could not be optimized: {why}; it is what it was") from None
 
 
 def copy(place, path):
@@ -146,7 +131,7 @@ def defragment(place, options, job):
         trial.compact()
         trial.forget(job.keep)
         before.compare(trial.proven(), 0)
-        versions = {one.name: one.table.version for one in Store(place, options).tables}
+        versions = {one.name: one.table.version for one in Store(place, options).collections}
         Store(place, options).compact()
         figures = after(place, options, before, versions)
         Store(place, options).forget(job.keep)
@@ -168,5 +153,8 @@ def after(place, options, before, versions):
                 f"{one.name} finds less than before, though the trial did not: version {versions[one.name]} is what it was "
                 f"(table.restore({versions[one.name]}))"
             )
+        if part.vectors != before.parts[one.name].vectors:
+            # Others wrote meanwhile, and what they wrote is found, too: the trial's recall is that of the same rows.
+            part.recall = before.tried[one.name].recall
         parts.append(part)
     return proof.together(store.size(), parts)

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from collections_proof import Before
+from collections_proof import Before, Part, Several
 from common import Refused, Trouble
 from source import np
 from swap import alone
@@ -48,7 +48,7 @@ def quoted(name):
     return urllib.parse.quote(name, safe="")
 
 
-class Collection:
+class Collection(Part):
     """One vector of the points of a collection; most have only one, without a name."""
 
     def __init__(self, server, of, vector, distance):
@@ -61,9 +61,6 @@ class Collection:
 
     def count(self):
         return self.server.ask("POST", f"{self.path}/points/count", {"exact": True})["count"]
-
-    def size(self):
-        return 0
 
     def query(self, vector, count):
         body = {"query": vector.tolist(), "limit": count, **({"using": self.vector} if self.vector else {})}
@@ -81,7 +78,7 @@ class Collection:
                 return
 
 
-class Store:
+class Store(Several):
     cannot = (
         "its optimizer rewrites a segment only above its own thresholds (deleted_threshold, vacuum_min_vector_number); "
         "what it did cannot be undone but by its snapshot, which would undo later writes too"
@@ -100,9 +97,6 @@ class Store:
     def info(self, name):
         return self.server.ask("GET", f"/collections/{quoted(name)}")
 
-    def count(self):
-        return sum(one.count() for one in self.collections)
-
     def size(self):
         """Its API tells no bytes but those of a snapshot: one of each collection, which goes again."""
         snapshots = self.snapshots()
@@ -111,16 +105,7 @@ class Store:
 
     def check(self):
         states = {name: self.info(name)["status"] for name in self.names}
-        return {"vectors": self.count(), "collections": {one.name: one.count() for one in self.collections}, "status": states}
-
-    def rows(self):
-        for one in self.collections:
-            yield from one.rows()
-
-    def query(self, vector, count):
-        if len(self.collections) != 1:
-            raise Trouble(f"{self.place} has {len(self.collections)} collections: which one is to be asked?")
-        return self.collections[0].query(vector, count)
+        return {**super().check(), "status": states}
 
     def snapshots(self):
         made = []

@@ -138,7 +138,11 @@ def main(words):
         print(trouble, file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"could not write or read {error.filename or job.store}: {error.strerror}", file=sys.stderr)
+        print(f"could not write or read {error.filename or job.store}: {error.strerror or error}", file=sys.stderr)
+        return 2
+    except (RuntimeError, ValueError) as error:
+        # What the libraries raise.
+        print(f"{job.store}: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
     return 0
 

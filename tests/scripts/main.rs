@@ -58,3 +58,4 @@ mod vector_postgres;
 mod vector_schedule;
 mod vector_services;
 mod vector_store;
+mod vector_trials;

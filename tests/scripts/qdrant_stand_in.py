@@ -1,7 +1,7 @@
 """Stands in for a Qdrant server: FOLDER. The calls that `defragment` makes, exact answers; every call goes to FOLDER/calls.
 
 It is none: it says how the calls are made and that they come in order, not what Qdrant does. FOLDER/harm may name what it does wrong
-once it was told to optimize: lose (a point), blind (answers less), red (the optimizer fails).
+once it was told to optimize: lose (a point), other (another vector), metric, blind (answers less), red (the optimizer fails).
 """
 
 import http.server
@@ -46,12 +46,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def result(self, method, path, body):
         alive = {one: v for one, v in points.items() if not (harm() == "lose" and one == 7)}
+        if harm() == "other":
+            alive[7] = -alive[7]
         ids = sorted(alive)
         if (method, path) == ("GET", "/collections"):
             return {"collections": [{"name": "docs"}]}
         if (method, path) == ("GET", "/collections/docs"):
             state = {"status": "red", "optimizer_status": {"error": "no space"}} if harm() == "red" else {"status": "green", "optimizer_status": "ok"}
-            return {**state, "config": {"params": {"vectors": {"size": 8, "distance": "Euclid"}}}}
+            return {**state, "config": {"params": {"vectors": {"size": 8, "distance": "Cosine" if harm() == "metric" else "Euclid"}}}}
         if (method, path) == ("PATCH", "/collections/docs"):
             optimized.set()
             return True

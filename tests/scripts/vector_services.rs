@@ -1,77 +1,21 @@
 //! `defragment` and `copy` for Chroma, `LanceDB` and Qdrant (a stand-in): proven, undone or never done, and no write lost.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use pai_tests::{Outcome, repository, run};
 
 use crate::stack::Stack;
 use crate::support::names;
-use crate::vector_files::{actions, check, has_libraries, python, tampered, task};
+use crate::vector_files::{actions, check, has_libraries, make, python, task};
 
-/// A stack with a store in data/KIND.
-fn stack(kind: &str, library: &str) -> Option<Stack> {
-    if !has_libraries(&[library, "numpy"]) {
-        return None;
-    }
+/// A stack with a store of 2000 vectors in data/KIND.
+fn stack(kind: &str) -> Option<Stack> {
     let stack = Stack::new();
     stack.settings(&format!("VECTOR_STORES={kind}:data/{kind}\nDEFRAGMENT_QUERIES=40\n"));
     fs::create_dir(stack.path("data")).unwrap();
-    run(python()
-        .arg(repository().join("tests/scripts/vector_services.py"))
-        .arg(kind)
-        .arg(stack.path("data").join(kind)))
-    .expect(0);
-    Some(stack)
-}
-
-/// A program that has the store open, and adds 50 vectors when it is told to.
-struct Writer(Child, BufReader<ChildStdout>);
-
-impl Writer {
-    fn start(stack: &Stack, kind: &str) -> Self {
-        let mut python = python();
-        python
-            .arg(repository().join("tests/scripts/vector_services.py"))
-            .arg(kind)
-            .arg(stack.path("data").join(kind));
-        let mut child = python.arg("write").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let mut writer = Self(child, output);
-        writer.wait("open");
-        writer
-    }
-
-    fn wait(&mut self, word: &str) {
-        let mut line = String::new();
-        while line.trim() != word {
-            line.clear();
-            assert_ne!(self.1.read_line(&mut line).unwrap(), 0, "it ended before it said {word}");
-        }
-    }
-
-    fn go(&mut self) {
-        self.0.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
-    }
-
-    fn end(mut self) {
-        self.wait("done");
-        assert!(self.0.wait().unwrap().success());
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn defragment(stack: &Stack) -> Outcome {
-    run(&mut task(stack, "tasks/defragment.sh"))
+    make(&stack.path("data"), 2000, &[kind]).then_some(stack)
 }
 
 fn copy(stack: &Stack, store: &str, to: &str) -> Outcome {
@@ -80,88 +24,21 @@ fn copy(stack: &Stack, store: &str, to: &str) -> Outcome {
     run(python.current_dir(stack.home()))
 }
 
-/// Each file below a folder with its bytes.
-fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut all = Vec::new();
-    for name in names(folder) {
-        let path = folder.join(&name);
-        if path.is_dir() {
-            all.extend(content(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
-        } else {
-            all.push((name, fs::read(path).unwrap()));
-        }
-    }
-    all
-}
-
 #[track_caller]
 fn told(outcome: &Outcome, words: &str) {
     assert!(outcome.stderr.contains(words), "{words} in {}{}", outcome.stdout, outcome.stderr);
 }
 
 #[test]
-fn row_3_1_chroma_is_vacuumed_as_a_proven_copy_and_only_while_nobody_has_it_open() {
-    let Some(stack) = stack("chroma", "chromadb") else { return };
-    let mut writer = Writer::start(&stack, "chroma");
-    told(&defragment(&stack).expect(1), "is in use by process");
-    // A copy of a folder that somebody writes to is not made at all.
-    told(&copy(&stack, "chroma:data/chroma", "copy").expect(2), "is in use by process");
-    assert!(!stack.path("copy").exists());
-    writer.go();
-    writer.end();
-
-    let before = content(&stack.path("data/chroma"));
-    let harm = "import chroma_store\nvacuum = chroma_store.vacuum\ndef lossy(folder):\n    vacuum(folder)\n    chroma_store.opened(folder, lambda store: store.collections[0].collection.delete(ids=['700', '701']))\nchroma_store.vacuum = lossy";
-    told(
-        &run(&mut tampered(&stack, harm)).expect(1),
-        "docs lacks 2 of the 1450 vectors that were there before",
-    );
-    assert!(content(&stack.path("data/chroma")) == before, "the old one is what it was");
-    assert_eq!(names(&stack.path("data")), ["chroma"]);
-
-    defragment(&stack).expect(0);
-    let all = actions(&stack);
-    let action = all.last().unwrap();
-    assert!(action["after_bytes"].as_u64() < action["before_bytes"].as_u64(), "{action}");
-    assert!(action["recall"].as_f64() > Some(0.95) && action["vectors"] == 1450, "{action}");
-    assert_eq!(names(&stack.path("data")), ["chroma"]);
-    assert_eq!(check(&stack, "chroma:data/chroma")["vectors"], 1450);
-    // The documented way to a copy: the service is stopped, and the copy is a store.
-    copy(&stack, "chroma:data/chroma", "copy").expect(0);
-    assert_eq!(check(&stack, "chroma:copy")["vectors"], 1450);
-}
-
-#[test]
-fn row_3_1_lancedb_is_compacted_while_others_write_and_no_row_is_lost() {
-    let Some(stack) = stack("lancedb", "lancedb") else { return };
-    // Tried on a copy first: a library that loses rows never sees the real one.
-    let before = content(&stack.path("data/lancedb"));
-    let harm = "import lancedb_store\ncompact = lancedb_store.Store.compact\ndef lossy(self):\n    compact(self)\n    self.tables[0].table.delete('id = 700')\nlancedb_store.Store.compact = lossy";
-    told(
-        &run(&mut tampered(&stack, harm)).expect(1),
-        "docs lacks 1 of the 1400 vectors that were there before",
-    );
-    assert!(content(&stack.path("data/lancedb")) == before, "the real one is what it was");
-    assert_eq!(names(&stack.path("data")), ["lancedb"]);
-
-    let mut writer = Writer::start(&stack, "lancedb");
-    writer.go();
-    defragment(&stack).expect(0);
-    writer.end();
-    assert_eq!(check(&stack, "lancedb:data/lancedb")["vectors"], 1450);
-    // Killed in the middle of the real one: every row is there, and the next run does it.
-    let harm = "import lancedb_store, os, signal\nforget = lancedb_store.Store.forget\ndef killed(self, days):\n    if '.defragment' not in self.place: os.kill(os.getpid(), signal.SIGKILL)\n    forget(self, days)\nlancedb_store.Store.forget = killed";
-    run(&mut tampered(&stack, harm)).expect(1);
-    assert_eq!(check(&stack, "lancedb:data/lancedb")["vectors"], 1450);
-    run(task(&stack, "tasks/defragment.sh").env("DEFRAGMENT_KEEP_VERSIONS", "0")).expect(0);
-    let all = actions(&stack);
-    let action = all.last().unwrap();
-    assert!(action["after_bytes"].as_u64() < action["before_bytes"].as_u64(), "{action}");
-    let found = check(&stack, "lancedb:data/lancedb");
-    assert!(found["vectors"] == 1450 && found["versions"]["docs"].as_u64() < Some(4), "{found}");
-    assert_eq!(names(&stack.path("data")), ["lancedb"]);
-    copy(&stack, "lancedb:data/lancedb", "copy").expect(0);
-    assert_eq!(check(&stack, "lancedb:copy")["vectors"], 1450);
+fn row_3_1_chroma_and_lancedb_are_smaller_and_find_the_same_and_that_is_recorded() {
+    for kind in ["chroma", "lancedb"] {
+        let Some(stack) = stack(kind) else { continue };
+        run(task(&stack, "tasks/defragment.sh").env("DEFRAGMENT_KEEP_VERSIONS", "0")).expect(0);
+        let action = actions(&stack).remove(0);
+        assert!(action["after_bytes"].as_u64() < action["before_bytes"].as_u64(), "{action}");
+        assert!(action["recall"].as_f64() > Some(0.95) && action["vectors"] == 1400, "{action}");
+        assert!(names(&stack.path("data")).iter().all(|name| !name.starts_with('.')), "no scratch is left");
+    }
 }
 
 /// The stand-in for a Qdrant server; it is none, and says how it is called.
@@ -242,6 +119,11 @@ fn row_3_1_qdrant_is_told_to_optimize_after_a_snapshot_that_stays_if_it_is_worse
             "lose",
             "docs lacks 1 of the 300 vectors that were there before; the snapshots of before are kept (docs: docs-0.snapshot)",
         ),
+        ("other", "docs: 1 of its 300 vectors are others now; the snapshots of before are kept"),
+        (
+            "metric",
+            "docs: the new one's metric is cosine, the old one's l2; the snapshots of before are kept",
+        ),
         (
             "blind",
             "the new one's recall is 0.500, the old one's 1.000; the snapshots of before are kept (docs: docs-0.snapshot)",
@@ -251,6 +133,23 @@ fn row_3_1_qdrant_is_told_to_optimize_after_a_snapshot_that_stays_if_it_is_worse
         let server = Qdrant::start(harm);
         told(&run_on(&server).expect(1), why);
         assert_eq!(server.changes(), expected[..2], "{harm}: the snapshot stays");
+    }
+    // Killed before each request that changes something: no point is gone, and the next run does it.
+    for killed in [1, 2, 4] {
+        let server = Qdrant::start("");
+        let kill = format!(
+            "import os, runpy, signal, sys\nsys.dont_write_bytecode = True\nsys.argv = sys.argv[2:]\nsys.path.insert(0, os.path.dirname(sys.argv[0]))\n\
+             asked = []\ndef hook(event, words):\n    if event != 'urllib.Request' or words[3] == 'GET' or words[0].count('/points/'): return\n    asked.append(words)\n\
+             \x20   if len(asked) == {killed}: os.kill(os.getpid(), signal.SIGKILL)\nsys.addaudithook(hook)\nrunpy.run_path(sys.argv[0], run_name='__main__')\n"
+        );
+        stack.write("kill.py", &kill);
+        let stub = stack
+            .programs(&[("killed", &format!("exec python3 {} \"$@\"", stack.path("kill.py").display()))]);
+        let mut first = task(&stack, "tasks/defragment.sh");
+        first.env("STORES_PYTHON", stub.join("killed")).env("DEFRAGMENT_QUERIES", "5").arg(server.store());
+        run(&mut first).expect(1);
+        assert_eq!(server.changes().len(), killed - 1, "{:?}", server.changes());
+        assert_eq!(check(&stack, &server.store())["vectors"], 300, "killed before request {killed}");
     }
     let gone = run(task(&stack, "tasks/defragment.sh").arg("qdrant:http://127.0.0.1:1")).expect(1);
     told(&gone, "http://127.0.0.1:1 does not answer: ");
