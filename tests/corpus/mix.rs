@@ -1,5 +1,7 @@
 //! One memory file with entries of every form, and folders of daily notes.
 
+use std::fmt::Write as _;
+
 use super::forms::{self, Civil, INNER, ITEMS, LEADING, written};
 use super::phrases::{self, Phrases};
 use super::random::Random;
@@ -31,7 +33,7 @@ pub struct Mixed {
 pub fn mixed(seed: u64) -> Mixed {
     let mut mixer = Mixer::new(seed);
     mixer.top();
-    for number in 0..1 + mixer.random.below(4) {
+    for number in 0..=mixer.random.below(4) {
         mixer.chapter(number);
     }
     // From here on nothing below an entry of level 1 is left but its own text.
@@ -133,7 +135,7 @@ impl Mixer {
         }
         if self.random.once_in(4) {
             let deeper = "#".repeat(level + 1);
-            body.push_str(&format!("{deeper} {}\n\n{}\n\n", self.title(), self.sentence()));
+            let _ = write!(body, "{deeper} {}\n\n{}\n\n", self.title(), self.sentence());
         }
         body
     }
@@ -195,18 +197,19 @@ impl Mixer {
             let form = random.pick(&forms::LEADING[..6]);
             text = format!("# {}\n\n", written(form, civil, &language.title(random)));
         }
-        for _ in 0..1 + random.below(3) {
+        for _ in 0..=random.below(3) {
             if !random.once_in(4) {
-                text.push_str(&format!("## {}\n\n", language.title(random)));
+                let _ = write!(text, "## {}\n\n", language.title(random));
             }
             let bullet = if random.once_in(2) { "- " } else { "" };
-            for _ in 0..1 + random.below(4) {
-                text.push_str(&format!("{bullet}{}\n", language.sentence(random)));
+            for _ in 0..=random.below(4) {
+                let _ = writeln!(text, "{bullet}{}", language.sentence(random));
             }
             if random.once_in(4) {
-                text.push_str(&format!(
+                let _ = write!(
+                    text,
                     "{bullet}https://example.org/item/{number}\n/srv/media/{day}-{number}-v2.png\n"
-                ));
+                );
             }
             text.push('\n');
         }

@@ -15,7 +15,7 @@ pub(super) struct Phrases {
 
 /// All languages.
 pub(super) fn all() -> Vec<Phrases> {
-    ["en", "de", "no", "zh", "ja"].map(|language| Phrases::read(language)).into()
+    ["en", "de", "no", "zh", "ja"].map(Phrases::read).into()
 }
 
 impl Phrases {

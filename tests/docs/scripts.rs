@@ -1,5 +1,6 @@
 //! Man pages of the scripts that are installed into `bin/`: what their `--help` prints, as sections.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -51,7 +52,7 @@ fn page_of(name: &str, script: &str, prefix: &Path) -> anyhow::Result<String> {
 fn page(name: &str, summary: &str, help: &str) -> String {
     let summary = summary.split_once(". ").map_or(summary, |(first, _)| first).trim_end_matches('.');
     let mut page = Page { text: title(name), place: Place::Nowhere };
-    page.text.push_str(&format!(".SH NAME\n{}\n", folded(&format!("{name} - {summary}"))));
+    let _ = writeln!(page.text, ".SH NAME\n{}", folded(&format!("{name} - {summary}")));
     page.section("SYNOPSIS");
     let mut lines = help.lines().peekable();
     while let Some(line) = lines.next_if(|line| !line.is_empty()) {
@@ -92,11 +93,11 @@ impl Page {
         } else if indent == 0 {
             self.paragraph(line);
         } else if matches!(self.place, Place::Definition(term) if indent > term + 4) {
-            self.text.push_str(&format!("{}\n", folded(line.trim())));
+            let _ = writeln!(self.text, "{}", folded(line.trim()));
         } else if let Some((term, text)) = line.trim().split_once("  ").filter(|_| !self.shows_examples()) {
             self.end_block();
             let text = folded(text.trim_start());
-            self.text.push_str(&format!(".TP\n\\fB{}\\fR\n{text}\n", escaped(term)));
+            let _ = writeln!(self.text, ".TP\n\\fB{}\\fR\n{text}", escaped(term));
             self.place = Place::Definition(indent);
         } else {
             self.verbatim(line.trim_start());
@@ -105,7 +106,7 @@ impl Page {
 
     fn section(&mut self, heading: &str) {
         self.end_block();
-        self.text.push_str(&format!(".SH {}\n", heading.to_uppercase()));
+        let _ = writeln!(self.text, ".SH {}", heading.to_uppercase());
     }
 
     fn paragraph(&mut self, text: &str) {
@@ -118,7 +119,7 @@ impl Page {
             self.text.push_str(if is_first { "" } else { ".PP\n" });
             self.place = Place::Paragraph;
         }
-        self.text.push_str(&format!("{}\n", folded(text)));
+        let _ = writeln!(self.text, "{}", folded(text));
     }
 
     fn verbatim(&mut self, line: &str) {
@@ -128,7 +129,7 @@ impl Page {
             self.place = Place::Verbatim;
         }
         // troff reads two source lines of which the first ends so as one.
-        self.text.push_str(&format!("{}\n", folded(line).replace('\n', " \\\n")));
+        let _ = writeln!(self.text, "{}", folded(line).replace('\n', " \\\n"));
     }
 
     fn end_block(&mut self) {

@@ -61,7 +61,9 @@ fn chapters(text: &str) -> Vec<Vec<&str>> {
         }
         chapters.last_mut().unwrap().push(line);
     }
-    chapters.iter_mut().for_each(|lines| lines.sort_unstable());
+    for lines in &mut chapters {
+        lines.sort_unstable();
+    }
     chapters
 }
 
