@@ -114,19 +114,24 @@ stage_docs() {
 }
 
 install_staged() {
-  local file mode folder
-  while IFS= read -r file; do
-    mode=644
-    [ ! -x "$staging/$file" ] || mode=755
-    folder=$(dirname -- "$prefix/$file")
+  local folder names
+  find "$staging" -type f -perm /111 -exec chmod 755 {} + -o -type f -exec chmod 644 {} +
+  while IFS= read -r folder; do
     # Ours alone; an installation under a umask of 077 had closed it to the users of the jobs.
-    [[ $folder/ != "$prefix"/libexec/pai-tools/* ]] || install -d -m 755 -- "$folder"
-    mkdir -p -- "$folder"
-    # A running program is replaced, not written into: install alone would fail with "text file busy".
-    install -m "$mode" -- "$staging/$file" "$prefix/$file.new-pai"
-    mv -f -- "$prefix/$file.new-pai" "$prefix/$file"
-  done <"$staging/$list"
+    [[ $prefix/$folder/ != "$prefix"/libexec/pai-tools/* ]] || install -d -m 755 -- "$prefix/$folder"
+    mkdir -p -- "$prefix/$folder/.new-pai"
+    mapfile -d '' names < <(find "$staging/$folder" -maxdepth 1 -type f -printf '%f\0')
+    # A running program is replaced, not written into: that would fail with "text file busy".
+    (cd "$staging/$folder" && cp --preserve=mode -- "${names[@]}" "$prefix/$folder/.new-pai")
+    (cd "$prefix/$folder/.new-pai" && mv -f -- "${names[@]}" ..)
+    rmdir -- "$prefix/$folder/.new-pai"
+  done < <(folders_of_list "$staging/$list")
   printf 'installed %s files below %s\n' "$(wc -l <"$staging/$list")" "$prefix"
+}
+
+# folders_of_list LIST: the folders that files of a list lie in, the deepest first.
+folders_of_list() {
+  sed 's,/[^/]*$,,' <"$1" | LC_ALL=C sort -ru
 }
 
 # read_list: the files of the last installation, in the array listed. The list is ours, but it lies where others may write.
@@ -149,7 +154,7 @@ forget_old() {
 }
 
 uninstall() {
-  local file folder listed schedules
+  local file folder folders listed schedules
   [ -r "$prefix/$list" ] || die "nothing of ours is installed below $prefix"
   schedules_of "$prefix"
   if [ "${#schedules[@]}" -gt 0 ] && [ "$force" = no ]; then
@@ -163,11 +168,9 @@ uninstall() {
     return 0
   fi
   read_list
-  for file in "${listed[@]}"; do
-    rm -f -- "$prefix/$file"
-  done
-  for file in "${listed[@]}"; do
-    folder=${file%/*}
+  mapfile -t folders < <(folders_of_list "$prefix/$list")
+  (cd "$prefix" && printf '%s\0' "${listed[@]}" | xargs -0 rm -f --)
+  for folder in "${folders[@]}"; do
     (cd "$prefix" && rmdir -p --ignore-fail-on-non-empty -- "$folder" 2>/dev/null) || true
   done
   printf 'removed %s files below %s\n' "${#listed[@]}" "$prefix"
