@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub mod corpus;
 pub mod rigs;
@@ -51,6 +51,14 @@ pub fn repository() -> &'static Path {
 /// A scratch folder, removed when dropped.
 pub fn scratch() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("pai-test-").tempdir().expect("a temporary folder")
+}
+
+/// A folder for what tests make once and find again, beside the built tools.
+pub fn scratch_beside_tools() -> PathBuf {
+    let target = bin_folder().parent().expect("a profile is inside target/");
+    let folder = target.join("tmp");
+    std::fs::create_dir_all(&folder).expect("a folder beside the tools");
+    folder
 }
 
 /// Says why a test cannot run here. A skip is not a pass: the reason goes to the test's output and `SKIP`
@@ -158,6 +166,13 @@ pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
         assert!(start.elapsed() < PATIENCE, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Waits until the clock shows another second: names with a stamp in them will differ from those made up to now.
+pub fn wait_for_another_second() {
+    let second = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let now = second();
+    wait_until("the clock goes on", || second() != now);
 }
 
 /// Runs a line in `sh` with the built tools first on PATH.

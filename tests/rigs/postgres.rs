@@ -4,9 +4,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
 
-use crate::{command, run, scratch, skip};
+use crate::{command, run, scratch, scratch_beside_tools, skip, wait_until};
 
 /// A running server. Its superuser is `codex`; connections over the socket need no password unless
 /// [`Postgres::demand_password`] says so.
@@ -35,9 +35,7 @@ impl Postgres {
             run(Command::new("chown").arg("postgres:").arg(folder.path())).expect(0);
         }
         let data = folder.path().join("data");
-        let mut initdb = as_server_user(root, &programs.join("initdb"));
-        initdb.args(["--no-sync", "--username=codex", "--auth=trust", "--encoding=UTF8", "--locale=C", "-D"]);
-        run(initdb.arg(&data)).expect(0);
+        run(command("cp").args(["-a", "--reflink=auto"]).arg(cluster(programs)).arg(&data)).expect(0);
         let mut server = as_server_user(root, &programs.join("postgres"));
         server.arg("-D").arg(&data).arg("-k").arg(folder.path());
         server.args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]);
@@ -90,24 +88,20 @@ impl Postgres {
         let rules = self.folder.path().join("data/pg_hba.conf");
         fs::write(rules, "local all all scram-sha-256\n").expect("the rules are written");
         self.sql("postgres", "SELECT pg_reload_conf()");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let open = || {
+        wait_until("the server takes the new rules", || {
             run(command("psql").args(["-w", "-d", "postgres", "-c", ""]).envs(self.environment())).status
-                == Some(0)
-        };
-        while open() {
-            assert!(Instant::now() < deadline, "the server takes the new rules");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+                != Some(0)
+        });
     }
 
+    /// The last line of its `postmaster.pid` says how far a server has come.
     fn wait_until_ready(&self) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while run(command("pg_isready").args(["-q"]).envs(self.environment())).status != Some(0) {
+        let state = self.folder.path().join("data/postmaster.pid");
+        wait_until("the server comes up", || {
             let log = fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "the server comes up:\n{log}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            assert!(!log.contains("FATAL:"), "the server ended:\n{log}");
+            fs::read_to_string(&state).is_ok_and(|text| text.trim_end().ends_with("ready"))
+        });
     }
 }
 
@@ -117,6 +111,33 @@ impl Drop for Postgres {
         let _ = Command::new("kill").args(["-QUIT", &self.server.id().to_string()]).status();
         let _ = self.server.wait();
     }
+}
+
+/// An empty data folder, made once for each version and kept beside what is built: `initdb` takes longer than many a test.
+fn cluster(programs: &Path) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let root = is_root();
+    let version = run(as_server_user(root, &programs.join("postgres")).arg("--version")).expect(0).stdout;
+    let build = format!("{}-{version}", programs.display());
+    let name: String = build.chars().filter(|c| c.is_ascii_alphanumeric() || ".-".contains(*c)).collect();
+    let kept = scratch_beside_tools().join(&name);
+    if !kept.is_dir() {
+        let folder = scratch();
+        if root {
+            run(Command::new("chown").arg("postgres:").arg(folder.path())).expect(0);
+        }
+        let mut initdb = as_server_user(root, &programs.join("initdb"));
+        initdb.args(["--no-sync", "--username=codex", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+        run(initdb.args(["--wal-segsize=1", "-D"]).arg(folder.path().join("data"))).expect(0);
+        // Whole or not at all: another process may be about to do the same.
+        let made = scratch_beside_tools().join(format!("{name}.{}", std::process::id()));
+        run(command("cp").arg("-a").arg(folder.path().join("data")).arg(&made)).expect(0);
+        if fs::rename(&made, &kept).is_err() {
+            fs::remove_dir_all(&made).expect("the second one goes");
+        }
+    }
+    kept
 }
 
 /// The newest installed version's programs.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pai_tests::rigs::http::{Answer, Http};
-use pai_tests::{command, run};
+use pai_tests::{command, run, wait_for_another_second};
 
 use crate::shop::{Shop, artefact};
 use crate::stack::Stack;
@@ -61,8 +61,7 @@ fn a_part_that_fails_leaves_an_incomplete_folder_and_latest_as_it_was() {
     let Some(shop) = Shop::open() else { return };
     let good = shop.backup();
     shop.engine.set_running("shop-supabase-db-1", false);
-    // Names have seconds in them.
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     let outcome = shop.run("backup.sh", &[]).expect(1);
     assert!(
         outcome.stderr.contains("could not back up the databases: no running container"),
@@ -119,7 +118,7 @@ fn what_services_export_is_kept_as_json_and_a_failed_export_is_said() {
     let good = run(stack.script("backup.sh").arg("--services-only")).expect(0);
     assert_eq!(names(&Path::new(good.stdout.trim()).join("configs")).len(), 1);
     stack.settings(&exports("/gone"));
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     run(stack.script("backup.sh").arg("--services-only")).expect(2);
 }
 
@@ -174,7 +173,7 @@ fn a_relative_output_folder_is_below_the_working_folder_and_a_backup_that_fails_
     assert!(Path::new(made.stdout.trim()).starts_with(&out), "{}", made.stdout);
     let stubs = stack.programs(&[("pai-checksum", "echo begun; exit 2")]);
     let before = names(&out);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     run(stack.script_with("backup.sh", &[&stubs]).args(["--quiet", "--config-only", "--output", "out"]))
         .expect(2);
     assert_eq!(names(&out), before);

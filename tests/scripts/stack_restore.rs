@@ -3,7 +3,7 @@
 use std::fs;
 
 use pai_tests::rigs::http::Answer;
-use pai_tests::run;
+use pai_tests::{run, wait_for_another_second};
 
 use crate::shop::{Shop, artefact, resum};
 use crate::support::names;
@@ -38,7 +38,7 @@ fn row_1_28_after_damage_every_row_and_every_file_is_back_and_a_safety_copy_is_k
     shop.postgres.sql("letta", "DELETE FROM ledger WHERE id % 2 = 0; CREATE TABLE since (x int)");
     let damaged = shop.rows();
     shop.stack.write("deployment/nginx.conf", "damaged {}\n");
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
 
     let unasked = shop.run("restore.sh", &["latest"]).expect(2);
     assert!(unasked.stderr.contains("needs --force"), "{}", unasked.stderr);
@@ -76,11 +76,11 @@ fn row_1_28_a_dropped_database_comes_back_and_parts_can_be_chosen() {
     shop.backup();
     shop.postgres.sql("postgres", "DROP DATABASE letta");
     shop.stack.write("deployment/nginx.conf", "mine {}\n");
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     shop.run("restore.sh", &["--force", "--data-only", "latest"]).expect(0);
     assert_eq!(shop.rows(), before);
     assert_eq!(shop.stack.read("deployment/nginx.conf"), "mine {}\n", "--data-only leaves files alone");
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     shop.run("restore.sh", &["--force", "--config-only", "latest"]).expect(0);
     assert_eq!(shop.stack.read("deployment/nginx.conf"), "server {}\n");
 }
@@ -96,7 +96,7 @@ fn row_1_28_a_database_that_cannot_be_loaded_leaves_the_live_one_and_a_status_th
     let text = fs::read_to_string(&dump).unwrap().replacen("CREATE TABLE", "CREATE NONSENSE", 1);
     fs::write(&dump, text).unwrap();
     resum(&backup);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     let outcome = shop.run("restore.sh", &["--force", "--data-only", backup.to_str().unwrap()]).expect(1);
     assert!(
         outcome.stderr.contains("database letta: psql ended with 3; the live one is untouched"),
@@ -113,7 +113,7 @@ fn row_1_28_without_a_safety_copy_nothing_is_replaced() {
     shop.backup();
     shop.stack.write("deployment/nginx.conf", "mine {}\n");
     shop.engine.set_running("shop-supabase-db-1", false);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     let outcome = shop.run("restore.sh", &["--force", "latest"]).expect(2);
     assert!(
         outcome.stderr.contains("could not make the safety copy: nothing was changed"),
@@ -128,7 +128,7 @@ fn row_1_29_after_the_restore_health_decides_within_its_deadline() {
     let Some(shop) = Shop::open() else { return };
     shop.backup();
     shop.http.answer("/healthz", Answer::new(503, ""));
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     let sick = shop.run("restore.sh", &["--force", "--config-only", "--deadline", "1s", "latest"]).expect(1);
     assert!(
         sick.stderr.contains("not healthy after 1 s") && sick.stderr.contains("status 503"),
@@ -197,7 +197,7 @@ fn row_1_28_missing_roles_come_back_with_their_memberships_and_odd_names_are_no_
     );
     let backup = shop.backup();
     shop.postgres.sql("letta", "DROP ROLE staff; DROP TABLE \"order items\"");
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     shop.run("restore.sh", &["--force", "--data-only", backup.to_str().unwrap()]).expect(0);
     let member = "SELECT roleid::regrole || ' ' || member::regrole FROM pg_auth_members WHERE roleid::regrole::text = 'staff'";
     assert_eq!(shop.postgres.sql("postgres", member), "staff \"the \"\"boss\"\"\"");
@@ -210,7 +210,7 @@ fn a_database_whose_name_begins_like_the_roles_file_is_a_database() {
     shop.postgres.with_ledger("globals_eu", 3);
     let backup = shop.backup();
     shop.postgres.sql("postgres", "DROP DATABASE globals_eu");
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     shop.run("restore.sh", &["--force", "--data-only", backup.to_str().unwrap()]).expect(0);
     assert_eq!(shop.postgres.sql("globals_eu", "SELECT count(*) FROM ledger"), "3");
 }

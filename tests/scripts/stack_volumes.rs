@@ -1,6 +1,6 @@
 //! The volumes in `backup.sh` and `restore.sh`: whose they are, what they are called, who writes to them.
 
-use pai_tests::{Outcome, run};
+use pai_tests::{Outcome, run, wait_for_another_second};
 
 use crate::stack::Stack;
 
@@ -35,7 +35,7 @@ fn a_container_that_its_owner_paused_stays_so_and_keeps_no_volume_from_its_backu
         (about("pause"), about("unpause")),
         (vec!["pause second".to_owned(); 2], vec!["unpause second".to_owned(); 2])
     );
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    wait_for_another_second();
     let unpaused = with_volumes(&stack, "backup.sh", &["--data-only"], "pause second");
     assert!(
         unpaused.stderr.contains("could not back up volume shop_data: could not pause"),
@@ -52,7 +52,7 @@ fn volumes_that_the_engine_does_not_tell_are_a_failure_and_not_none() {
         assert_eq!(outcome.status, Some(1), "{broken}: {}", outcome.stderr);
         assert!(outcome.stderr.contains("could not back up"), "{broken}: {}", outcome.stderr);
         assert!(!stack.backups().join("latest").exists(), "{broken}");
-        std::thread::sleep(std::time::Duration::from_secs(1));
+        wait_for_another_second();
     }
 }
 
