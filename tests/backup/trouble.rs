@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pai_tests::{as_nobody, command, run, skip, through};
+use pai_tests::{PATIENCE, as_nobody, command, run, skip, through};
 
 use crate::craft::{pax_header, raw_header};
 use crate::fixtures::{Workspace, archived_tree, assert_same_tree, chmod, fifo, names_in, noise, tree};
@@ -347,7 +347,7 @@ fn what_is_no_file_among_the_archives_keeps_nobody_waiting() {
     let workspace = Workspace::demo();
     workspace.back_up(["-q", "--now", "2026-01-01T00:00:00Z"]);
     fifo(&workspace.home().join("archive/pai-20260102-000000.tar.gz"));
-    let within = |command: &Command| through(&["timeout", "-s", "KILL", "30"].map(OsStr::new), command);
+    let within = |command: &Command| through(&["timeout", "-s", "KILL", "60"].map(OsStr::new), command);
     let listed = run(&mut within(&workspace.pai(["list"]))).expect(0);
     assert!(listed.stdout.contains("not a regular file"), "{}", listed.stdout);
     run(&mut within(&workspace.pai(["-q", "--no-rotate"]))).expect(0);
@@ -382,7 +382,7 @@ fn a_signal_ends_a_reader_whatever_it_is_at() {
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
             }
-            if begun.elapsed() > Duration::from_secs(30) {
+            if begun.elapsed() > PATIENCE {
                 child.kill().unwrap();
             }
             std::thread::sleep(Duration::from_millis(5));

@@ -67,8 +67,9 @@ fn pipes_are_read_one_after_another_in_the_order_given() {
 fn short_files_are_printed_while_a_long_one_is_still_read() {
     let folder = scratch();
     write(folder.path(), &[("f", "a\n"), ("g", "a\n")]);
-    // A pipe that never ends stands for the long file.
-    let line = "mkfifo p; exec 3<>p; timeout 2 pai-checksum f g p 3<&- | cat";
+    // A pipe that ends when it is told to stands for the long file.
+    let line = "mkfifo p; exec 3<>p; { timeout 60 pai-checksum f g p | cat >out; } 3<&- &
+        until [ -e out ] && [ \"$(wc -l <out)\" = 2 ] || ! kill -0 $! 2>/dev/null; do sleep 0.01; done; cat out; exec 3>&-; wait";
     assert_eq!(sh(line, folder.path()).stdout, format!("{A}  f\n{A}  g\n"));
 }
 

@@ -220,7 +220,7 @@ fn row_1_32c_the_journal_of_docker_is_bounded_and_may_be_absent() {
             "--output",
             "-",
             "--timeout",
-            "5",
+            "60",
         ]))
     };
     report(crate::support::path_with(&[&stubs]));

@@ -44,10 +44,12 @@ fn row_1_8a_each_way_a_service_can_be_ill_has_its_own_reason() {
         ("/broken", "status=500", 0, "status 500 in"),
     ];
     for (path, options, status, reason) in cases {
-        let (got, line) = check(&stack, &format!("http letta {} {options}", http.url(path)), "2");
+        // Whoever answers has the time it takes on a busy machine.
+        let limit = if path == "/hanging" { "2" } else { "60" };
+        let (got, line) = check(&stack, &format!("http letta {} {options}", http.url(path)), limit);
         assert!(got == Some(status) && line.contains(reason), "{path}: {got:?} {line}");
     }
-    let (got, line) = check(&stack, &format!("http letta {refusing}"), "2");
+    let (got, line) = check(&stack, &format!("http letta {refusing}"), "60");
     assert!(got == Some(1) && line.contains("connection refused"), "{got:?} {line}");
     assert_eq!(http.count("/v1/health/"), 1, "the trailing slash is kept");
     assert_eq!(http.count("/login"), 0, "a redirect is not followed");
@@ -156,7 +158,7 @@ fn one_that_hangs_is_ended_and_holds_up_no_other() {
     http.answer("/ok", Answer::new(200, ""));
     let hang = format!("http hanging {}\n", http.url("/hang")).repeat(5);
     let outcome =
-        run_checks(&stack, &format!("{hang}http good {}\n", http.url("/ok")), &["--json", "--timeout", "3"]);
+        run_checks(&stack, &format!("{hang}http good {}\n", http.url("/ok")), &["--json", "--timeout", "15"]);
     assert_eq!((http.requests().len(), outcome.status), (6, Some(1)));
     assert!(outcome.stdout.contains("\"errors\":5"), "{}", outcome.stdout);
     let good = outcome.stdout.lines().find(|line| line.contains("\"good\"")).unwrap();
@@ -173,7 +175,7 @@ fn row_1_31d_when_everything_hangs_the_run_still_ends_long_before_the_next_one()
     stack.write("deployment/health.conf", &checks);
     let health = stack.script("health-check.sh");
     let mut bounded = command("timeout");
-    bounded.arg("60").arg(health.get_program()).args(["--timeout", "2"]);
+    bounded.arg("240").arg(health.get_program()).args(["--timeout", "2"]);
     for (key, value) in health.get_envs() {
         if let Some(value) = value {
             bounded.env(key, value);

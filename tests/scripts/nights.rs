@@ -188,7 +188,7 @@ fn row_4_11_the_coachs_night_leaves_a_compressed_copy_of_the_database_that_is_wh
     }
     host.machine.sh(prepare).expect(0);
 
-    let log = host.machine.cron("2026-11-22 01:58:00", 6, "UTC").text();
+    let log = host.machine.cron("2026-11-22 01:56:00", 8, "UTC").text();
 
     let own = host.text("/home/memo/coach/deployment/logs/cron.log");
     assert!(own.contains("memo-maintenance: done in"), "{own}\n{log}");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pai_tests::rigs::browser;
-use pai_tests::{Outcome, command, has, run, sh, skip};
+use pai_tests::{Outcome, command, has, run, sh, skip, wait_until};
 
 use crate::stack::Stack;
 use crate::support::names;
@@ -282,7 +282,7 @@ fn row_3_3_logs_of_ten_megabytes_go_to_the_archive_and_a_live_writer_loses_no_li
     stack.settings("LOG_WRITERS=reopen\nLOG_ARCHIVE=archive\nLOG_KEEP=50\n");
     stack.write("deployment/logs/small.log", "stays\n");
     let (log, stop) = (stack.logs().join("app.log"), AtomicBool::new(false));
-    let line = "x".repeat(20_000);
+    let line = "x".repeat(60_000);
     let written = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             let mut number = 0;
@@ -295,9 +295,9 @@ fn row_3_3_logs_of_ten_megabytes_go_to_the_archive_and_a_live_writer_loses_no_li
             number
         });
         for minute in 0..3 {
-            while fs::metadata(&log).map_or(0, |file| file.len()) < 10 << 20 {
-                std::thread::sleep(Duration::from_millis(10));
-            }
+            wait_until("the log has ten megabytes", || {
+                fs::metadata(&log).is_ok_and(|file| file.len() >= 10 << 20)
+            });
             let now = format!("2026-11-21T02:{minute:02}:00Z");
             run(stack.script("tasks/log-rotation.sh").env("PAI_NOW", now)).expect(0);
         }
