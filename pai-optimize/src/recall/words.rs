@@ -122,6 +122,8 @@ impl Matcher<'_> {
                     && text[start..].starts_with(part.as_bytes())
                 {
                     each(Hit { term, start, end: start + part.len() });
+                    // Another one may begin with its second character.
+                    at = at.min(start + (text[start].leading_ones() as usize).max(1));
                 }
             }
             if is_word(before(text, start)) {
@@ -279,6 +281,7 @@ mod tests {
             (vec!["the", "lease"], "the lease", vec!["lease"]),
             (vec!["the"], "the lease", vec!["the"]),
             (vec!["备份"], "服务器备份完成，备份两次", vec!["备份", "备份"]),
+            (vec!["备份服务", "服务器"], "备份服务器", vec!["备份服务", "服务器"]),
             (vec!["nginx备份"], "部署nginx的备份", vec!["nginx", "备份"]),
             (vec!["ÄRGER"], "Viel Ärger, Verärgert", vec!["Ärger"]),
             (vec!["studies"], "I study. Studying!", vec!["study", "Studying"]),
