@@ -150,7 +150,14 @@ fn summarize(chars: usize) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text).context("could not read stdin")?;
     let mut out = Output::stdout(false);
-    out.line(summary::line(&[&text], chars).as_bytes())?;
+    let line = summary::line(&[&text], chars);
+    // What the text is called, as the job puts it before the line of a note.
+    let title = summary::heading(&text).map(|heading| dated::title(&heading, None));
+    let line = match title.filter(|title| !title.is_empty()) {
+        Some(title) => summary::cut(&format!("{title}: {line}"), chars),
+        None => line,
+    };
+    out.line(line.as_bytes())?;
     out.finish()?;
     Ok(Exit::Done)
 }
