@@ -53,19 +53,19 @@ impl Archive {
     }
 
     /// Makes the folder if it is not there, for the memory file's owner: root may tidy up for others.
-    pub fn create(&self, like: Ownership) -> anyhow::Result<()> {
-        Self::create_folder(&self.folder, like)
+    pub fn create(&self, ownership: Ownership) -> anyhow::Result<()> {
+        Self::create_folder(&self.folder, ownership)
     }
 
     /// The same for the folder of notes.
-    pub fn create_notes(&self, like: Ownership) -> anyhow::Result<()> {
-        Self::create_folder(&self.notes(), like)
+    pub fn create_notes(&self, ownership: Ownership) -> anyhow::Result<()> {
+        Self::create_folder(&self.notes(), ownership)
     }
 
-    fn create_folder(folder: &Path, like: Ownership) -> anyhow::Result<()> {
+    fn create_folder(folder: &Path, ownership: Ownership) -> anyhow::Result<()> {
         let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
         ensure_private_folder(folder)?;
-        if let Some((user, group)) = like.owner {
+        if let Some((user, group)) = ownership.owner {
             for folder in missing {
                 let _ = std::os::unix::fs::chown(folder, Some(user), Some(group));
             }

@@ -10,7 +10,7 @@ use pai_common::units::human_size;
 
 use crate::archive::{Archive, Listing};
 use crate::date::Date;
-use crate::job::{folder_of, read};
+use crate::file::{folder_of, read};
 use crate::memory::{Document, Headings, Kind, Reading};
 use crate::plan;
 use crate::summaries::{self, Block, Links, Period, percent_encode};

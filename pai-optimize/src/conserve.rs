@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::memory::{Document, Kind, Section, without_separator};
 use crate::plan::{self, Plan};
-use crate::restore::weave::{Day, Fate};
+use crate::restore::merge::{Day, Outcome};
 
 /// Why a plan must not be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +27,8 @@ pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(),
         return summaries(old, plan, new);
     }
     let mut found = new.sections.iter().filter(|section| section.kind != Kind::Summaries).peekable();
-    for (section, gone) in old.sections.iter().zip(&plan.gone) {
-        if *gone || section.kind == Kind::Summaries {
+    for (section, to_archive) in old.sections.iter().zip(&plan.to_archive) {
+        if *to_archive || section.kind == Kind::Summaries {
             continue;
         }
         let text = old.text(section);
@@ -86,8 +86,8 @@ fn same_kind(a: Kind, b: Kind) -> bool {
 /// The same where list items are entries: what stands around one that goes comes to be one piece, so the pieces are put
 /// together before they are compared.
 fn flow(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), Loss> {
-    let stays = |(section, gone): (&Section, &bool)| (!gone).then(|| section.clone());
-    let stays: Vec<Section> = old.sections.iter().zip(&plan.gone).filter_map(stays).collect();
+    let stays = |(section, to_archive): (&Section, &bool)| (!to_archive).then(|| section.clone());
+    let stays: Vec<Section> = old.sections.iter().zip(&plan.to_archive).filter_map(stays).collect();
     let (before, mut after) = (pieces(old, &stays), pieces(new, &new.sections));
     let own = |piece: &Piece| {
         matches!(piece.kind, Kind::Recent) && piece.bytes.trim_ascii() == b"## Recent Entries"
@@ -196,7 +196,12 @@ pub fn entries<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -
 }
 
 /// Whether `new` holds every entry of `old` once more, and beside them what was put back.
-pub fn woven(old: &Document<'_>, days: &[Day], fates: &[Fate], new: &Document<'_>) -> Result<(), Loss> {
+pub fn merged(
+    old: &Document<'_>,
+    days: &[Day],
+    outcomes: &[Outcome],
+    new: &Document<'_>,
+) -> Result<(), Loss> {
     let found = entry_counts(new);
     for (text, count) in entry_counts(old) {
         if found.get(&text).is_none_or(|found| *found < count) {
@@ -204,7 +209,7 @@ pub fn woven(old: &Document<'_>, days: &[Day], fates: &[Fate], new: &Document<'_
         }
     }
     let all = without_separators(new.bytes);
-    for (day, _) in days.iter().zip(fates).filter(|(_, fate)| **fate == Fate::Restored) {
+    for (day, _) in days.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Restored) {
         let whole = |range: &std::ops::Range<usize>| {
             memchr::memmem::find(&all, &without_separators(&day.bytes[range.clone()])).is_some()
         };
@@ -261,7 +266,7 @@ mod tests {
     use super::*;
     use crate::date::Date;
     use crate::memory::Reading;
-    use crate::plan::{Budget, Part, Policy, Surroundings};
+    use crate::plan::{Budget, Part, PlanInput, Policy};
     use crate::summaries::Links;
 
     const OLD: &str = "# T\n\n## Summaries\n- 2025-08-01: only trace\n\nmy note\n\n## Recent Entries\n\n\
@@ -271,14 +276,14 @@ mod tests {
         let date = |text: &[u8]| Date::parse(text).unwrap();
         let policy = Policy { today: date(b"2025-09-16"), window: 7, roll_up: 60, budget: Budget::default() };
         let links = Links { folder: "archive/memory/".into(), stem: "memory".into() };
-        let around = Surroundings {
+        let input = PlanInput {
             archived: &BTreeSet::new(),
             notes: &[],
             known: &BTreeSet::new(),
             links: &links,
             stamp: "now",
         };
-        plan::make(old, around, policy, |_| Ok("a line".into())).unwrap()
+        plan::make(old, input, policy, |_| Ok("a line".into())).unwrap()
     }
 
     /// The verdict on a plan whose text `tamper` has changed.

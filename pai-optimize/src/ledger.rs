@@ -12,9 +12,9 @@ use crate::archive::already_there;
 use crate::date::Date;
 use crate::memory::{Document, Kind, Section};
 
-/// Where an entry stood.
+/// The place of an entry in the memory file before it was archived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spot {
+pub struct Position {
     /// The headings above it, from the outermost on.
     pub under: Vec<String>,
     /// The last heading before it that is no entry's.
@@ -36,13 +36,13 @@ pub struct Entry {
     pub sha256: String,
     /// Where it stood.
     #[serde(flatten)]
-    pub spot: Spot,
+    pub position: Position,
 }
 
 impl Entry {
     /// `text`, at byte `at` of the file of `day`.
-    pub fn new(day: Date, at: usize, text: &[u8], spot: Spot) -> Self {
-        Self { day, at: at as u64, length: text.len() as u64, sha256: digest(text), spot }
+    pub fn new(day: Date, at: usize, text: &[u8], position: Position) -> Self {
+        Self { day, at: at as u64, length: text.len() as u64, sha256: digest(text), position }
     }
 
     /// Its bytes in its day's file, if they are still there.
@@ -123,18 +123,18 @@ pub fn recorded(
     mut at: usize,
     added: &[Cow<'_, [u8]>],
     sections: &[&[u8]],
-    spots: impl Iterator<Item = Spot>,
+    positions: impl Iterator<Item = Position>,
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let mut next = sections.iter().zip(spots).peekable();
+    let mut next = sections.iter().zip(positions).peekable();
     // Those that end the file already come first, and are not added.
     let fresh = added.iter().filter(|part| sections.iter().any(|section| part.as_ref() == *section)).count();
     for _ in fresh..sections.len() {
         next.next();
     }
     for part in added {
-        if let Some((section, spot)) = next.next_if(|(section, _)| part.as_ref() == **section) {
-            entries.push(Entry::new(date, at, section, spot));
+        if let Some((section, position)) = next.next_if(|(section, _)| part.as_ref() == **section) {
+            entries.push(Entry::new(date, at, section, position));
         }
         at += part.len();
     }
@@ -142,7 +142,7 @@ pub fn recorded(
 }
 
 /// Where section `number` stands.
-pub fn spot(document: &Document<'_>, number: usize) -> Spot {
+pub fn position(document: &Document<'_>, number: usize) -> Position {
     let sections = &document.sections;
     let mut under = Vec::new();
     let mut level = sections[number].level;
@@ -155,7 +155,7 @@ pub fn spot(document: &Document<'_>, number: usize) -> Spot {
     let anchor = sections[..number].iter().rposition(is_place);
     let first = anchor.map_or(0, |anchor| anchor + 1);
     let run = || sections[first..].iter().take_while(|section| is_beside(section)).filter_map(Section::date);
-    Spot {
+    Position {
         under,
         behind: anchor.map(|anchor| document.heading(&sections[anchor])),
         newest_first: run().next() > run().last(),
@@ -174,12 +174,12 @@ fn is_beside(section: &Section) -> bool {
 }
 
 /// The sections before which an entry that stood at `spot` may go, best first; none if its heading is gone.
-pub fn candidates(document: &Document<'_>, date: Date, spot: &Spot) -> Vec<usize> {
-    let Some(anchor) = anchor(document, spot) else { return Vec::new() };
+pub fn candidates(document: &Document<'_>, date: Date, position: &Position) -> Vec<usize> {
+    let Some(anchor) = anchor(document, position) else { return Vec::new() };
     let sections = &document.sections;
     let end = sections[anchor + 1..].iter().position(|section| !is_beside(section));
     let end = end.map_or(sections.len(), |length| anchor + 1 + length);
-    let passed = |other: Date| if spot.newest_first { other < date } else { other > date };
+    let passed = |other: Date| if position.newest_first { other < date } else { other > date };
     let best = (anchor + 1..end).find(|&at| sections[at].date().is_some_and(passed)).unwrap_or(end);
     let mut places: Vec<usize> = (anchor + 1..=end).collect();
     places.sort_by_key(|&place| place.abs_diff(best));
@@ -187,19 +187,19 @@ pub fn candidates(document: &Document<'_>, date: Date, spot: &Spot) -> Vec<usize
 }
 
 /// The section that `spot` is behind, or else the innermost of those it is below.
-fn anchor(document: &Document<'_>, spot: &Spot) -> Option<usize> {
+fn anchor(document: &Document<'_>, position: &Position) -> Option<usize> {
     let mut chain: Vec<(u8, String)> = Vec::new();
     let mut parent = None;
     for (number, section) in document.sections.iter().enumerate().filter(|(_, section)| is_place(section)) {
         let heading = document.heading(section);
         chain.retain(|(level, _)| *level < section.level);
         chain.push((section.level, heading));
-        let inside = chain.iter().map(|(_, heading)| heading).zip(&spot.under).all(|(a, b)| a == b);
-        let deep = chain.len() >= spot.under.len();
-        if inside && deep && spot.behind.as_ref() == chain.last().map(|(_, heading)| heading) {
+        let inside = chain.iter().map(|(_, heading)| heading).zip(&position.under).all(|(a, b)| a == b);
+        let deep = chain.len() >= position.under.len();
+        if inside && deep && position.behind.as_ref() == chain.last().map(|(_, heading)| heading) {
             return Some(number);
         }
-        if inside && chain.len() == spot.under.len() {
+        if inside && chain.len() == position.under.len() {
             parent = Some(number);
         }
     }

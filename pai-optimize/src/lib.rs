@@ -10,7 +10,7 @@
 //! | `summarizer` | the user's own summariser |
 //! | `dated` | dates as people write them (pure) |
 //! | `notes` | daily notes on their way to the archive |
-//! | `place`, `settings` | which files, and what the settings beside them say |
+//! | `place`, `settings`, `file` | which files, what the settings beside them say, how large a file may be |
 //! | `job`, `watch`, `journal` | one run, many runs, what they tell |
 //! | `restore`, `recall`, `check`, `stats` | one command each; where a day goes back is pure |
 
@@ -22,6 +22,7 @@ pub mod conserve;
 pub mod date;
 pub mod dated;
 mod diff;
+mod file;
 mod job;
 mod journal;
 pub mod ledger;

@@ -34,12 +34,12 @@ pub enum Kind {
     /// `## YYYY-MM-DD - title` without `--titles`; stays.
     Titled(Date),
     /// Dated, and yet no entry: stays.
-    Kept(Why),
+    Kept(Reason),
 }
 
 /// Why a heading with a date in it is no entry under `--headings dated`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum Reason {
     /// It has several dates.
     Several,
     /// It has the first and last day of something.

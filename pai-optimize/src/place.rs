@@ -8,7 +8,7 @@ use pai_common::home::Home;
 
 use crate::archive::Archive;
 use crate::cli::{self, Bullets};
-use crate::job::folder_of;
+use crate::file::folder_of;
 use crate::memory::{Headings, Reading};
 use crate::settings::Settings;
 

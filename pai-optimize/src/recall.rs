@@ -20,7 +20,7 @@ use serde::Serialize;
 use self::words::Query;
 use crate::archive::Archive;
 use crate::date::Date;
-use crate::job::{MOST, read, too_large};
+use crate::file::{MOST, read, too_large};
 use crate::memory::{Document, Kind, Reading};
 use crate::notes::{self, Note};
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::cli::{self, Bullets};
 use crate::dated::Order;
-use crate::job::folder_of;
+use crate::file::folder_of;
 use crate::memory::Headings;
 
 /// The file's name.

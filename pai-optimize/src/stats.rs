@@ -9,7 +9,8 @@ use pai_common::units::human_size;
 use serde::Serialize;
 
 use crate::date::Date;
-use crate::job::{Job, Outlook, read};
+use crate::file::read;
+use crate::job::{Forecast, Job};
 use crate::memory::Document;
 use crate::notes;
 
@@ -33,7 +34,7 @@ struct Stats {
     notes: usize,
     archived_days: usize,
     archived_notes: usize,
-    next_run: Outlook,
+    next_run: Forecast,
     months: Vec<Month>,
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn run(job: &Job, json: bool) -> anyhow::Result<Exit> {
         notes: live.len(),
         archived_days: listing.dates.len(),
         archived_notes: listing.notes.len(),
-        next_run: job.outlook()?,
+        next_run: job.forecast()?,
         months: months(here, archived),
     };
     let mut out = Output::stdout(json);
@@ -130,7 +131,7 @@ fn print(out: &mut dyn Write, stats: &Stats, chart: bool) -> std::io::Result<()>
         out,
         "entries: {entries} here, {days} days archived; daily notes: {notes} here, {kept} archived"
     )?;
-    let Outlook { entries, notes, bytes, lines, .. } = stats.next_run;
+    let Forecast { entries, notes, bytes, lines, .. } = stats.next_run;
     let left = human_size(bytes);
     writeln!(
         out,

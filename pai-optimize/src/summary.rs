@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn sentences_about_the_common_subject_win() {
         let text = "## 2025-09-01\nThe weather stayed grey all morning long. The backup server lost its second disk. \
-            Lunch happened around noon somewhere nice. We ordered a new disk for the backup server today. \
+            Lunch happened input noon somewhere nice. We ordered a new disk for the backup server today. \
             The backup server rebuilds its disk array overnight.";
         let summary = of(text);
         assert!(summary.contains("backup server") && !summary.contains("Lunch"), "{summary}");

@@ -1,6 +1,6 @@
 //! What is taken for an entry.
 
-use super::{Kind, Why};
+use super::{Kind, Reason};
 use crate::date::{self, Date};
 use crate::dated::{self, Order, Verdict};
 
@@ -76,10 +76,10 @@ impl Reading {
                 Kind::Dated(date)
             }
             _ if level == 1 && first => Kind::Top,
-            Verdict::Day(_) => Kind::Kept(Why::Title),
-            Verdict::Several => Kind::Kept(Why::Several),
-            Verdict::Range => Kind::Kept(Why::Range),
-            Verdict::Unclear => Kind::Kept(Why::Unclear),
+            Verdict::Day(_) => Kind::Kept(Reason::Title),
+            Verdict::Several => Kind::Kept(Reason::Several),
+            Verdict::Range => Kind::Kept(Reason::Range),
+            Verdict::Unclear => Kind::Kept(Reason::Unclear),
             Verdict::Impossible => Kind::Impossible,
             Verdict::Undated => Kind::Undated,
         }

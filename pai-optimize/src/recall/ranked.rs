@@ -11,7 +11,7 @@ use super::rank::{Tally, Totals};
 use super::words::Query;
 use super::{Recall, Source, in_parallel, lossy_path, read_all};
 use crate::date::Date;
-use crate::job::read;
+use crate::file::read;
 use crate::memory::{Document, Kind};
 use crate::{dated, markdown};
 
