@@ -214,14 +214,15 @@ fn read_all<'b>(path: &Path, buffer: &'b mut Vec<u8>) -> anyhow::Result<&'b [u8]
     let mut length = 0;
     loop {
         if buffer.len() - length < 16 << 10 {
+            let size = file.metadata().with_context(context)?.len();
+            if size.max(length as u64) > MOST {
+                return Err(too_large(path, size));
+            }
             buffer.resize((buffer.len() * 2).max(64 << 10), 0);
         }
         match file.read(&mut buffer[length..]).with_context(context)? {
             0 => return Ok(&buffer[..length]),
             read => length += read,
-        }
-        if length as u64 > MOST {
-            return Err(too_large(path, length as u64));
         }
     }
 }
