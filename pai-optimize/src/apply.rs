@@ -39,7 +39,8 @@ pub(crate) enum Commit {
     Changed,
 }
 
-/// Follows symbolic links to the memory file, and returns its own path with its mode and owner. Fails if it must not be replaced.
+/// Follows symbolic links to the memory file, and returns its own path with its mode and owner. Fails if it must not be
+/// replaced.
 pub(crate) fn resolve(memory: &Path) -> anyhow::Result<(PathBuf, Ownership)> {
     let context = || format!("could not read {}", memory.display());
     let real = memory.canonicalize().with_context(context)?;
@@ -75,7 +76,8 @@ pub(crate) struct Target<'a> {
 pub(crate) type SectionsByDay = BTreeMap<Date, Vec<usize>>;
 
 impl Target<'_> {
-    /// Writes the archive files of `days` under temporary names, and returns the ledger's lines for them. One thread does it: a folder takes one new name at a time, and two threads wait for each other longer than for the disk.
+    /// Writes the archive files of `days` under temporary names, and returns the ledger's lines for them. One thread
+    /// does it: a folder takes one new name at a time, and two threads wait for each other longer than for the disk.
     pub(crate) fn write_days(
         &self,
         document: &Document<'_>,
@@ -162,7 +164,8 @@ impl Target<'_> {
         batch.write(&path, self.ownership, &[&before, &text])
     }
 
-    /// The last to be written and so the first to get its name: a line about bytes that are not there yet is passed over.
+    /// The last to be written and so the first to get its name: a line about bytes that are not there yet is passed
+    /// over.
     fn record(&self, entries: &[Entry], batch: &mut Batch) -> anyhow::Result<()> {
         if entries.is_empty() {
             return Ok(());
@@ -247,8 +250,8 @@ pub(crate) fn swap(memory: AtomicFile, real: &Path, old: &[u8], before: &Path) -
     Ok(Commit::Changed)
 }
 
-/// A file's identity, size and time of change. Any write since shows, unless it fell into the same tick of the file system's clock;
-/// [`swap`] reads the bytes themselves.
+/// A file's identity, size and time of change. Any write since shows, unless it fell into the same tick of the file
+/// system's clock; [`swap`] reads the bytes themselves.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FileState([i64; 5]);
 

@@ -7,7 +7,7 @@ use crate::memory::{Document, Kind, Section, without_separator};
 use crate::plan::{self, Plan};
 use crate::restore::merge::{Day, Outcome};
 
-/// Why a plan must not be carried out.
+/// The reason why a plan must not be carried out: something that would be lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss(String);
 
@@ -19,8 +19,8 @@ impl std::fmt::Display for Loss {
 
 impl std::error::Error for Loss {}
 
-/// Whether `new` holds, whole and in order, every section of `old` that does not go to the archive, and every line of
-/// its summaries that is not retired.
+/// Checks that `new` holds, whole and in order, every section of `old` that does not go to the archive, and every line
+/// of its summaries that is not retired.
 pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), Loss> {
     if old.reading.bullets {
         flow(old, plan, new)?;
@@ -55,7 +55,7 @@ pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(),
     summaries(old, plan, new)
 }
 
-/// Whether each of `sections` stands whole in an archive file that was `before` or in what is added to it.
+/// Checks that each of `sections` stands whole in an archive file that was `before` or in what is added to it.
 pub fn archive<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -> Result<(), Loss> {
     let mut parts = added.iter().rev().map(AsRef::as_ref);
     let fresh = sections.iter().rev().take_while(|section| parts.any(|part| part == **section)).count();
@@ -162,7 +162,8 @@ fn same_piece(one: &Piece, other: &Piece) -> bool {
     one.kind == other.kind && bare(one) == bare(other)
 }
 
-/// Without separators, one between two pieces or somebody's own, and without the blank lines that come and go with them.
+/// Without separators, one between two pieces or somebody's own, and without the blank lines that come and go with
+/// them.
 fn without_separators(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for line in text.split_inclusive(|&byte| byte == b'\n') {
@@ -174,7 +175,7 @@ fn without_separators(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The same for entries that the archive may hold in any order: each has bytes of its own there.
+/// Checks the same of entries that the archive may hold in any order: each has bytes of its own there.
 pub fn entries<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -> Result<(), Loss> {
     let mut text = before.to_vec();
     for part in added {
@@ -195,7 +196,7 @@ pub fn entries<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -
     Ok(())
 }
 
-/// Whether `new` holds every entry of `old` once more, and beside them what was put back.
+/// Checks that `new` holds every entry of `old` once more, and beside them what was put back.
 pub fn merged(
     old: &Document<'_>,
     days: &[Day],

@@ -175,7 +175,8 @@ impl Job {
         self.conclude(&document, &plan, archived, journal).map(Some)
     }
 
-    /// Reads the record of where archived entries stood. It is kept only where entries are more than headings of level 2.
+    /// Reads the record of where archived entries stood. It is kept only where entries are more than headings of level
+    /// 2.
     fn ledger(&self) -> anyhow::Result<Option<Ledger>> {
         let plain = self.reading.headings != Headings::Dated && !self.reading.bullets;
         if plain { Ok(None) } else { self.archive.read_ledger().map(Some) }

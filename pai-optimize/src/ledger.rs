@@ -26,26 +26,26 @@ pub struct Position {
 /// One archived entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its day.
+    /// The entry's day.
     pub day: Date,
-    /// Where it begins in its day's file.
+    /// The offset at which it begins in its day's archive file.
     pub at: u64,
-    /// How long it is.
+    /// Its length in bytes.
     pub length: u64,
-    /// Its SHA-256.
+    /// The SHA-256 of its bytes.
     pub sha256: String,
-    /// Where it stood.
+    /// The place where it stood.
     #[serde(flatten)]
     pub position: Position,
 }
 
 impl Entry {
-    /// `text`, at byte `at` of the file of `day`.
+    /// Makes the record of the entry `text`, which begins at byte `at` of the archive file of `day`.
     pub fn new(day: Date, at: usize, text: &[u8], position: Position) -> Self {
         Self { day, at: at as u64, length: text.len() as u64, sha256: digest(text), position }
     }
 
-    /// Its bytes in its day's file, if they are still there.
+    /// Returns the entry's bytes in `file`, its day's archive file, if they are still there.
     pub fn bytes<'a>(&self, file: &'a [u8]) -> Option<&'a [u8]> {
         let start = usize::try_from(self.at).ok()?;
         let bytes = file.get(start..start.checked_add(usize::try_from(self.length).ok()?)?)?;
@@ -57,12 +57,12 @@ fn digest(bytes: &[u8]) -> String {
     sha256::to_hex(&sha256::digest(bytes))
 }
 
-/// All lines, by day.
+/// All records, by day.
 #[derive(Debug, Default, Clone)]
 pub struct Ledger(BTreeMap<Date, Vec<Entry>>);
 
 impl Ledger {
-    /// From the file; a line that is none of ours is passed over.
+    /// Reads the ledger's file. A line that is no record is passed over.
     pub fn read(text: &[u8]) -> Self {
         let mut days: BTreeMap<Date, Vec<Entry>> = BTreeMap::new();
         for line in text.split(|&byte| byte == b'\n') {
@@ -73,7 +73,7 @@ impl Ledger {
         Self(days)
     }
 
-    /// The entries of `day` that are where they should be in `file`, in its order and each once.
+    /// Returns the records of `day` whose bytes are where they should be in `file`, in its order and each once.
     pub fn entries(&self, day: Date, file: &[u8]) -> Vec<&Entry> {
         let mut found: Vec<&Entry> = self.0.get(&day).into_iter().flatten().collect();
         found.sort_by_key(|entry| entry.at);
@@ -86,15 +86,15 @@ impl Ledger {
         found
     }
 
-    /// Adds entries, as reading them would.
+    /// Adds records.
     pub fn add(&mut self, entries: Vec<Entry>) {
         for entry in entries {
             self.0.entry(entry.day).or_default().push(entry);
         }
     }
 
-    /// Which of `sections` the file of `day` holds already. A section's last line may have got its ending when it was
-    /// put back in the middle of a file.
+    /// Says of each of `sections` whether `file`, the archive file of `day`, holds it already. A section's last line
+    /// may have got its ending when it was put back in the middle of a file.
     pub fn holds(&self, day: Date, file: &[u8], sections: &[&[u8]]) -> Vec<bool> {
         let mut free = self.entries(day, file);
         let mut held = vec![false; sections.len()];
@@ -117,7 +117,7 @@ impl Ledger {
     }
 }
 
-/// An entry for each of `sections`, which stand in this order in `added`, the end of a file that had `at` bytes.
+/// Makes a record for each of `sections`, which stand in this order in `added`, the end of a file that had `at` bytes.
 pub fn recorded(
     date: Date,
     mut at: usize,
@@ -141,7 +141,7 @@ pub fn recorded(
     entries
 }
 
-/// Where section `number` stands.
+/// Returns the place of section `number`.
 pub fn position(document: &Document<'_>, number: usize) -> Position {
     let sections = &document.sections;
     let mut under = Vec::new();
@@ -162,18 +162,19 @@ pub fn position(document: &Document<'_>, number: usize) -> Position {
     }
 }
 
-/// A heading that stays, and that an entry can stand below or behind.
+/// Says whether a section has a heading that stays and that an entry can stand below or behind.
 fn is_place(section: &Section) -> bool {
     let other = matches!(section.kind, Kind::Dated(_) | Kind::Text | Kind::Summaries | Kind::Recent);
     !other && !section.heading.is_empty()
 }
 
-/// What may stand between a heading and an entry below it: our own blocks are put in behind a file's title.
+/// Says whether a section may stand between a heading and an entry below it: our own blocks are put in behind a file's
+/// title.
 fn is_beside(section: &Section) -> bool {
     matches!(section.kind, Kind::Dated(_) | Kind::Text | Kind::Summaries | Kind::Recent)
 }
 
-/// The sections before which an entry that stood at `spot` may go, best first; none if its heading is gone.
+/// Returns the sections before which an entry that stood at `position` may go, best first; none if its heading is gone.
 pub fn candidates(document: &Document<'_>, date: Date, position: &Position) -> Vec<usize> {
     let Some(anchor) = anchor(document, position) else { return Vec::new() };
     let sections = &document.sections;
@@ -186,7 +187,7 @@ pub fn candidates(document: &Document<'_>, date: Date, position: &Position) -> V
     places
 }
 
-/// The section that `spot` is behind, or else the innermost of those it is below.
+/// Returns the section that `position` is behind, or else the innermost of those it is below.
 fn anchor(document: &Document<'_>, position: &Position) -> Option<usize> {
     let mut chain: Vec<(u8, String)> = Vec::new();
     let mut parent = None;

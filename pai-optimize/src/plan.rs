@@ -239,7 +239,8 @@ fn goes(section: &crate::memory::Section, cutoff: Date) -> bool {
     matches!(section.kind, Kind::Dated(date) if date <= cutoff) && !section.pinned && !section.in_doubt
 }
 
-/// Returns the numbers of the sections that the archive holds already. `holds` answers that for the sections of one day.
+/// Returns the numbers of the sections that the archive holds already. `holds` answers that for the sections of one
+/// day.
 pub fn known(
     document: &Document<'_>,
     archived: &BTreeSet<Date>,

@@ -95,8 +95,8 @@ impl Restore<'_> {
         Ok(restored)
     }
 
-    /// Copies the archived notes of the periods asked for into their folder; what is there already is left alone. Returns
-    /// where they are.
+    /// Copies the archived notes of the periods asked for into their folder; what is there already is left alone.
+    /// Returns where they are.
     fn notes_back(&self, console: &Console) -> anyhow::Result<Vec<PathBuf>> {
         let mut back = Vec::new();
         let notes = self.archive.list()?.notes;

@@ -17,7 +17,7 @@ use crate::notes;
 /// What assistants load of a memory file: so many lines, so many bytes, whichever is reached first.
 const LOADED: (usize, usize) = (200, 25 << 10);
 
-/// The longest bar of the chart.
+/// The width of the longest bar of the chart.
 const BAR: usize = 40;
 
 /// Figures about one memory file.
@@ -47,7 +47,7 @@ struct Month {
     archived: usize,
 }
 
-/// Prints them.
+/// Prints the figures of a job's memory file.
 pub(crate) fn run(job: &Job, json: bool) -> anyhow::Result<Exit> {
     let bytes = read(&job.memory)?;
     let document = Document::parse(&bytes, job.reading);
@@ -82,7 +82,7 @@ fn lines(bytes: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', bytes).count() + usize::from(bytes.last().is_some_and(|&last| last != b'\n'))
 }
 
-/// Lines and bytes of what is loaded.
+/// Counts the lines and bytes that an assistant loads.
 fn loaded(bytes: &[u8]) -> (usize, usize) {
     let mut taken = (0, 0);
     for line in bytes.split_inclusive(|&byte| byte == b'\n').take(LOADED.0) {
@@ -94,8 +94,8 @@ fn loaded(bytes: &[u8]) -> (usize, usize) {
     taken
 }
 
-/// Four bytes of ASCII, or one character of a script without spaces: near enough to what tokenizers make of text, and the
-/// same for all of them.
+/// Estimates the tokens of a text: four bytes of ASCII are one, and so is a character of a script without spaces: near
+/// enough to what tokenizers make of text, and the same for all of them.
 fn tokens(bytes: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(bytes);
     let quarters: u64 =

@@ -14,8 +14,8 @@ use crate::archive::{Archive, Listing};
 /// How many earlier versions of the memory file are kept.
 const VERSIONS: usize = 3;
 
-/// Appends to the memory file what other programs wrote to earlier versions of it after a run had replaced them. Returns
-/// whether there was anything.
+/// Appends to the memory file what other programs wrote to earlier versions of it after a run had replaced them.
+/// Returns whether there was anything.
 pub(crate) fn carry_over_late_writes(listing: &Listing, real: &Path) -> anyhow::Result<bool> {
     let mut any = false;
     for version in &listing.before {
@@ -45,8 +45,8 @@ pub(crate) fn remove_leftovers(archive: &Archive, real: &Path) -> anyhow::Result
     Ok(listing)
 }
 
-/// Keeps the memory file that is about to be replaced, as `before`. A hard link costs nothing; where none can be made, a
-/// copy is written.
+/// Keeps the memory file that is about to be replaced, as `before`. A hard link costs nothing; where none can be made,
+/// a copy is written.
 pub(crate) fn keep_version(real: &Path, before: &Path, old: &[u8]) -> anyhow::Result<()> {
     match fs::remove_file(before) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {

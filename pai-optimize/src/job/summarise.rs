@@ -99,7 +99,8 @@ impl Job {
         })
     }
 
-    /// Returns the texts that a period's line stands for, ordered by day: a run that was cut short and the next one come to the same line.
+    /// Returns the texts that a period's line stands for, ordered by day: a run that was cut short and the next one
+    /// come to the same line.
     fn originals<'a>(
         &self,
         document: &Document<'a>,

@@ -107,8 +107,8 @@ fn holds(request: &Request, old: &[&[u8]]) -> bool {
 /// The days of a period, its sections and its notes.
 type Parts = (BTreeSet<Date>, Vec<usize>, Vec<usize>);
 
-/// One request for each period that has archived days, with this plan's; of a single day, one for its sections and one for
-/// each of its notes.
+/// One request for each period that has archived days, with this plan's; of a single day, one for its sections and one
+/// for each of its notes.
 fn requests(
     document: &Document<'_>,
     to_archive: &[bool],
