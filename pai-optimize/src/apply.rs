@@ -23,23 +23,24 @@ use crate::notes::Move;
 use crate::plan::Plan;
 use crate::versions;
 
-/// Everything new, on disk under temporary names.
+/// The archive files and the memory file of a run, written and synced under temporary names.
 #[derive(Debug)]
 pub(crate) struct Staged {
     batch: Batch,
     memory: AtomicFile,
 }
 
-/// How [`commit`] ended.
+/// What [`commit`] found when it was about to swap the memory file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Commit {
-    /// Old and new memory file have swapped places.
+    /// The new memory file has taken the old one's place.
     Done,
-    /// Somebody wrote to the memory file meanwhile: it is as they left it, plan again.
+    /// Somebody wrote to the memory file meanwhile. It is as they left it, and the caller must plan again.
     Changed,
 }
 
-/// The memory file's own path behind any symbolic links, and whether it may be replaced at all.
+/// Follows symbolic links to the memory file, and returns its own path with its mode and owner. Fails if it must not be
+/// replaced.
 pub(crate) fn resolve(memory: &Path) -> anyhow::Result<(PathBuf, Ownership)> {
     let context = || format!("could not read {}", memory.display());
     let real = memory.canonicalize().with_context(context)?;
@@ -56,36 +57,36 @@ pub(crate) fn resolve(memory: &Path) -> anyhow::Result<(PathBuf, Ownership)> {
     Ok((real, Ownership { mode: found.mode() & 0o7777, owner }))
 }
 
-/// Where a run writes.
+/// The files that a run writes to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Site<'a> {
-    /// The memory file behind any symbolic links.
-    pub real: &'a Path,
-    /// Mode and owner of everything new.
-    pub like: Ownership,
-    /// The archive.
+pub(crate) struct Target<'a> {
+    /// The path of the memory file, with symbolic links resolved.
+    pub memory: &'a Path,
+    /// The mode and owner that every new file gets.
+    pub ownership: Ownership,
+    /// The archive of the memory file.
     pub archive: &'a Archive,
-    /// What is in it.
+    /// The list of what the archive holds already.
     pub listing: &'a Listing,
-    /// Where its entries stood, if that is kept.
+    /// The record of where archived entries stood. It is kept only where entries are more than headings of level 2.
     pub ledger: Option<&'a Ledger>,
 }
 
-/// The numbers of the sections that go, by day.
-pub(crate) type Departures = BTreeMap<Date, Vec<usize>>;
+/// The numbers of the sections that go to the archive, for each day.
+pub(crate) type SectionsByDay = BTreeMap<Date, Vec<usize>>;
 
-impl Site<'_> {
-    /// The archive files of `departures` under temporary names; returns where each entry stood, if that is kept. One
-    /// thread: a folder takes one new name at a time, and two threads wait for each other longer than for the disk.
+impl Target<'_> {
+    /// Writes the archive files of `days` under temporary names, and returns the ledger's lines for them. One thread
+    /// does it: a folder takes one new name at a time, and two threads wait for each other longer than for the disk.
     pub(crate) fn write_days(
         &self,
         document: &Document<'_>,
-        departures: &Departures,
+        days: &SectionsByDay,
         batch: &mut Batch,
     ) -> anyhow::Result<Vec<Entry>> {
-        self.archive.create(self.like)?;
+        self.archive.create(self.ownership)?;
         let mut entries = Vec::new();
-        for (&date, numbers) in departures {
+        for (&date, numbers) in days {
             signal::check()?;
             let there = self.listing.dates.contains(&date);
             let before = if there { self.archive.read(date)? } else { Vec::new() };
@@ -104,15 +105,15 @@ impl Site<'_> {
                     let texts: Vec<&[u8]> = fresh.iter().map(|&at| sections[at]).collect();
                     let added = archive::append(&before, &texts);
                     conserve::entries(&before, &added, &sections)?;
-                    let spots = fresh.iter().map(|&at| ledger::spot(document, numbers[at]));
-                    entries.extend(ledger::recorded(date, before.len(), &added, &texts, spots));
+                    let positions = fresh.iter().map(|&at| ledger::position(document, numbers[at]));
+                    entries.extend(ledger::recorded(date, before.len(), &added, &texts, positions));
                     added
                 }
             };
             if !added.is_empty() {
                 let added = added.iter().map(AsRef::as_ref);
                 let parts: Vec<&[u8]> = std::iter::once(before.as_slice()).chain(added).collect();
-                batch.write(&self.archive.path(date), self.like, &parts)?;
+                batch.write(&self.archive.path(date), self.ownership, &parts)?;
             }
         }
         Ok(entries)
@@ -132,12 +133,12 @@ impl Site<'_> {
                 let text = plan.text(document);
                 conserve::memory(document, plan, &Document::parse(&text, plan.reading))
             });
-            let context = || format!("could not write {}", self.real.display());
-            let mut memory = AtomicFile::replace(self.real, self.like.mode)?;
+            let context = || format!("could not write {}", self.memory.display());
+            let mut memory = AtomicFile::replace(self.memory, self.ownership.mode)?;
             for part in &plan.parts {
                 memory.write_all(part.bytes(document)).with_context(context)?;
             }
-            self.archive.create(self.like)?;
+            self.archive.create(self.ownership)?;
             self.retire(plan, &mut batch)?;
             self.record(entries, &mut batch)?;
             batch.sync()?;
@@ -160,10 +161,11 @@ impl Site<'_> {
             return Ok(());
         }
         text.push(b'\n');
-        batch.write(&path, self.like, &[&before, &text])
+        batch.write(&path, self.ownership, &[&before, &text])
     }
 
-    /// The last to be written and so the first to get its name: a line about bytes that are not there yet is passed over.
+    /// The last to be written and so the first to get its name: a line about bytes that are not there yet is passed
+    /// over.
     fn record(&self, entries: &[Entry], batch: &mut Batch) -> anyhow::Result<()> {
         if entries.is_empty() {
             return Ok(());
@@ -179,45 +181,45 @@ impl Site<'_> {
                 text.extend(line);
             }
         }
-        batch.write(&path, self.like, &[&before, &text])
+        batch.write(&path, self.ownership, &[&before, &text])
     }
 }
 
-/// Gives everything its name. `old` is what the plan was made from, `seen` what its file looked like before it was read.
+/// Gives every new file its name. The plan was made from `old`; `state` is the state of its file before it was read.
 pub(crate) fn commit(
     staged: Staged,
     real: &Path,
-    seen: &Seen,
+    state: &FileState,
     old: &[u8],
     before: &Path,
     notes: &[Move],
 ) -> anyhow::Result<Commit> {
     let Staged { batch, memory } = staged;
-    if Seen::of(real)? != *seen {
+    if FileState::of(real)? != *state {
         return Ok(Commit::Changed);
     }
     if !batch.is_empty() {
         batch.commit()?;
     }
-    arrive(notes)?;
+    add_notes_to_archive(notes)?;
     swap(memory, real, old, before)
 }
 
-/// Gives notes their names in the archive.
-pub(crate) fn arrive(notes: &[Move]) -> anyhow::Result<()> {
+/// Gives each note its name in the archive. From then on it is in both places.
+pub(crate) fn add_notes_to_archive(notes: &[Move]) -> anyhow::Result<()> {
     for note in notes {
         signal::check()?;
-        note.arrive()?;
+        note.add_to_archive()?;
     }
     notes.first().map_or(Ok(()), |note| atomic::sync_folder(note.to()))
 }
 
-/// Takes the old names of notes away; returns those that changed meanwhile.
-pub(crate) fn leave(notes: &[Move]) -> anyhow::Result<Vec<&Path>> {
+/// Removes the originals of archived notes. Returns the paths of those that changed meanwhile and therefore stay.
+pub(crate) fn remove_originals(notes: &[Move]) -> anyhow::Result<Vec<&Path>> {
     let mut changed = Vec::new();
     for note in notes {
         signal::check()?;
-        if !note.leave()? {
+        if !note.remove_original()? {
             changed.push(note.from());
         }
     }
@@ -229,12 +231,12 @@ pub(crate) fn leave(notes: &[Move]) -> anyhow::Result<Vec<&Path>> {
 /// reach it by its name any longer. Whatever was written to it since `old` was read is found and not lost.
 pub(crate) fn swap(memory: AtomicFile, real: &Path, old: &[u8], before: &Path) -> anyhow::Result<Commit> {
     signal::check()?;
-    versions::keep(real, before, old)?;
+    versions::keep_version(real, before, old)?;
     let length = memory.file().metadata().context("could not look at a temporary file")?.len();
     let Some(displaced) = memory.exchange()? else { return Ok(Commit::Done) };
     if starts_with(&displaced, old)? {
-        let carried = versions::carry(&displaced, old.len() as u64, real)?;
-        versions::mark_carried(before, old.len() as u64, carried)?;
+        let carried = versions::carry_over(&displaced, old.len() as u64, real)?;
+        versions::record_carried_length(before, old.len() as u64, carried)?;
         versions::remove(&displaced)?;
         return Ok(Commit::Done);
     }
@@ -242,19 +244,19 @@ pub(crate) fn swap(memory: AtomicFile, real: &Path, old: &[u8], before: &Path) -
     renameat_with(CWD, &displaced, CWD, real, RenameFlags::EXCHANGE)
         .map_err(io::Error::from)
         .with_context(|| format!("could not put {} back", real.display()))?;
-    versions::carry(&displaced, length, real)?;
+    versions::carry_over(&displaced, length, real)?;
     versions::remove(&displaced)?;
     versions::remove(before)?;
     Ok(Commit::Changed)
 }
 
-/// What a file's metadata said: any write since shows, unless it fell into the same tick of the file system's clock;
-/// [`swap`] reads the bytes themselves.
+/// A file's identity, size and time of change. Any write since shows, unless it fell into the same tick of the file
+/// system's clock; [`swap`] reads the bytes themselves.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Seen([i64; 5]);
+pub(crate) struct FileState([i64; 5]);
 
-impl Seen {
-    /// What the file at `path` looks like now.
+impl FileState {
+    /// Reads the state of the file at `path`.
     pub(crate) fn of(path: &Path) -> anyhow::Result<Self> {
         let found = fs::metadata(path).with_context(|| format!("could not read {}", path.display()))?;
         Ok(Self([

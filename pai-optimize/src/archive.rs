@@ -17,28 +17,28 @@ use crate::memory::{Document, Reading, completion, joint};
 use crate::notes::{self, Note};
 use crate::summaries::{Links, percent_encode};
 
-/// Where the archived days of one memory file are.
+/// The archive of one memory file: a folder, and the stem of the names in it.
 #[derive(Debug, Clone)]
 pub struct Archive {
     folder: PathBuf,
     stem: OsString,
 }
 
-/// What is in the folder.
+/// The list of what an archive folder holds.
 #[derive(Debug, Default, Clone)]
 pub struct Listing {
     /// The days with an archive file.
     pub dates: BTreeSet<Date>,
-    /// Temporary files a killed run left.
+    /// The temporary files that a killed run left.
     pub stale: Vec<PathBuf>,
-    /// Earlier versions of the memory file, oldest first.
+    /// The earlier versions of the memory file, oldest first.
     pub before: Vec<PathBuf>,
-    /// Archived daily notes, by day and name.
+    /// The archived daily notes, sorted by day and name.
     pub notes: Vec<Note>,
 }
 
 impl Archive {
-    /// The archive of `memory`: `folder`, or `archive/STEM` beside it.
+    /// Returns the archive of the file `memory`: `folder`, or else `archive/STEM` beside the file.
     pub fn of(memory: &Path, folder: Option<&Path>) -> Self {
         let stem = memory.file_stem().unwrap_or(OsStr::new("memory"));
         // Assistants write it large; what a backup and a reader look for is one name.
@@ -47,25 +47,26 @@ impl Archive {
         Self { folder: folder.map_or_else(beside, Path::to_owned), stem }
     }
 
-    /// The folder itself.
+    /// Returns the archive's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Makes the folder if it is not there, for the memory file's owner: root may tidy up for others.
-    pub fn create(&self, like: Ownership) -> anyhow::Result<()> {
-        Self::create_folder(&self.folder, like)
+    /// Makes the archive's folder if it is not there. It belongs to the memory file's owner, for root may tidy up for
+    /// others.
+    pub fn create(&self, ownership: Ownership) -> anyhow::Result<()> {
+        Self::create_folder(&self.folder, ownership)
     }
 
-    /// The same for the folder of notes.
-    pub fn create_notes(&self, like: Ownership) -> anyhow::Result<()> {
-        Self::create_folder(&self.notes(), like)
+    /// Makes the folder of archived notes if it is not there.
+    pub fn create_notes(&self, ownership: Ownership) -> anyhow::Result<()> {
+        Self::create_folder(&self.notes(), ownership)
     }
 
-    fn create_folder(folder: &Path, like: Ownership) -> anyhow::Result<()> {
+    fn create_folder(folder: &Path, ownership: Ownership) -> anyhow::Result<()> {
         let missing: Vec<&Path> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
         ensure_private_folder(folder)?;
-        if let Some((user, group)) = like.owner {
+        if let Some((user, group)) = ownership.owner {
             for folder in missing {
                 let _ = std::os::unix::fs::chown(folder, Some(user), Some(group));
             }
@@ -73,28 +74,29 @@ impl Archive {
         Ok(())
     }
 
-    /// Where archived daily notes are.
+    /// Returns the folder of archived daily notes.
     pub fn notes(&self) -> PathBuf {
         self.folder.join("notes")
     }
 
-    /// The file of a day.
+    /// Returns the path of a day's archive file.
     pub fn path(&self, date: Date) -> PathBuf {
         self.named(&format!("-{date}.md"))
     }
 
-    /// Summary lines that left the memory file, and that nobody could make again.
+    /// Returns the path of the file for summary lines that left the memory file and that nobody could make again.
     pub fn retired(&self) -> PathBuf {
         self.named("-retired-summaries.md")
     }
 
-    /// Where each entry stood, where more than headings of level 2 are entries.
+    /// Returns the path of the ledger, which says where each archived entry stood.
     pub fn ledger(&self) -> PathBuf {
         self.named("-entries.jsonl")
     }
 
-    /// Where the version of the memory file is kept that a run at `stamp` replaces. Its length is part of the name: a
-    /// program that goes on writing to the file it once opened makes it longer, and the next run carries that over.
+    /// Returns the path under which a run at `stamp` keeps the memory file that it replaces. The file's length is part
+    /// of the name: a program that goes on writing to the file it once opened makes it longer, and the next run carries
+    /// that over.
     pub fn version(&self, stamp: &str, length: usize) -> PathBuf {
         let mut name = OsString::from(".");
         name.push(&self.stem);
@@ -108,17 +110,17 @@ impl Archive {
         self.folder.join(name)
     }
 
-    /// The bytes of a day; empty if it has no file.
+    /// Reads the archive file of a day. A day without a file gives no bytes.
     pub fn read(&self, date: Date) -> anyhow::Result<Vec<u8>> {
         read_if_there(&self.path(date))
     }
 
-    /// Where its entries stood.
+    /// Reads the ledger.
     pub fn read_ledger(&self) -> anyhow::Result<Ledger> {
         Ok(Ledger::read(&read_if_there(&self.ledger())?))
     }
 
-    /// What the folder holds; nothing if it is missing.
+    /// Lists what the folder holds. A folder that is missing holds nothing.
     pub fn list(&self) -> anyhow::Result<Listing> {
         let mut listing = Listing::default();
         let context = || format!("could not read folder {}", self.folder.display());
@@ -149,12 +151,12 @@ impl Archive {
         Date::parse(self.own(Some(name))?.strip_prefix(b"-")?.strip_suffix(b".md")?)
     }
 
-    /// What follows our stem in `name`.
+    /// Returns what follows the archive's stem in `name`.
     fn own<'a>(&self, name: Option<&'a [u8]>) -> Option<&'a [u8]> {
         name?.strip_prefix(self.stem.as_bytes())
     }
 
-    /// How the memory file in `from` links here.
+    /// Returns the links by which a memory file in the folder `from` points to this archive.
     pub fn links(&self, from: &Path) -> anyhow::Result<Links> {
         let path = relative(&absolute(from)?, &absolute(&self.folder)?);
         let mut folder = percent_encode(path.as_os_str().as_bytes());
@@ -163,7 +165,7 @@ impl Archive {
     }
 }
 
-/// The bytes of a file; empty if there is none.
+/// Reads a file. A file that is missing gives no bytes.
 pub fn read_if_there(path: &Path) -> anyhow::Result<Vec<u8>> {
     match std::fs::read(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -171,8 +173,8 @@ pub fn read_if_there(path: &Path) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// What is added to an archive file that was `before` so that it holds `sections`: those that do not end it already
-/// (a killed run or a restore left them in both places), and what must stand between them.
+/// Returns what must be appended to an archive file that holds `before` so that it holds `sections`, too: those that do
+/// not end it already (a killed run or a restore left them in both places), and what must stand between them.
 pub fn append<'a>(before: &'a [u8], sections: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>> {
     let dangling = !before.is_empty() && Document::parse(before, Reading::TITLES).dangling;
     let mut parts: Vec<Cow<'a, [u8]>> = Vec::new();
@@ -189,8 +191,8 @@ pub fn append<'a>(before: &'a [u8], sections: &[&'a [u8]]) -> Vec<Cow<'a, [u8]>>
     parts
 }
 
-/// How many of `sections`, from the first, the end of `before` consists of. Its last line may lack the ending it was given
-/// when it was restored in the middle of a file.
+/// Counts how many of `sections`, from the first on, the bytes `before` end with. Its last line may lack the ending it
+/// was given when it was restored in the middle of a file.
 pub fn already_there(before: &[u8], sections: &[&[u8]]) -> usize {
     let Some(first) = sections.first().filter(|_| !before.is_empty()) else { return 0 };
     let mut joined = Vec::new();
@@ -216,7 +218,7 @@ fn absolute(path: &Path) -> anyhow::Result<PathBuf> {
     path.context("could not find the working folder")
 }
 
-/// The way from folder `from` to folder `to`; both absolute.
+/// Returns the relative path from folder `from` to folder `to`; both are absolute.
 fn relative(from: &Path, to: &Path) -> PathBuf {
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     let up = from.components().skip(shared).map(|_| Component::ParentDir);

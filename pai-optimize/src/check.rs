@@ -10,22 +10,22 @@ use pai_common::units::human_size;
 
 use crate::archive::{Archive, Listing};
 use crate::date::Date;
-use crate::job::{folder_of, read};
+use crate::file::{folder_of, read};
 use crate::memory::{Document, Headings, Kind, Reading};
 use crate::plan;
 use crate::summaries::{self, Block, Links, Period, percent_encode};
 
-/// What is checked.
+/// A check: the files that it looks at, and the limits.
 pub(crate) struct Check<'a> {
     /// The memory file.
     pub memory: &'a Path,
     /// Its archive.
     pub archive: &'a Archive,
-    /// What is taken for an entry.
+    /// The rules by which entries are told.
     pub reading: Reading,
-    /// Bytes the memory file may have.
+    /// The most bytes that the memory file may have.
     pub max_size: u64,
-    /// Lines it may have.
+    /// The most lines that the memory file may have.
     pub max_lines: u64,
 }
 
@@ -74,7 +74,7 @@ impl Check<'_> {
         }
     }
 
-    /// Each archive file holds its own day, and some summary line stands for it.
+    /// Checks that each archive file holds its own day, and that some summary line stands for it.
     fn days(&self, listing: &Listing, block: &Block, console: &Console, found: &mut Vec<String>) {
         let periods: Vec<Period> = block.by_period().into_keys().collect();
         for &date in &listing.dates {
@@ -103,7 +103,7 @@ impl Check<'_> {
         }
     }
 
-    /// Some summary line stands for each archived note.
+    /// Checks that some summary line stands for each archived note.
     fn notes(&self, listing: &Listing, block: &Block, links: &Links, found: &mut Vec<String>) {
         for note in &listing.notes {
             let name = percent_encode(note.name.as_encoded_bytes());
@@ -120,7 +120,7 @@ impl Check<'_> {
         }
     }
 
-    /// Every relative link of the summaries leads somewhere.
+    /// Checks that every relative link of the summaries leads somewhere.
     fn links(&self, document: &Document<'_>, found: &mut Vec<String>) {
         let folder = folder_of(self.memory);
         for section in document.sections.iter().filter(|section| section.kind == Kind::Summaries) {
@@ -138,7 +138,7 @@ impl Check<'_> {
     }
 }
 
-/// Day lines have their original, months and years as many as they say.
+/// Checks that a day's line has its original, and a month's or year's as many as it says.
 fn counts(listing: &Listing, block: &Block, found: &mut Vec<String>) {
     let days: BTreeSet<Date> =
         listing.dates.iter().copied().chain(listing.notes.iter().map(|note| note.date)).collect();

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use crate::memory::{Document, Kind, Section, without_separator};
 use crate::plan::{self, Plan};
-use crate::restore::weave::{Day, Fate};
+use crate::restore::merge::{Day, Outcome};
 
-/// Why a plan must not be carried out.
+/// The reason why a plan must not be carried out: something that would be lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss(String);
 
@@ -19,16 +19,16 @@ impl std::fmt::Display for Loss {
 
 impl std::error::Error for Loss {}
 
-/// Whether `new` holds, whole and in order, every section of `old` that does not go to the archive, and every line of
-/// its summaries that is not retired.
+/// Checks that `new` holds, whole and in order, every section of `old` that does not go to the archive, and every line
+/// of its summaries that is not retired.
 pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), Loss> {
     if old.reading.bullets {
         flow(old, plan, new)?;
         return summaries(old, plan, new);
     }
     let mut found = new.sections.iter().filter(|section| section.kind != Kind::Summaries).peekable();
-    for (section, gone) in old.sections.iter().zip(&plan.gone) {
-        if *gone || section.kind == Kind::Summaries {
+    for (section, to_archive) in old.sections.iter().zip(&plan.to_archive) {
+        if *to_archive || section.kind == Kind::Summaries {
             continue;
         }
         let text = old.text(section);
@@ -55,7 +55,7 @@ pub fn memory(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(),
     summaries(old, plan, new)
 }
 
-/// Whether each of `sections` stands whole in an archive file that was `before` or in what is added to it.
+/// Checks that each of `sections` stands whole in an archive file that was `before` or in what is added to it.
 pub fn archive<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -> Result<(), Loss> {
     let mut parts = added.iter().rev().map(AsRef::as_ref);
     let fresh = sections.iter().rev().take_while(|section| parts.any(|part| part == **section)).count();
@@ -86,8 +86,8 @@ fn same_kind(a: Kind, b: Kind) -> bool {
 /// The same where list items are entries: what stands around one that goes comes to be one piece, so the pieces are put
 /// together before they are compared.
 fn flow(old: &Document<'_>, plan: &Plan, new: &Document<'_>) -> Result<(), Loss> {
-    let stays = |(section, gone): (&Section, &bool)| (!gone).then(|| section.clone());
-    let stays: Vec<Section> = old.sections.iter().zip(&plan.gone).filter_map(stays).collect();
+    let stays = |(section, to_archive): (&Section, &bool)| (!to_archive).then(|| section.clone());
+    let stays: Vec<Section> = old.sections.iter().zip(&plan.to_archive).filter_map(stays).collect();
     let (before, mut after) = (pieces(old, &stays), pieces(new, &new.sections));
     let own = |piece: &Piece| {
         matches!(piece.kind, Kind::Recent) && piece.bytes.trim_ascii() == b"## Recent Entries"
@@ -162,7 +162,8 @@ fn same_piece(one: &Piece, other: &Piece) -> bool {
     one.kind == other.kind && bare(one) == bare(other)
 }
 
-/// Without separators, one between two pieces or somebody's own, and without the blank lines that come and go with them.
+/// Without separators, one between two pieces or somebody's own, and without the blank lines that come and go with
+/// them.
 fn without_separators(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     for line in text.split_inclusive(|&byte| byte == b'\n') {
@@ -174,7 +175,7 @@ fn without_separators(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The same for entries that the archive may hold in any order: each has bytes of its own there.
+/// Checks the same of entries that the archive may hold in any order: each has bytes of its own there.
 pub fn entries<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -> Result<(), Loss> {
     let mut text = before.to_vec();
     for part in added {
@@ -195,8 +196,13 @@ pub fn entries<T: AsRef<[u8]>>(before: &[u8], added: &[T], sections: &[&[u8]]) -
     Ok(())
 }
 
-/// Whether `new` holds every entry of `old` once more, and beside them what was put back.
-pub fn woven(old: &Document<'_>, days: &[Day], fates: &[Fate], new: &Document<'_>) -> Result<(), Loss> {
+/// Checks that `new` holds every entry of `old` once more, and beside them what was put back.
+pub fn merged(
+    old: &Document<'_>,
+    days: &[Day],
+    outcomes: &[Outcome],
+    new: &Document<'_>,
+) -> Result<(), Loss> {
     let found = entry_counts(new);
     for (text, count) in entry_counts(old) {
         if found.get(&text).is_none_or(|found| *found < count) {
@@ -204,7 +210,7 @@ pub fn woven(old: &Document<'_>, days: &[Day], fates: &[Fate], new: &Document<'_
         }
     }
     let all = without_separators(new.bytes);
-    for (day, _) in days.iter().zip(fates).filter(|(_, fate)| **fate == Fate::Restored) {
+    for (day, _) in days.iter().zip(outcomes).filter(|(_, outcome)| **outcome == Outcome::Restored) {
         let whole = |range: &std::ops::Range<usize>| {
             memchr::memmem::find(&all, &without_separators(&day.bytes[range.clone()])).is_some()
         };
@@ -261,7 +267,7 @@ mod tests {
     use super::*;
     use crate::date::Date;
     use crate::memory::Reading;
-    use crate::plan::{Budget, Part, Policy, Surroundings};
+    use crate::plan::{Budget, Part, PlanInput, Policy};
     use crate::summaries::Links;
 
     const OLD: &str = "# T\n\n## Summaries\n- 2025-08-01: only trace\n\nmy note\n\n## Recent Entries\n\n\
@@ -271,14 +277,14 @@ mod tests {
         let date = |text: &[u8]| Date::parse(text).unwrap();
         let policy = Policy { today: date(b"2025-09-16"), window: 7, roll_up: 60, budget: Budget::default() };
         let links = Links { folder: "archive/memory/".into(), stem: "memory".into() };
-        let around = Surroundings {
+        let input = PlanInput {
             archived: &BTreeSet::new(),
             notes: &[],
             known: &BTreeSet::new(),
             links: &links,
             stamp: "now",
         };
-        plan::make(old, around, policy, |_| Ok("a line".into())).unwrap()
+        plan::make(old, input, policy, |_| Ok("a line".into())).unwrap()
     }
 
     /// The verdict on a plan whose text `tamper` has changed.

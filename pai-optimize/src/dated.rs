@@ -20,20 +20,20 @@ pub enum Order {
     Mdy,
 }
 
-/// What dates a text holds.
+/// The answer to which day a text belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// None.
+    /// The text has no date.
     Undated,
-    /// One; written twice it is still one.
+    /// The text has one date; written twice it is still one.
     Day(Date),
-    /// More than one.
+    /// The text has more than one date.
     Several,
-    /// From one to another: `March 1-7, 2026`.
+    /// The text has the first and the last day of something: `March 1-7, 2026`.
     Range,
-    /// One that no calendar has: `2025-02-30`.
+    /// The text has a date that no calendar has: `2025-02-30`.
     Impossible,
-    /// One that `--date-order` would tell: `06.03.2026`.
+    /// The text has a date that only `--date-order` would tell: `06.03.2026`.
     Unclear,
 }
 
@@ -52,7 +52,7 @@ enum What {
     Unclear,
 }
 
-/// What `text`, a heading's, says of its day.
+/// Returns which day `text`, a heading's, belongs to.
 pub fn read(text: &str, order: Option<Order>) -> Verdict {
     let mentions = mentions(text, order);
     let Some(first) = mentions.first() else { return Verdict::Undated };
@@ -69,7 +69,7 @@ pub fn read(text: &str, order: Option<Order>) -> Verdict {
     }
 }
 
-/// The day that `text` begins with, brackets and emphasis aside; none if a range begins there.
+/// Returns the day that `text` begins with, brackets and emphasis aside; none if a range begins there.
 pub fn leading(text: &str, order: Option<Order>) -> Option<Date> {
     let start =
         text.len() - text.trim_start_matches(|c: char| c.is_whitespace() || "*_[(`（【「".contains(c)).len();
@@ -84,7 +84,7 @@ pub fn leading(text: &str, order: Option<Order>) -> Option<Date> {
     if another.is_some_and(|rest| forms::at(rest, 0, order).is_some()) { None } else { Some(date) }
 }
 
-/// `text` without the day it begins with, if it does.
+/// Returns `text` without the day that it begins with.
 pub fn without_leading(text: &str, order: Option<Order>) -> &str {
     if leading(text, order).is_none() {
         return text;
@@ -113,7 +113,7 @@ fn mentions(text: &str, order: Option<Order>) -> Vec<Mention> {
     found
 }
 
-/// Where link targets and addresses are: figures in them are no dates.
+/// Returns where link targets and addresses are: figures in them are no dates.
 fn addresses(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;

@@ -12,9 +12,9 @@ use crate::archive::already_there;
 use crate::date::Date;
 use crate::memory::{Document, Kind, Section};
 
-/// Where an entry stood.
+/// The place of an entry in the memory file before it was archived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spot {
+pub struct Position {
     /// The headings above it, from the outermost on.
     pub under: Vec<String>,
     /// The last heading before it that is no entry's.
@@ -26,26 +26,26 @@ pub struct Spot {
 /// One archived entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its day.
+    /// The entry's day.
     pub day: Date,
-    /// Where it begins in its day's file.
+    /// The offset at which it begins in its day's archive file.
     pub at: u64,
-    /// How long it is.
+    /// Its length in bytes.
     pub length: u64,
-    /// Its SHA-256.
+    /// The SHA-256 of its bytes.
     pub sha256: String,
-    /// Where it stood.
+    /// The place where it stood.
     #[serde(flatten)]
-    pub spot: Spot,
+    pub position: Position,
 }
 
 impl Entry {
-    /// `text`, at byte `at` of the file of `day`.
-    pub fn new(day: Date, at: usize, text: &[u8], spot: Spot) -> Self {
-        Self { day, at: at as u64, length: text.len() as u64, sha256: digest(text), spot }
+    /// Makes the record of the entry `text`, which begins at byte `at` of the archive file of `day`.
+    pub fn new(day: Date, at: usize, text: &[u8], position: Position) -> Self {
+        Self { day, at: at as u64, length: text.len() as u64, sha256: digest(text), position }
     }
 
-    /// Its bytes in its day's file, if they are still there.
+    /// Returns the entry's bytes in `file`, its day's archive file, if they are still there.
     pub fn bytes<'a>(&self, file: &'a [u8]) -> Option<&'a [u8]> {
         let start = usize::try_from(self.at).ok()?;
         let bytes = file.get(start..start.checked_add(usize::try_from(self.length).ok()?)?)?;
@@ -57,12 +57,12 @@ fn digest(bytes: &[u8]) -> String {
     sha256::to_hex(&sha256::digest(bytes))
 }
 
-/// All lines, by day.
+/// All records, by day.
 #[derive(Debug, Default, Clone)]
 pub struct Ledger(BTreeMap<Date, Vec<Entry>>);
 
 impl Ledger {
-    /// From the file; a line that is none of ours is passed over.
+    /// Reads the ledger's file. A line that is no record is passed over.
     pub fn read(text: &[u8]) -> Self {
         let mut days: BTreeMap<Date, Vec<Entry>> = BTreeMap::new();
         for line in text.split(|&byte| byte == b'\n') {
@@ -73,7 +73,7 @@ impl Ledger {
         Self(days)
     }
 
-    /// The entries of `day` that are where they should be in `file`, in its order and each once.
+    /// Returns the records of `day` whose bytes are where they should be in `file`, in its order and each once.
     pub fn entries(&self, day: Date, file: &[u8]) -> Vec<&Entry> {
         let mut found: Vec<&Entry> = self.0.get(&day).into_iter().flatten().collect();
         found.sort_by_key(|entry| entry.at);
@@ -86,15 +86,15 @@ impl Ledger {
         found
     }
 
-    /// Adds entries, as reading them would.
+    /// Adds records.
     pub fn add(&mut self, entries: Vec<Entry>) {
         for entry in entries {
             self.0.entry(entry.day).or_default().push(entry);
         }
     }
 
-    /// Which of `sections` the file of `day` holds already. A section's last line may have got its ending when it was
-    /// put back in the middle of a file.
+    /// Says of each of `sections` whether `file`, the archive file of `day`, holds it already. A section's last line
+    /// may have got its ending when it was put back in the middle of a file.
     pub fn holds(&self, day: Date, file: &[u8], sections: &[&[u8]]) -> Vec<bool> {
         let mut free = self.entries(day, file);
         let mut held = vec![false; sections.len()];
@@ -117,32 +117,32 @@ impl Ledger {
     }
 }
 
-/// An entry for each of `sections`, which stand in this order in `added`, the end of a file that had `at` bytes.
+/// Makes a record for each of `sections`, which stand in this order in `added`, the end of a file that had `at` bytes.
 pub fn recorded(
     date: Date,
     mut at: usize,
     added: &[Cow<'_, [u8]>],
     sections: &[&[u8]],
-    spots: impl Iterator<Item = Spot>,
+    positions: impl Iterator<Item = Position>,
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let mut next = sections.iter().zip(spots).peekable();
+    let mut next = sections.iter().zip(positions).peekable();
     // Those that end the file already come first, and are not added.
     let fresh = added.iter().filter(|part| sections.iter().any(|section| part.as_ref() == *section)).count();
     for _ in fresh..sections.len() {
         next.next();
     }
     for part in added {
-        if let Some((section, spot)) = next.next_if(|(section, _)| part.as_ref() == **section) {
-            entries.push(Entry::new(date, at, section, spot));
+        if let Some((section, position)) = next.next_if(|(section, _)| part.as_ref() == **section) {
+            entries.push(Entry::new(date, at, section, position));
         }
         at += part.len();
     }
     entries
 }
 
-/// Where section `number` stands.
-pub fn spot(document: &Document<'_>, number: usize) -> Spot {
+/// Returns the place of section `number`.
+pub fn position(document: &Document<'_>, number: usize) -> Position {
     let sections = &document.sections;
     let mut under = Vec::new();
     let mut level = sections[number].level;
@@ -155,51 +155,52 @@ pub fn spot(document: &Document<'_>, number: usize) -> Spot {
     let anchor = sections[..number].iter().rposition(is_place);
     let first = anchor.map_or(0, |anchor| anchor + 1);
     let run = || sections[first..].iter().take_while(|section| is_beside(section)).filter_map(Section::date);
-    Spot {
+    Position {
         under,
         behind: anchor.map(|anchor| document.heading(&sections[anchor])),
         newest_first: run().next() > run().last(),
     }
 }
 
-/// A heading that stays, and that an entry can stand below or behind.
+/// Says whether a section has a heading that stays and that an entry can stand below or behind.
 fn is_place(section: &Section) -> bool {
     let other = matches!(section.kind, Kind::Dated(_) | Kind::Text | Kind::Summaries | Kind::Recent);
     !other && !section.heading.is_empty()
 }
 
-/// What may stand between a heading and an entry below it: our own blocks are put in behind a file's title.
+/// Says whether a section may stand between a heading and an entry below it: our own blocks are put in behind a file's
+/// title.
 fn is_beside(section: &Section) -> bool {
     matches!(section.kind, Kind::Dated(_) | Kind::Text | Kind::Summaries | Kind::Recent)
 }
 
-/// The sections before which an entry that stood at `spot` may go, best first; none if its heading is gone.
-pub fn candidates(document: &Document<'_>, date: Date, spot: &Spot) -> Vec<usize> {
-    let Some(anchor) = anchor(document, spot) else { return Vec::new() };
+/// Returns the sections before which an entry that stood at `position` may go, best first; none if its heading is gone.
+pub fn candidates(document: &Document<'_>, date: Date, position: &Position) -> Vec<usize> {
+    let Some(anchor) = anchor(document, position) else { return Vec::new() };
     let sections = &document.sections;
     let end = sections[anchor + 1..].iter().position(|section| !is_beside(section));
     let end = end.map_or(sections.len(), |length| anchor + 1 + length);
-    let passed = |other: Date| if spot.newest_first { other < date } else { other > date };
+    let passed = |other: Date| if position.newest_first { other < date } else { other > date };
     let best = (anchor + 1..end).find(|&at| sections[at].date().is_some_and(passed)).unwrap_or(end);
     let mut places: Vec<usize> = (anchor + 1..=end).collect();
     places.sort_by_key(|&place| place.abs_diff(best));
     places
 }
 
-/// The section that `spot` is behind, or else the innermost of those it is below.
-fn anchor(document: &Document<'_>, spot: &Spot) -> Option<usize> {
+/// Returns the section that `position` is behind, or else the innermost of those it is below.
+fn anchor(document: &Document<'_>, position: &Position) -> Option<usize> {
     let mut chain: Vec<(u8, String)> = Vec::new();
     let mut parent = None;
     for (number, section) in document.sections.iter().enumerate().filter(|(_, section)| is_place(section)) {
         let heading = document.heading(section);
         chain.retain(|(level, _)| *level < section.level);
         chain.push((section.level, heading));
-        let inside = chain.iter().map(|(_, heading)| heading).zip(&spot.under).all(|(a, b)| a == b);
-        let deep = chain.len() >= spot.under.len();
-        if inside && deep && spot.behind.as_ref() == chain.last().map(|(_, heading)| heading) {
+        let inside = chain.iter().map(|(_, heading)| heading).zip(&position.under).all(|(a, b)| a == b);
+        let deep = chain.len() >= position.under.len();
+        if inside && deep && position.behind.as_ref() == chain.last().map(|(_, heading)| heading) {
             return Some(number);
         }
-        if inside && chain.len() == spot.under.len() {
+        if inside && chain.len() == position.under.len() {
             parent = Some(number);
         }
     }

@@ -10,7 +10,7 @@
 //! | `summarizer` | the user's own summariser |
 //! | `dated` | dates as people write them (pure) |
 //! | `notes` | daily notes on their way to the archive |
-//! | `place`, `settings` | which files, and what the settings beside them say |
+//! | `place`, `settings`, `file` | which files, what the settings beside them say, how large a file may be |
 //! | `job`, `watch`, `journal` | one run, many runs, what they tell |
 //! | `restore`, `recall`, `check`, `stats` | one command each; where a day goes back is pure |
 
@@ -22,6 +22,7 @@ pub mod conserve;
 pub mod date;
 pub mod dated;
 mod diff;
+mod file;
 mod job;
 mod journal;
 pub mod ledger;
@@ -150,7 +151,14 @@ fn summarize(chars: usize) -> anyhow::Result<Exit> {
     let mut text = Vec::new();
     std::io::stdin().read_to_end(&mut text).context("could not read stdin")?;
     let mut out = Output::stdout(false);
-    out.line(summary::line(&[&text], chars).as_bytes())?;
+    let line = summary::line(&[&text], chars);
+    // What the text is called, as the job puts it before the line of a note.
+    let title = summary::heading(&text).map(|heading| dated::title(&heading, None));
+    let line = match title.filter(|title| !title.is_empty()) {
+        Some(title) => summary::cut(&format!("{title}: {line}"), chars),
+        None => line,
+    };
+    out.line(line.as_bytes())?;
     out.finish()?;
     Ok(Exit::Done)
 }

@@ -14,7 +14,7 @@ use crate::date::Date;
 use crate::dated;
 use crate::markdown::{self, Heading};
 
-/// What a section is to the job.
+/// The role of a section in the job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// What stands before the first entry: byte order mark, front matter, preamble, the file's title.
@@ -25,21 +25,21 @@ pub enum Kind {
     Summaries,
     /// Our `## Recent Entries`.
     Recent,
-    /// Any other heading: stays where it is.
+    /// A section with any other heading; it stays where it is.
     Undated,
-    /// What stands between dated list items and behind them: stays.
+    /// The text between dated list items and behind them; it stays.
     Text,
-    /// `## 2025-02-30`: no such day; stays.
+    /// A section of a day that no calendar has, `## 2025-02-30`; it stays.
     Impossible,
-    /// `## YYYY-MM-DD - title` without `--titles`; stays.
+    /// A section `## YYYY-MM-DD - title` without `--titles`; it stays.
     Titled(Date),
-    /// Dated, and yet no entry: stays.
-    Kept(Why),
+    /// A section with a date in its heading that is yet no entry; it stays.
+    Kept(Reason),
 }
 
-/// Why a heading with a date in it is no entry under `--headings dated`.
+/// The reason why a heading with a date in it is no entry under `--headings dated`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum Reason {
     /// It has several dates.
     Several,
     /// It has the first and last day of something.
@@ -50,17 +50,17 @@ pub enum Why {
     Title,
 }
 
-/// The level of a dated list item: below every heading.
+/// The level of a dated list item; it is below that of every heading.
 pub const ITEM: u8 = 7;
 
-/// One section, heading included.
+/// A section of a memory file, its heading included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// Its bytes.
+    /// The range of its bytes in the file.
     pub range: Range<usize>,
-    /// What its heading says; empty for [`Kind::Top`].
+    /// The range of its heading's text; empty for [`Kind::Top`].
     pub heading: Range<usize>,
-    /// What it is.
+    /// Its role in the job.
     pub kind: Kind,
     /// Its heading's level, [`ITEM`] without one; 0 for [`Kind::Top`].
     pub level: u8,
@@ -74,11 +74,11 @@ pub struct Section {
 /// A memory file, cut into sections.
 #[derive(Debug)]
 pub struct Document<'a> {
-    /// The file.
+    /// The bytes of the file.
     pub bytes: &'a [u8],
     /// Its sections, in order and without gaps.
     pub sections: Vec<Section>,
-    /// What was taken for an entry.
+    /// The rules by which entries were told.
     pub reading: Reading,
     /// A fence or comment runs to the end of the file: nothing may be put behind it.
     pub unclosed: bool,
@@ -121,17 +121,17 @@ impl<'a> Document<'a> {
         Self { bytes, sections, reading, unclosed: outline.unclosed.is_some(), dangling: outline.dangling }
     }
 
-    /// The bytes of a section.
+    /// Returns the bytes of a section.
     pub fn text(&self, section: &Section) -> &'a [u8] {
         &self.bytes[section.range.clone()]
     }
 
-    /// What a section's heading says, for people.
+    /// Returns a section's heading as people read it.
     pub fn heading(&self, section: &Section) -> String {
         String::from_utf8_lossy(&self.bytes[section.heading.clone()]).into_owned()
     }
 
-    /// What a section's heading says beside its date, if anything.
+    /// Returns what a section's heading says beside its date, if anything.
     pub fn title(&self, section: &Section) -> Option<String> {
         let heading = self.heading(section);
         let title = if self.reading.headings == Headings::Dated {
@@ -143,12 +143,12 @@ impl<'a> Document<'a> {
         (!title.is_empty()).then_some(title)
     }
 
-    /// The number of the line `offset` is in, from 1.
+    /// Returns the number of the line that holds byte `offset`; the first line is 1.
     pub fn line_number(&self, offset: usize) -> usize {
         memchr::memchr_iter(b'\n', &self.bytes[..offset]).count() + 1
     }
 
-    /// The line ending this file uses.
+    /// Returns the line ending that this file uses.
     pub fn line_ending(&self) -> &'static [u8] {
         line_ending(self.bytes)
     }
@@ -159,7 +159,7 @@ impl Section {
         Self { heading: range.start..range.start, range, kind, level, pinned: false, in_doubt: false }
     }
 
-    /// Its day, if it is an entry.
+    /// Returns the section's day, if it is an entry.
     pub fn date(&self) -> Option<Date> {
         match self.kind {
             Kind::Dated(date) => Some(date),
@@ -168,7 +168,7 @@ impl Section {
     }
 }
 
-/// The headings that begin a section, and of what kind it would be.
+/// Returns the headings that begin a section, each with the section's kind.
 fn cutting<'h>(bytes: &[u8], headings: &'h [Heading], reading: Reading) -> Vec<(&'h Heading, Kind)> {
     // Moved to the start of a file, a byte order mark in front of a heading's text would be the file's: what it
     // stands in stays with the section above.

@@ -12,7 +12,7 @@ use pai_common::atomic;
 
 use crate::date::Date;
 
-/// One daily note.
+/// A daily note: a file whose name begins with its day.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Note {
     /// The day its name begins with.
@@ -107,9 +107,9 @@ impl Move {
         &self.from
     }
 
-    /// Gives it its name in the archive too; from then on it is in both places. A second name costs nothing and follows
-    /// whoever still writes to it; where there can be none, a copy.
-    pub(crate) fn arrive(&self) -> anyhow::Result<()> {
+    /// Puts the note into the archive as well; from then on it is in both places. A hard link costs nothing and follows
+    /// whoever still writes to the note; where no link can be made, a copy is written.
+    pub(crate) fn add_to_archive(&self) -> anyhow::Result<()> {
         match self.how {
             How::Nothing => return Ok(()),
             How::Link if fs::hard_link(&self.from, &self.to).is_ok() => return Ok(()),
@@ -120,8 +120,9 @@ impl Move {
         copy(&fs::read(&self.from).with_context(context)?, &self.to, &found)
     }
 
-    /// Takes its old name away, unless it changed meanwhile: then the next run looks again.
-    pub(crate) fn leave(&self) -> anyhow::Result<bool> {
+    /// Removes the original and returns true, unless the two differ because somebody wrote meanwhile: then the next run
+    /// looks again.
+    pub(crate) fn remove_original(&self) -> anyhow::Result<bool> {
         let context = || format!("could not remove {}", self.from.display());
         let look = |path: &Path| match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -202,16 +203,16 @@ mod tests {
         fs::write(&note, "one").unwrap();
         let first = Move::plan(note.clone(), &archive).unwrap();
         assert_eq!(first.how, How::Link);
-        first.arrive().unwrap();
+        first.add_to_archive().unwrap();
         assert!(note.exists() && kept.exists());
-        assert!(first.leave().unwrap() && !note.exists());
+        assert!(first.remove_original().unwrap() && !note.exists());
         // Written again, and longer: the longer one holds both.
         fs::write(&note, "one and two").unwrap();
         let longer = Move::plan(note.clone(), &archive).unwrap();
         assert_eq!(longer.how, How::Replace);
-        longer.arrive().unwrap();
+        longer.add_to_archive().unwrap();
         fs::write(&note, "changed meanwhile").unwrap();
-        assert!(!longer.leave().unwrap() && note.exists());
+        assert!(!longer.remove_original().unwrap() && note.exists());
         assert_eq!(fs::read(&kept).unwrap(), b"one and two");
         let other = Move::plan(note.clone(), &archive).unwrap();
         assert_eq!((other.how, other.name()), (How::Link, OsStr::new("2026-03-18.1.md")));

@@ -8,7 +8,7 @@ use pai_common::home::Home;
 
 use crate::archive::Archive;
 use crate::cli::{self, Bullets};
-use crate::job::folder_of;
+use crate::file::folder_of;
 use crate::memory::{Headings, Reading};
 use crate::settings::Settings;
 
@@ -25,14 +25,14 @@ pub(crate) struct Place {
     pub notes: Option<PathBuf>,
     /// The workspace.
     pub home: Option<Home>,
-    /// What is taken for an entry.
+    /// The rules by which entries are told.
     pub reading: Reading,
-    /// What the file beside it says.
+    /// The settings in the file beside it.
     pub settings: Settings,
 }
 
 impl Place {
-    /// From the command line, and the settings beside the file it leads to.
+    /// Finds the place by the command line, and by the settings beside the memory file.
     pub(crate) fn find(args: &cli::Args) -> anyhow::Result<Self> {
         let named = args.job.memory.as_ref().or(args.place.file.as_ref());
         let workspace = &args.place.workspace;
@@ -63,7 +63,7 @@ fn reading(place: &cli::Place, settings: &Settings) -> Reading {
     }
 }
 
-/// `memory.md`, else `MEMORY.md`; on a file system that does not tell them apart, both are one.
+/// Returns `memory.md`, or else `MEMORY.md`. On a file system that does not tell them apart, both are one.
 fn of_workspace(root: &Path) -> anyhow::Result<PathBuf> {
     let [lower, upper] = ["memory.md", "MEMORY.md"].map(|name| root.join(name));
     let is_there = |path: &Path| path.try_exists().unwrap_or(true) || path.is_symlink();

@@ -48,24 +48,24 @@ impl Policy {
     }
 }
 
-/// What the plan needs to know beside the document.
+/// Everything beside the document that a plan depends on.
 #[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
-    /// Days that have an archive file.
+pub struct PlanInput<'a> {
+    /// The days that have an archive file.
     pub archived: &'a BTreeSet<Date>,
-    /// Daily notes that are in the archive, or will be.
-    pub notes: &'a [Told],
-    /// Sections, by index, whose bytes are in the archive already: restored ones, or a killed run's.
+    /// The daily notes that are in the archive, or go there in this run.
+    pub notes: &'a [ArchivedNote],
+    /// The numbers of the sections whose bytes the archive holds already, because a restore or a killed run left them.
     pub known: &'a BTreeSet<usize>,
-    /// How the file links to its archive.
+    /// The way in which the memory file links to its archive.
     pub links: &'a Links,
     /// The time for `_Last updated: ..._`.
     pub stamp: &'a str,
 }
 
-/// A daily note that a summary line stands for.
+/// A daily note in the archive, which a summary line stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct ArchivedNote {
     /// Its day.
     pub date: Date,
     /// Its name in the archive, percent-encoded.
@@ -104,13 +104,13 @@ impl Part {
     }
 }
 
-/// What a run would change.
+/// The changes that a run would make.
 #[derive(Debug)]
 pub struct Plan {
     /// What was taken for an entry.
     pub reading: Reading,
-    /// For each section of the document whether it goes to the archive.
-    pub gone: Vec<bool>,
+    /// Says of each section of the document whether it goes to the archive.
+    pub to_archive: Vec<bool>,
     /// The new memory file.
     pub parts: Vec<Part>,
     /// Summary lines of days that leave the file.
@@ -146,24 +146,24 @@ impl Plan {
     }
 }
 
-/// For each section whether it goes when the days up to `cutoff` do.
-pub fn gone(document: &Document<'_>, cutoff: Date) -> Vec<bool> {
+/// Says of each section whether it goes to the archive when the days up to `cutoff` do.
+pub fn old_enough(document: &Document<'_>, cutoff: Date) -> Vec<bool> {
     document.sections.iter().map(|section| goes(section, cutoff)).collect()
 }
 
-/// The sections that go, by day, in the file's order.
-pub fn departures<'a>(document: &Document<'a>, gone: &[bool]) -> BTreeMap<Date, Vec<&'a [u8]>> {
+/// Returns the bytes of the sections that go to the archive, for each day and in the file's order.
+pub fn texts_by_day<'a>(document: &Document<'a>, to_archive: &[bool]) -> BTreeMap<Date, Vec<&'a [u8]>> {
     let text = |number: &usize| without_separator(document.text(&document.sections[*number]));
-    leaving(document, gone)
+    sections_by_day(document, to_archive)
         .into_iter()
         .map(|(date, numbers)| (date, numbers.iter().map(text).collect()))
         .collect()
 }
 
-/// Their numbers.
-pub fn leaving(document: &Document<'_>, gone: &[bool]) -> BTreeMap<Date, Vec<usize>> {
+/// Returns the numbers of the sections that go to the archive, for each day and in the file's order.
+pub fn sections_by_day(document: &Document<'_>, to_archive: &[bool]) -> BTreeMap<Date, Vec<usize>> {
     let mut days: BTreeMap<Date, Vec<usize>> = BTreeMap::new();
-    for (number, section) in document.sections.iter().enumerate().filter(|(number, _)| gone[*number]) {
+    for (number, section) in document.sections.iter().enumerate().filter(|(number, _)| to_archive[*number]) {
         if let Kind::Dated(date) = section.kind {
             days.entry(date).or_default().push(number);
         }
@@ -174,16 +174,16 @@ pub fn leaving(document: &Document<'_>, gone: &[bool]) -> BTreeMap<Date, Vec<usi
 /// Makes the plan; `summarise` turns a request into one line of text.
 pub fn make(
     document: &Document<'_>,
-    around: Surroundings<'_>,
+    input: PlanInput<'_>,
     policy: Policy,
     mut summarise: impl FnMut(&Request) -> anyhow::Result<String>,
 ) -> anyhow::Result<Plan> {
     let block = read_block(document);
     let mut made: HashMap<(Period, usize, Vec<usize>), String> = HashMap::new();
     let mut build = |cutoff: Date| {
-        let gone = gone(document, cutoff);
+        let to_archive = old_enough(document, cutoff);
         let Lines { lines, retired } =
-            lines::lines(document, &block, &gone, around, policy, &mut |request| {
+            lines::lines(document, &block, &to_archive, input, policy, &mut |request| {
                 // A later cut-off only adds sections, so their number tells whether a line is the same as before.
                 let key = (request.period, request.sections.len(), request.notes.clone());
                 if let Some(text) = made.get(&key) {
@@ -195,10 +195,10 @@ pub fn make(
             })?;
         let old = block.lines.iter().map(|(_, line)| line);
         let blocks = document.sections.iter().filter(|section| section.kind == Kind::Summaries).count();
-        let changes = gone.contains(&true) || !old.eq(&lines) || blocks > 1;
-        let rendered = summaries::render(&lines, &block.foreign, around.stamp, document.line_ending());
-        let parts = layout::parts(document, &gone, changes.then_some(rendered));
-        anyhow::Ok(Plan { reading: document.reading, gone, parts, retired, fits: true, changes })
+        let changes = to_archive.contains(&true) || !old.eq(&lines) || blocks > 1;
+        let rendered = summaries::render(&lines, &block.foreign, input.stamp, document.line_ending());
+        let parts = layout::parts(document, &to_archive, changes.then_some(rendered));
+        anyhow::Ok(Plan { reading: document.reading, to_archive, parts, retired, fits: true, changes })
     };
     let cutoff = policy.cutoff();
     let plan = build(cutoff)?;
@@ -239,7 +239,8 @@ fn goes(section: &crate::memory::Section, cutoff: Date) -> bool {
     matches!(section.kind, Kind::Dated(date) if date <= cutoff) && !section.pinned && !section.in_doubt
 }
 
-/// The sections that are in the archive already; `holds` says it of those of one day.
+/// Returns the numbers of the sections that the archive holds already. `holds` answers that for the sections of one
+/// day.
 pub fn known(
     document: &Document<'_>,
     archived: &BTreeSet<Date>,
@@ -248,7 +249,9 @@ pub fn known(
 ) -> anyhow::Result<BTreeSet<usize>> {
     let goes: Vec<bool> = document.sections.iter().map(|section| goes(section, today)).collect();
     let mut known = BTreeSet::new();
-    for (date, numbers) in leaving(document, &goes).into_iter().filter(|(date, _)| archived.contains(date)) {
+    for (date, numbers) in
+        sections_by_day(document, &goes).into_iter().filter(|(date, _)| archived.contains(date))
+    {
         let text = |&number: &usize| without_separator(document.text(&document.sections[number]));
         let sections: Vec<&[u8]> = numbers.iter().map(text).collect();
         let held = holds(date, &sections)?;

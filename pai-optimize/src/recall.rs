@@ -20,11 +20,11 @@ use serde::Serialize;
 use self::words::Query;
 use crate::archive::Archive;
 use crate::date::Date;
-use crate::job::{MOST, read, too_large};
+use crate::file::{MOST, read, too_large};
 use crate::memory::{Document, Kind, Reading};
 use crate::notes::{self, Note};
 
-/// What to look for, and where.
+/// A search: the files to look through, and the days that count.
 pub(crate) struct Recall<'a> {
     /// The memory file.
     pub memory: &'a Path,
@@ -36,7 +36,7 @@ pub(crate) struct Recall<'a> {
     pub from: Option<Date>,
     /// The last day that counts.
     pub to: Option<Date>,
-    /// What is taken for an entry.
+    /// The rules by which entries are told.
     pub reading: Reading,
 }
 
@@ -59,22 +59,22 @@ struct Source {
     date: Option<Date>,
 }
 
-/// What is asked for.
+/// The question that a search answers.
 #[derive(Debug)]
 pub(crate) enum Question {
-    /// All of these words, the best entries first.
+    /// The entries that have all of these words, the best first.
     Words {
         /// The words.
         query: Query,
-        /// So many answers; 0 for all.
+        /// The most answers that are shown; 0 for all.
         limit: usize,
     },
-    /// Every line that matches, in the order of the days.
+    /// Every line that matches this expression, in the order of the days.
     Pattern(Regex),
 }
 
 impl Recall<'_> {
-    /// Answers on stdout; like grep, exit 1 means that nothing was found.
+    /// Prints the answers. As with grep, exit 1 means that nothing was found.
     pub(crate) fn run(&self, question: &Question, json: bool, console: &Console) -> anyhow::Result<Exit> {
         let found = match question {
             Question::Words { query, limit } => ranked::run(self, query, *limit, json, console)?,
@@ -115,7 +115,7 @@ impl Recall<'_> {
         Ok(found)
     }
 
-    /// The archived days and all notes, by date.
+    /// Lists the archived days and all notes, sorted by date.
     fn sources(&self) -> anyhow::Result<Vec<Source>> {
         let listing = self.archive.list()?;
         let day = |&date: &Date| Source { path: self.archive.path(date), date: Some(date) };
@@ -163,7 +163,7 @@ impl Recall<'_> {
     }
 }
 
-/// What `work` makes of a stretch of `sources` for each processor, in their order.
+/// Cuts `sources` into a stretch for each processor, and returns what `work` makes of each, in their order.
 fn in_parallel<T: Send>(sources: &[Source], work: impl Fn(&[Source]) -> T + Sync) -> Vec<T> {
     let workers = thread::available_parallelism().map_or(1, usize::from).min(8);
     let stretch = sources.len().div_ceil(workers).max(1);
@@ -180,7 +180,7 @@ fn search_file(pattern: &Regex, source: &Source, buffer: &mut Vec<u8>) -> anyhow
     Ok(found.map(|(line, text)| Match { date: source.date, path: source.path.clone(), line, text }).collect())
 }
 
-/// The matching lines of `text`, whose first line has number `first`.
+/// Finds the matching lines of `text`, whose first line has the number `first`.
 fn lines<'a>(
     pattern: &'a Regex,
     text: &'a [u8],
@@ -206,22 +206,23 @@ fn lines<'a>(
     })
 }
 
-/// A file's bytes, in `buffer`; without asking for its size first: most days fit at once. The buffer keeps its length,
-/// so that it is filled with zeros once and not for every file.
+/// Reads a file into `buffer` without asking for its size first, for most days fit at once. The buffer keeps its
+/// length, so that it is filled with zeros once and not for every file.
 fn read_all<'b>(path: &Path, buffer: &'b mut Vec<u8>) -> anyhow::Result<&'b [u8]> {
     let context = || format!("could not read {}", path.display());
     let mut file = File::open(path).with_context(context)?;
     let mut length = 0;
     loop {
         if buffer.len() - length < 16 << 10 {
+            let size = file.metadata().with_context(context)?.len();
+            if size.max(length as u64) > MOST {
+                return Err(too_large(path, size));
+            }
             buffer.resize((buffer.len() * 2).max(64 << 10), 0);
         }
         match file.read(&mut buffer[length..]).with_context(context)? {
             0 => return Ok(&buffer[..length]),
             read => length += read,
-        }
-        if length as u64 > MOST {
-            return Err(too_large(path, length as u64));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Archived sections back into the memory file, byte for byte. The archive keeps them too: the next run recognises
 //! them and does not store them twice.
 
-pub mod weave;
+pub mod merge;
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -18,12 +18,12 @@ use pai_common::lock::{Busy, DirLock};
 use pai_common::output::Output;
 use pai_common::stamp;
 
-use self::weave::{Day, Fate, Woven};
+use self::merge::{Day, Merged, Outcome};
 use crate::apply::{self, Commit};
 use crate::archive::{Archive, Listing};
 use crate::conserve;
 use crate::date::Date;
-use crate::job::{folder_of, read};
+use crate::file::{folder_of, read};
 use crate::ledger::Ledger;
 use crate::memory::{Document, Headings, Reading};
 use crate::notes;
@@ -68,9 +68,13 @@ impl Restore<'_> {
     pub(crate) fn put_back(&self, console: &Console) -> anyhow::Result<Vec<Date>> {
         let (real, like) = apply::resolve(self.memory)?;
         let _lock = DirLock::acquire(folder_of(&real), self.wait)?;
-        let listing = if self.dry_run { self.archive.list()? } else { versions::tidy(self.archive, &real)? };
+        let listing = if self.dry_run {
+            self.archive.list()?
+        } else {
+            versions::remove_leftovers(self.archive, &real)?
+        };
         if !self.dry_run {
-            versions::carry_late(&listing, &real)?;
+            versions::carry_over_late_writes(&listing, &real)?;
         }
         let dates = self.wanted(&listing, console);
         let old = read(&real)?;
@@ -87,12 +91,12 @@ impl Restore<'_> {
                 format!("could not rewrite {}: it changed meanwhile", self.memory.display())
             });
         }
-        versions::tidy(self.archive, &real)?;
+        versions::remove_leftovers(self.archive, &real)?;
         Ok(restored)
     }
 
-    /// Copies the archived notes of the periods asked for into their folder; what is there already is left alone. Returns
-    /// where they are.
+    /// Copies the archived notes of the periods asked for into their folder; what is there already is left alone.
+    /// Returns where they are.
     fn notes_back(&self, console: &Console) -> anyhow::Result<Vec<PathBuf>> {
         let mut back = Vec::new();
         let notes = self.archive.list()?.notes;
@@ -164,16 +168,16 @@ impl Restore<'_> {
         };
         let days = dates.iter().map(day).collect::<anyhow::Result<Vec<_>>>()?;
         let document = Document::parse(old, self.reading);
-        let Woven { text, fates } = weave::weave(&document, &days);
+        let Merged { text, outcomes } = merge::merge(&document, &days);
         if !plain {
-            conserve::woven(&document, &days, &fates, &Document::parse(&text, self.reading))?;
+            conserve::merged(&document, &days, &outcomes, &Document::parse(&text, self.reading))?;
         }
         let mut restored = Vec::new();
-        for (&date, fate) in dates.iter().zip(fates) {
-            match fate {
-                Fate::Restored => restored.push(date),
-                Fate::There => console.note(format_args!("{date} is in {} already", self.memory.display())),
-                Fate::OpenEnd => console.complain(format_args!(
+        for (&date, outcome) in dates.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Restored => restored.push(date),
+                Outcome::There => console.note(format_args!("{date} is in {} already", self.memory.display())),
+                Outcome::OpenEnd => console.complain(format_args!(
                     "could not put back {date}: there, it or another entry would become a part of something else; see {}",
                     self.archive.path(date).display()
                 )),

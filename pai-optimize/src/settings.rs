@@ -9,10 +9,10 @@ use serde::Deserialize;
 
 use crate::cli::{self, Bullets};
 use crate::dated::Order;
-use crate::job::folder_of;
+use crate::file::folder_of;
 use crate::memory::Headings;
 
-/// The file's name.
+/// The name of the settings file.
 pub(crate) const NAME: &str = ".pai-optimize.toml";
 
 /// What `--help` says of it.
@@ -22,7 +22,7 @@ Settings, from .pai-optimize.toml beside the memory file (the command line wins)
   bullets = \"dated\"      notes = \"memory\"
   max-size = \"25k\"       max-lines = 200        roll-up = \"60d\"";
 
-/// What the file may say; each is the option of that name.
+/// The settings of a file. Each has the name and the meaning of an option.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Settings {
@@ -41,7 +41,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Those beside `memory`; none if there is no such file.
+    /// Reads the settings file beside `memory`. Without one, nothing is set.
     pub(crate) fn beside(memory: &Path) -> anyhow::Result<Self> {
         let path: PathBuf = folder_of(memory).join(NAME);
         let text = match std::fs::read_to_string(&path) {
@@ -54,7 +54,7 @@ impl Settings {
     }
 }
 
-/// The line and the cause: the picture that comes with it is for a terminal.
+/// Returns the line and the cause of an error. The picture that comes with it is for a terminal.
 fn brief(error: &toml::de::Error, text: &str) -> String {
     let message = error.message().replace('\n', ", ");
     match error.span() {

@@ -9,14 +9,15 @@ use pai_common::units::human_size;
 use serde::Serialize;
 
 use crate::date::Date;
-use crate::job::{Job, Outlook, read};
+use crate::file::read;
+use crate::job::{Forecast, Job};
 use crate::memory::Document;
 use crate::notes;
 
 /// What assistants load of a memory file: so many lines, so many bytes, whichever is reached first.
 const LOADED: (usize, usize) = (200, 25 << 10);
 
-/// The longest bar of the chart.
+/// The width of the longest bar of the chart.
 const BAR: usize = 40;
 
 /// Figures about one memory file.
@@ -33,7 +34,7 @@ struct Stats {
     notes: usize,
     archived_days: usize,
     archived_notes: usize,
-    next_run: Outlook,
+    next_run: Forecast,
     months: Vec<Month>,
 }
 
@@ -46,7 +47,7 @@ struct Month {
     archived: usize,
 }
 
-/// Prints them.
+/// Prints the figures of a job's memory file.
 pub(crate) fn run(job: &Job, json: bool) -> anyhow::Result<Exit> {
     let bytes = read(&job.memory)?;
     let document = Document::parse(&bytes, job.reading);
@@ -67,7 +68,7 @@ pub(crate) fn run(job: &Job, json: bool) -> anyhow::Result<Exit> {
         notes: live.len(),
         archived_days: listing.dates.len(),
         archived_notes: listing.notes.len(),
-        next_run: job.outlook()?,
+        next_run: job.forecast()?,
         months: months(here, archived),
     };
     let mut out = Output::stdout(json);
@@ -81,7 +82,7 @@ fn lines(bytes: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', bytes).count() + usize::from(bytes.last().is_some_and(|&last| last != b'\n'))
 }
 
-/// Lines and bytes of what is loaded.
+/// Counts the lines and bytes that an assistant loads.
 fn loaded(bytes: &[u8]) -> (usize, usize) {
     let mut taken = (0, 0);
     for line in bytes.split_inclusive(|&byte| byte == b'\n').take(LOADED.0) {
@@ -93,8 +94,8 @@ fn loaded(bytes: &[u8]) -> (usize, usize) {
     taken
 }
 
-/// Four bytes of ASCII, or one character of a script without spaces: near enough to what tokenizers make of text, and the
-/// same for all of them.
+/// Estimates the tokens of a text: four bytes of ASCII are one, and so is a character of a script without spaces: near
+/// enough to what tokenizers make of text, and the same for all of them.
 fn tokens(bytes: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(bytes);
     let quarters: u64 =
@@ -130,7 +131,7 @@ fn print(out: &mut dyn Write, stats: &Stats, chart: bool) -> std::io::Result<()>
         out,
         "entries: {entries} here, {days} days archived; daily notes: {notes} here, {kept} archived"
     )?;
-    let Outlook { entries, notes, bytes, lines, .. } = stats.next_run;
+    let Forecast { entries, notes, bytes, lines, .. } = stats.next_run;
     let left = human_size(bytes);
     writeln!(
         out,

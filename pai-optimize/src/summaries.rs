@@ -45,7 +45,7 @@ impl Block {
         self.foreign.extend_from_slice(text);
     }
 
-    /// The lines of each period.
+    /// Returns the lines of each period.
     pub fn by_period(&self) -> BTreeMap<Period, Vec<&[u8]>> {
         let mut periods: BTreeMap<Period, Vec<&[u8]>> = BTreeMap::new();
         for (period, line) in &self.lines {
@@ -58,13 +58,13 @@ impl Block {
     }
 }
 
-/// Without white space as Markdown has it: a form feed is text, and without the one behind it `#` would be a heading.
+/// Strips white space as Markdown has it: a form feed is text, and without the one behind it `#` would be a heading.
 fn without_blank_end(text: &[u8]) -> &[u8] {
     let last = text.iter().rposition(|byte| !b" \t\r\n".contains(byte));
     &text[..last.map_or(0, |last| last + 1)]
 }
 
-/// The length of the blank lines `text` starts with.
+/// Returns the length of the blank lines that `text` starts with.
 fn blank_lines(text: &[u8]) -> usize {
     let lines = text.split_inclusive(|&b| b == b'\n');
     lines.take_while(|line| without_blank_end(line).is_empty()).map(<[u8]>::len).sum()
@@ -74,8 +74,8 @@ fn first_line(text: &[u8]) -> &[u8] {
     without_blank_end(text.split(|&b| b == b'\n').next().unwrap_or_default())
 }
 
-/// The length of the `_Last updated: ..._` that `body` starts with. One that a text goes on below is that text's: as
-/// its own first line, `<b>` or `2.` would mean something else.
+/// Returns the length of the `_Last updated: ..._` that `body` starts with. One that a text goes on below is that
+/// text's: as its own first line, `<b>` or `2.` would mean something else.
 fn stamp(body: &[u8], items: &[Range<usize>]) -> usize {
     let start = blank_lines(body);
     let line = first_line(&body[start..]);
@@ -87,18 +87,18 @@ fn stamp(body: &[u8], items: &[Range<usize>]) -> usize {
     if is_stamp { end } else { 0 }
 }
 
-/// Whether a text's first line stands as far in as the text of a list item.
+/// Says whether a text's first line stands as far in as the text of a list item.
 fn is_indented(text: &[u8]) -> bool {
     [b"  ".as_slice(), b"\t", b" \t"].iter().any(|blank| text.starts_with(blank))
 }
 
-/// Whether a line can be made again from the archive: it is a month's or a year's, and nothing was added to it.
+/// Says whether a line can be made again from the archive: it is a month's or a year's, and nothing was added to it.
 pub fn is_derived(line: &[u8]) -> bool {
     days(line).is_some() && !line.contains(&b'\n')
 }
 
-/// What a line stands for, if it is one of ours or of the published script's. A line of a month or year is ours only
-/// with its count of days: `- 2024: moved to Rome` is somebody's own.
+/// Returns what a line stands for, if it is one of ours or of the published script's. A line of a month or year is ours
+/// only with its count of days: `- 2024: moved to Rome` is somebody's own.
 fn period_of(line: &[u8]) -> Option<Period> {
     let rest = line.strip_prefix(b"- ")?;
     let colon = memchr::memmem::find(rest, b": ").or_else(|| rest.strip_suffix(b":").map(<[u8]>::len))?;
@@ -106,7 +106,7 @@ fn period_of(line: &[u8]) -> Option<Period> {
     (period.span() == Span::Day || days(line).is_some()).then_some(period)
 }
 
-/// The count of days in a month's or year's line.
+/// Returns the count of days in a month's or year's line.
 pub fn days(line: &[u8]) -> Option<usize> {
     let text = &line[memchr::memmem::find(line, b": ")? + 2..];
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -116,7 +116,7 @@ pub fn days(line: &[u8]) -> Option<usize> {
         .flatten()
 }
 
-/// The block as it is written, its blank last line included.
+/// Returns the block as it is written, its blank last line included.
 pub fn render(lines: &[Vec<u8>], foreign: &[u8], stamp: &str, feed: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut put = |line: &[u8]| {

@@ -51,11 +51,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Answers of this run, so that planning again, because somebody wrote meanwhile, does not ask again.
+/// The answers of the user's summariser in this run. A run that plans again, because somebody wrote meanwhile, does not
+/// ask for them again.
 #[derive(Debug, Default)]
-pub(crate) struct Asked(HashMap<u64, String>);
+pub(crate) struct AnswerCache(HashMap<u64, String>);
 
-impl Asked {
+impl AnswerCache {
     /// [`Summarizer::line`], unless the same text has had its answer.
     pub(crate) fn line(
         &mut self,

@@ -19,13 +19,13 @@ use self::structure::{Structure, is_noise};
 use self::units::Unit;
 use crate::recall::words::is_unspaced;
 
-/// What the published script wrote for an empty section.
+/// The line that the published script wrote for an empty section.
 pub const EMPTY: &str = "No details recorded.";
 
-/// Room for less than this behind the headings is left empty.
+/// Fewer columns than this behind the headings are left empty.
 const WORTHWHILE: usize = 30;
 
-/// The most telling words of `texts`, in their order, in at most `limit` columns.
+/// Returns one line of at most `limit` columns: the headings and labels of `texts`, and their most telling sentences.
 pub fn line(texts: &[&[u8]], limit: usize) -> String {
     let decoded: Vec<_> = texts.iter().map(|text| String::from_utf8_lossy(text)).collect();
     let mut structure = Structure::default();
@@ -50,7 +50,7 @@ pub fn line(texts: &[&[u8]], limit: usize) -> String {
     }
 }
 
-/// The first of a text's headings: what it is called.
+/// Returns the heading that a text begins with: what it is called.
 pub fn heading(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
     let mut lines = text.lines().map(|line| line.trim_start_matches('\u{feff}').trim());
@@ -58,7 +58,7 @@ pub fn heading(text: &[u8]) -> Option<String> {
     structure::heading(first).map(units::plain)
 }
 
-/// As many of `parts` as there is room for.
+/// Joins as many of `parts` as there is room for.
 fn listed(parts: &[String], limit: usize) -> String {
     let mut out = String::new();
     for (number, part) in parts.iter().enumerate() {
@@ -73,7 +73,7 @@ fn listed(parts: &[String], limit: usize) -> String {
     out
 }
 
-/// The best units that fit; the first of them even if it does not.
+/// Returns the best units that fit; the first of them even if it does not.
 fn sentences(units: &[Unit<'_>], limit: usize) -> String {
     let scores = score(units).scores;
     let mut order: Vec<usize> = (0..units.len()).filter(|&unit| scores[unit] > 0).collect();
@@ -85,8 +85,8 @@ fn sentences(units: &[Unit<'_>], limit: usize) -> String {
     fill(units, &order, limit)
 }
 
-/// Takes units in `order` while they fit, and gives them back in the text's own order. Bare paths and addresses only where
-/// there is nothing else.
+/// Takes units in `order` while they fit, and gives them back in the text's own order. Bare paths and addresses only
+/// where there is nothing else.
 fn fill(units: &[Unit<'_>], order: &[usize], limit: usize) -> String {
     let mut chosen: Vec<(usize, String)> = Vec::new();
     let mut noise: Vec<(usize, String)> = Vec::new();
@@ -126,12 +126,12 @@ fn fill(units: &[Unit<'_>], order: &[usize], limit: usize) -> String {
     line
 }
 
-/// How many columns a terminal gives to `text`.
+/// Returns how many columns of a terminal `text` takes.
 pub fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// `text` in at most `limit` columns, cut after a whole word and closed with an ellipsis.
+/// Shortens `text` to at most `limit` columns, cut after a whole word and closed with an ellipsis.
 pub fn cut(text: &str, limit: usize) -> String {
     if columns(text) <= limit {
         return text.to_owned();
@@ -155,15 +155,15 @@ pub fn cut(text: &str, limit: usize) -> String {
     if limit == 0 { String::new() } else { format!("{kept}…") }
 }
 
-/// Whether a word says nothing of its own.
+/// Says whether a word says nothing of its own.
 pub fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.contains(&word)
 }
 
-/// What the words of some units amount to.
+/// The scores of some units, and the counts of their words.
 #[derive(Debug, Default)]
 struct Scores {
-    /// For each unit; 0 for a fragment of fewer than four content words.
+    /// The score of each unit; 0 for a fragment of fewer than four content words.
     scores: Vec<u64>,
     /// How often each word occurs, and where it stands first: a unit, and a range of its text.
     words: Vec<(u32, usize, std::ops::Range<usize>)>,
@@ -362,7 +362,7 @@ mod tests {
     #[test]
     fn sentences_about_the_common_subject_win() {
         let text = "## 2025-09-01\nThe weather stayed grey all morning long. The backup server lost its second disk. \
-            Lunch happened around noon somewhere nice. We ordered a new disk for the backup server today. \
+            Lunch happened input noon somewhere nice. We ordered a new disk for the backup server today. \
             The backup server rebuilds its disk array overnight.";
         let summary = of(text);
         assert!(summary.contains("backup server") && !summary.contains("Lunch"), "{summary}");

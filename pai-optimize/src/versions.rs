@@ -14,8 +14,9 @@ use crate::archive::{Archive, Listing};
 /// How many earlier versions of the memory file are kept.
 const VERSIONS: usize = 3;
 
-/// Carries over what was written to the earlier versions since they were replaced.
-pub(crate) fn carry_late(listing: &Listing, real: &Path) -> anyhow::Result<bool> {
+/// Appends to the memory file what other programs wrote to earlier versions of it after a run had replaced them.
+/// Returns whether there was anything.
+pub(crate) fn carry_over_late_writes(listing: &Listing, real: &Path) -> anyhow::Result<bool> {
     let mut any = false;
     for version in &listing.before {
         let length = version.extension().and_then(|length| length.to_str()?.parse::<u64>().ok());
@@ -23,16 +24,16 @@ pub(crate) fn carry_late(listing: &Listing, real: &Path) -> anyhow::Result<bool>
         // A run killed before the swap has left a second name of the very file.
         let same = fs::metadata(real).is_ok_and(|memory| memory.ino() == found.ino());
         if found.len() > length && !same {
-            let carried = carry(version, length, real)?;
-            mark_carried(version, length, carried)?;
+            let carried = carry_over(version, length, real)?;
+            record_carried_length(version, length, carried)?;
             any = true;
         }
     }
     Ok(any)
 }
 
-/// Removes what a killed run left, and all but the last versions. The caller holds the lock.
-pub(crate) fn tidy(archive: &Archive, real: &Path) -> anyhow::Result<Listing> {
+/// Removes the temporary files that a killed run left, and all but the last versions. The caller holds the lock.
+pub(crate) fn remove_leftovers(archive: &Archive, real: &Path) -> anyhow::Result<Listing> {
     let mut listing = archive.list()?;
     for stale in listing.stale.drain(..).chain([atomic::temp_path(real)?]) {
         remove(&stale)?;
@@ -44,8 +45,9 @@ pub(crate) fn tidy(archive: &Archive, real: &Path) -> anyhow::Result<Listing> {
     Ok(listing)
 }
 
-/// The old file under its second name: a hard link costs nothing; a copy where there can be none.
-pub(crate) fn keep(real: &Path, before: &Path, old: &[u8]) -> anyhow::Result<()> {
+/// Keeps the memory file that is about to be replaced, as `before`. A hard link costs nothing; where none can be made,
+/// a copy is written.
+pub(crate) fn keep_version(real: &Path, before: &Path, old: &[u8]) -> anyhow::Result<()> {
     match fs::remove_file(before) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             return Err(error).with_context(|| format!("could not replace {}", before.display()));
@@ -60,7 +62,7 @@ pub(crate) fn keep(real: &Path, before: &Path, old: &[u8]) -> anyhow::Result<()>
 
 /// Appends to `real` what was written to `from` past `length`: somebody had it open while names changed. Returns the
 /// length carried to.
-pub(crate) fn carry(from: &Path, length: u64, real: &Path) -> anyhow::Result<u64> {
+pub(crate) fn carry_over(from: &Path, length: u64, real: &Path) -> anyhow::Result<u64> {
     let mut tail = Vec::new();
     let mut file = File::open(from).with_context(|| format!("could not read {}", from.display()))?;
     file.seek(SeekFrom::Start(length))
@@ -77,7 +79,7 @@ pub(crate) fn carry(from: &Path, length: u64, real: &Path) -> anyhow::Result<u64
 }
 
 /// Puts into an earlier version's name how much of it is in the memory file.
-pub(crate) fn mark_carried(version: &Path, length: u64, carried: u64) -> anyhow::Result<()> {
+pub(crate) fn record_carried_length(version: &Path, length: u64, carried: u64) -> anyhow::Result<()> {
     if carried == length {
         return Ok(());
     }
@@ -104,8 +106,8 @@ mod tests {
         let [old, new] = ["old", "new"].map(|name| folder.path().join(name));
         fs::write(&old, "seen, unseen").unwrap();
         fs::write(&new, "new").unwrap();
-        assert_eq!(carry(&old, 4, &new).unwrap(), 12);
-        assert_eq!(carry(&old, 12, &new).unwrap(), 12);
+        assert_eq!(carry_over(&old, 4, &new).unwrap(), 12);
+        assert_eq!(carry_over(&old, 12, &new).unwrap(), 12);
         assert_eq!(fs::read(&new).unwrap(), b"new, unseen");
     }
 }

@@ -3,9 +3,10 @@
 
 Each note of at least three lines (YYYY-MM-DD*.md) is asked for in its own words: by each of its headings, and by its three
 rarest words. Two things are searched: one line for each note, ranked by how many of the words it has (pai-optimize summarize
-beside the first 160 characters of the text, and beside the line of another pai-optimize, if OTHER names one), and the notes
-themselves (pai-optimize recall beside counting lines as grep -c does). MRR is the mean of 1/rank of the right note, 0 if it is
-not among those found; hit@1 is how often it comes first. Notes that tie share their mean rank.
+beside the first 160 characters of the text, beside as many columns of a terminal, where a Chinese character is two, and beside
+the line of another pai-optimize, if OTHER names one), and the notes themselves (pai-optimize recall beside counting lines as
+grep -c does). MRR is the mean of 1/rank of the right note, 0 if it is not among those found; hit@1 is how often it comes first.
+Notes that tie share their mean rank.
 
 Nothing leaves the machine, nothing is written to the folders.
 """
@@ -19,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unicodedata
 
 NAME = re.compile(r"^\d{4}-\d\d-\d\d(?![0-9A-Za-z]).*\.md$")
 DATE = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d)?")
@@ -104,6 +106,16 @@ def by_recall(tool, home):
     return search
 
 
+def lead(text, most, wide):
+    out, width = "", 0
+    for char in " ".join(text.split()):
+        width += 2 if wide and unicodedata.east_asian_width(char) in "WF" else 1
+        if width > most:
+            break
+        out += char
+    return out
+
+
 def summaries(tool, notes):
     def line(text):
         return subprocess.run([tool, "summarize"], input=text, capture_output=True, text=True, check=True).stdout
@@ -128,7 +140,8 @@ def main():
         for name, text in notes.items():
             (memory / name).write_text(text, encoding="utf-8")
         searches = {
-            "lead of 160 characters": by_line({name: " ".join(text.split())[:160] for name, text in notes.items()}),
+            "lead of 160 characters": by_line({name: lead(text, 160, False) for name, text in notes.items()}),
+            "lead of 160 columns": by_line({name: lead(text, 160, True) for name, text in notes.items()}),
             "pai-optimize summarize": by_line(summaries(tool, notes)),
         }
         if os.environ.get("OTHER"):

@@ -64,6 +64,10 @@ SH
     versus "recall over 20,000 archived sections" wall 1x \
       "pai-optimize recall --home . -F -e '$word'; true" "grep -rnF '$word' archive; true"
   done
+  for word in 'nowhere' 'deploy doctor'; do
+    versus "recall of words, ranked, over the same" wall 1x \
+      "pai-optimize recall --home . $word; true" "grep -rniE '${word// /|}' archive; true"
+  done
 }
 
 main "$@"

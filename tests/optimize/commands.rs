@@ -158,7 +158,7 @@ fn summarize_is_a_filter() {
         let mut tool = command(tool("pai-optimize"));
         run_with_input(tool.arg("summarize").args(args), input.as_bytes()).expect(0).stdout
     };
-    assert_eq!(filter(&[], "# T\nOne line only.\n"), "One line only.\n");
+    assert_eq!(filter(&[], "# T\nOne line only.\n"), "T: One line only.\n");
     assert_eq!(filter(&["-c", "12"], "Several words in a row\n"), "Several…\n");
     assert_eq!(filter(&[], ""), "No details recorded.\n");
 }

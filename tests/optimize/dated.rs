@@ -200,8 +200,17 @@ fn a_file_beyond_all_measure_is_refused_and_left_alone() {
     let workspace = Workspace::new("## 2025-09-01\nx\n");
     let file = std::fs::OpenOptions::new().write(true).open(workspace.path("memory.md")).unwrap();
     file.set_len(6 << 30).unwrap();
-    let outcome = workspace.run(&["--once"]).expect(2);
-    assert!(outcome.stderr.contains("it has 6.0 GiB, more than the 1.0 GiB"), "{}", outcome.stderr);
+    for args in [vec!["--once"], vec!["-n"], vec!["stats"], vec!["check"], vec!["restore", "2025"]] {
+        let outcome = workspace.run(&args).expect(2);
+        assert!(outcome.stderr.contains("it has 6.0 GiB, more than the 1.0 GiB"), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("hint: find out what writes to it; nothing was changed"),
+            "{}",
+            outcome.stderr
+        );
+    }
+    let outcome = workspace.run(&["recall", "x"]).expect(1);
+    assert!(outcome.stderr.contains("it has 6.0 GiB"), "{}", outcome.stderr);
     assert_eq!(std::fs::metadata(workspace.path("memory.md")).unwrap().len(), 6 << 30);
     assert!(!workspace.path("archive").exists());
 }

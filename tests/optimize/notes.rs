@@ -58,6 +58,21 @@ fn old_notes_go_to_the_archive_whole_and_leave_a_line_each() {
 }
 
 #[test]
+fn a_note_beyond_all_measure_stays_where_it_is_and_the_others_go() {
+    let workspace = workspace();
+    let large = workspace.path("memory/2025-09-02.md");
+    std::fs::File::create(&large).unwrap().set_len(6 << 30).unwrap();
+    let outcome = workspace.run(&DATED).expect(0);
+    assert!(outcome.stderr.contains("Leaving a daily note where it is: "), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("it has 6.0 GiB, more than the 1.0 GiB"), "{}", outcome.stderr);
+    assert_eq!(std::fs::metadata(&large).unwrap().len(), 6 << 30);
+    assert!(workspace.path("archive/memory/notes/2025-09-01.md").exists());
+    let outcome = workspace.run(&["recall", "--notes", "memory", "lease"]).expect(1);
+    assert_eq!(count(&outcome.stdout, "2025-09-01-final.md"), 1, "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("2025-09-02.md: it has 6.0 GiB"), "{}", outcome.stderr);
+}
+
+#[test]
 fn notes_come_back_byte_for_byte_and_are_known_again() {
     let workspace = workspace();
     workspace.run(&DATED).expect(0);

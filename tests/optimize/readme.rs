@@ -1,6 +1,6 @@
 //! What pai-optimize/README.md shows of a memory file before and after a run.
 
-use pai_tests::{repository, run};
+use pai_tests::{command, has, repository, run, skip, tool};
 
 use crate::Workspace;
 
@@ -42,6 +42,31 @@ fn a_folder_of_notes_becomes_what_is_shown() {
         workspace.files().keys().map(|path| path.strip_prefix(root).unwrap().display().to_string()).collect();
     names.sort();
     assert_eq!(names, block(notes, "\nbecomes:\n").lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn stats_say_what_is_shown_with_bars_on_a_terminal() {
+    if !has("script") {
+        skip("no script");
+        return;
+    }
+    let text = readme();
+    let workspace = Workspace::new("");
+    std::fs::remove_file(workspace.path("memory.md")).unwrap();
+    std::fs::write(workspace.path("MEMORY.md"), block(&text, "Titled, with `--headings dated`:")).unwrap();
+    let (_, notes) = text.split_once("With `--notes memory`").unwrap();
+    std::fs::create_dir(workspace.path("memory")).unwrap();
+    for name in block(notes, "a file a day").lines().filter(|name| name.starts_with("memory/")) {
+        std::fs::write(workspace.path(name), format!("# {name}\n")).unwrap();
+    }
+    std::fs::write(workspace.path(".pai-optimize.toml"), block(notes, "the command line wins")).unwrap();
+    let like = workspace.command(&[]);
+    let mut script = command("script");
+    script.args(["-qec", &format!("{} stats --file MEMORY.md", tool("pai-optimize").display()), "/dev/null"]);
+    script.current_dir(workspace.folder.path());
+    script.envs(like.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    let shown = run(&mut script).expect(0).stdout.replace("\r\n", "\n");
+    assert_eq!(shown, block(notes, "stats --file MEMORY.md"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod archive;
 mod checksum;
 mod dated;
 mod forms;
+mod headings;
 mod index;
 mod listing;
 mod memory;
@@ -14,6 +15,7 @@ mod sealed;
 mod stamp;
 mod tar;
 
+use pai_tests::corpus;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -380,8 +382,21 @@ proptest! {
 
     #[test]
     fn entries_of_every_form_are_in_one_place_and_come_back(seed in any::<u64>(), how in any::<u8>()) {
-        memory::holds(&[&[how], pai_tests::corpus::mix::mixed(seed).text.as_bytes()].concat());
+        memory::holds(&[&[how], corpus::mix::mixed(seed).text.as_bytes()].concat());
     }
+
+    #[test]
+    fn a_heading_made_of_a_day_in_any_form_gives_that_day_and_one_made_of_two_gives_none(
+        made in [(select(all_headings()), 1990_i32..2100, 1_u32..13, 1_u32..29), (select(all_headings()), 1990..2100, 1..13, 1..29)],
+        title in select(vec!["Harbour survey", "部署完成", "Schlüssel", "3 bugs fixed", "v1.2", "10:00-11:30", "Går det?"]),
+    ) {
+        headings::is_read(made.map(|(form, year, month, day)| (form, (year, month, day))), title);
+    }
+}
+
+/// All forms of a dated heading.
+fn all_headings() -> Vec<&'static str> {
+    [corpus::forms::LEADING, corpus::forms::INNER].concat()
 }
 
 /// What the fuzzer has found, made small.

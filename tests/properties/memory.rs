@@ -6,8 +6,8 @@ use pai_optimize::date::Date;
 use pai_optimize::dated::Order;
 use pai_optimize::ledger::{self, Ledger};
 use pai_optimize::memory::{Document, Headings, Kind, Reading, without_separator};
-use pai_optimize::plan::{self, Budget, Plan, Policy, Surroundings};
-use pai_optimize::restore::weave::{Day, Fate, Woven, weave};
+use pai_optimize::plan::{self, Budget, Plan, PlanInput, Policy};
+use pai_optimize::restore::merge::{Day, Merged, Outcome, merge};
 use pai_optimize::summaries::Links;
 use pai_optimize::{archive, conserve, summary};
 
@@ -49,16 +49,16 @@ pub(crate) fn holds(bytes: &[u8]) {
         return;
     }
     conserve::memory(&document, &plan, &after).expect("every word is accounted for");
-    let days = plan::departures(&document, &plan.gone);
+    let days = plan::texts_by_day(&document, &plan.to_archive);
     let mut found = counted(&after);
     let mut ledger = Ledger::default();
-    let leaving = plan::leaving(&document, &plan.gone);
+    let sections_by_day = plan::sections_by_day(&document, &plan.to_archive);
     for (date, sections) in &days {
         let added = archive::append(b"", sections);
         conserve::archive(b"", &added, sections).expect("every section is in its day's file");
         conserve::entries(b"", &added, sections).expect("every entry has bytes of its own");
-        let spots = leaving[date].iter().map(|&number| ledger::spot(&document, number));
-        ledger.add(ledger::recorded(*date, 0, &added, sections, spots));
+        let positions = sections_by_day[date].iter().map(|&number| ledger::position(&document, number));
+        ledger.add(ledger::recorded(*date, 0, &added, sections, positions));
         let file = added.concat();
         for &section in sections {
             assert!(file.windows(section.len()).any(|window| window == section), "{date}");
@@ -89,20 +89,20 @@ fn comes_back(after: &Document<'_>, days: &BTreeMap<Date, Vec<&[u8]>>, ledger: &
             if plain { Day::whole(date, bytes) } else { Day::split(date, bytes, ledger) }
         })
         .collect();
-    let Woven { text, fates } = weave(after, &files);
+    let Merged { text, outcomes } = merge(after, &files);
     if !plain {
-        let woven = Document::parse(&text, after.reading);
-        conserve::woven(after, &files, &fates, &woven).expect("what comes back makes nothing else go");
+        let merged = Document::parse(&text, after.reading);
+        conserve::merged(after, &files, &outcomes, &merged).expect("what comes back makes nothing else go");
         return;
     }
     let mut expected = counted(after);
-    for (sections, _) in days.values().zip(fates).filter(|(_, fate)| *fate == Fate::Restored) {
+    for (sections, _) in days.values().zip(outcomes).filter(|(_, outcome)| *outcome == Outcome::Restored) {
         for section in sections {
             *expected.entry(section.to_vec()).or_default() += 1;
         }
     }
-    let woven = counted(&Document::parse(&text, after.reading));
-    assert_eq!(ended(woven), ended(expected), "{}", String::from_utf8_lossy(&text));
+    let merged = counted(&Document::parse(&text, after.reading));
+    assert_eq!(ended(merged), ended(expected), "{}", String::from_utf8_lossy(&text));
 }
 
 /// A section's last line gets its ending when something comes to stand below it.
@@ -117,8 +117,8 @@ fn ended(counts: BTreeMap<Vec<u8>, usize>) -> BTreeMap<Vec<u8>, usize> {
 
 fn made(document: &Document<'_>, archived: &BTreeSet<Date>, policy: Policy) -> Plan {
     let links = Links { folder: "archive/memory/".to_owned(), stem: "memory".to_owned() };
-    let around = Surroundings { archived, notes: &[], known: &BTreeSet::new(), links: &links, stamp: "now" };
-    let summarised = plan::make(document, around, policy, |request| {
+    let input = PlanInput { archived, notes: &[], known: &BTreeSet::new(), links: &links, stamp: "now" };
+    let summarised = plan::make(document, input, policy, |request| {
         let texts = request.sections.iter().map(|&section| document.text(&document.sections[section]));
         Ok(summary::line(&texts.collect::<Vec<_>>(), 120))
     });

@@ -167,8 +167,8 @@ enum End {
     Range(usize),
 }
 
-/// The end of `-07` in `2026-03-01-07`, of `/07`, of ` – 07`: the last day of a range. What goes on behind it, a time of
-/// day say, makes it none; so does a blank on one side where a title may begin with a number.
+/// The end of `-07` in `2026-03-01-07`, of `/07`, of ` – 07`: the last day of a range. What goes on behind it, a time
+/// of day say, makes it none; so does a blank on one side where a title may begin with a number.
 fn second_day(text: &str, at: usize) -> Option<usize> {
     let rest = &text[at..];
     let (blank, rest) = (rest.starts_with(' '), rest.trim_start_matches(' '));

@@ -1,11 +1,15 @@
-//! What a run says of sections that it leaves alone.
+//! The log lines about sections that a run leaves alone.
 
 use crate::date::Date;
 use crate::journal::Journal;
-use crate::memory::{Document, Headings, Kind, Reading, Section, Why};
+use crate::memory::{Document, Headings, Kind, Reading, Reason, Section};
 
-/// One line for everything that stays though somebody might expect otherwise.
-pub(super) fn tell(document: &Document<'_>, today: Date, journal: &mut Journal<'_>) -> anyhow::Result<()> {
+/// Logs one line for every section that stays although somebody might expect it to be archived.
+pub(super) fn log_skipped(
+    document: &Document<'_>,
+    today: Date,
+    journal: &mut Journal<'_>,
+) -> anyhow::Result<()> {
     let mut future = Vec::new();
     for section in &document.sections {
         let line = || document.line_number(section.range.start);
@@ -47,16 +51,18 @@ fn remark(document: &Document<'_>, section: &Section) -> Option<String> {
             "Skipping section with a title behind its date: {heading} (line {}; --titles archives these too)",
             line()
         )),
-        Kind::Kept(Why::Several) => skipped("it has more than one date"),
-        Kind::Kept(Why::Range) => skipped("it has the first and last day of something"),
-        Kind::Kept(Why::Unclear) => skipped("--date-order dmy or mdy would tell which day that is"),
-        Kind::Kept(Why::Title) => skipped("a heading of level 1 is an entry only if it begins with its date"),
+        Kind::Kept(Reason::Several) => skipped("it has more than one date"),
+        Kind::Kept(Reason::Range) => skipped("it has the first and last day of something"),
+        Kind::Kept(Reason::Unclear) => skipped("--date-order dmy or mdy would tell which day that is"),
+        Kind::Kept(Reason::Title) => {
+            skipped("a heading of level 1 is an entry only if it begins with its date")
+        }
         _ => None,
     }
 }
 
-/// What would be found with other options, where nothing was.
-pub(super) fn hint(document: &Document<'_>, journal: &mut Journal<'_>) -> anyhow::Result<()> {
+/// Logs which other options would find entries in a file where none were found.
+pub(super) fn log_hints(document: &Document<'_>, journal: &mut Journal<'_>) -> anyhow::Result<()> {
     let Reading { headings, order, bullets } = document.reading;
     for (option, reading) in [
         ("--headings dated", Reading { headings: Headings::Dated, order, bullets }),

@@ -9,6 +9,7 @@ use pai_common::console::Console;
 use proptest::prelude::*;
 
 use super::*;
+use crate::memory::Kind;
 use crate::restore::Restore;
 use crate::summaries::Period;
 

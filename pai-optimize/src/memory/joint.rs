@@ -7,17 +7,17 @@ use crate::markdown;
 /// to no section, and never reaches the archive.
 pub(super) const SEPARATOR: &[u8] = b"<!-- pai-optimize -->";
 
-/// Whether a line without its ending is one.
+/// Says whether `line`, which has no line ending, is a separator.
 pub fn is_separator(line: &[u8]) -> bool {
     line == SEPARATOR
 }
 
-/// The separator as it is written.
+/// Returns the separator as it is written.
 pub fn separator(feed: &[u8]) -> Vec<u8> {
     [feed, SEPARATOR, feed].concat()
 }
 
-/// `text` without a separator at its end. A line like it that closes somebody's comment is theirs.
+/// Returns `text` without a separator at its end. A line like it that closes somebody's comment is theirs.
 pub fn without_separator(text: &[u8]) -> &[u8] {
     for feed in [b"\r\n".as_slice(), b"\n"] {
         let before = text.strip_suffix(feed).and_then(|text| text.strip_suffix(SEPARATOR));
@@ -28,7 +28,7 @@ pub fn without_separator(text: &[u8]) -> &[u8] {
     text
 }
 
-/// The line ending of the first line of `text`; LF if there is none.
+/// Returns the line ending of the first line of `text`; LF if there is none.
 pub fn line_ending(text: &[u8]) -> &'static [u8] {
     match memchr::memchr(b'\n', text) {
         Some(at) if at > 0 && text[at - 1] == b'\r' => b"\r\n",
@@ -36,8 +36,8 @@ pub fn line_ending(text: &[u8]) -> &'static [u8] {
     }
 }
 
-/// What must stand between `above` and a section `next` so that its heading stays one. `dangling`: `above` ends in an
-/// HTML block that needs a blank line.
+/// Returns what must stand between `above` and a section `next` so that its heading stays a heading. `dangling` says
+/// that `above` ends in an HTML block that needs a blank line.
 pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
     if next.is_empty() || above.is_empty() || above == b"\xef\xbb\xbf" {
         return Vec::new();
@@ -52,8 +52,8 @@ pub fn joint(above: &[u8], next: &[u8], dangling: bool) -> Vec<u8> {
     joint
 }
 
-/// Whether `text` starts with a heading of hashes, which no paragraph above can draw in. `#le` is none: it can be the
-/// first line of an underlined one.
+/// Says whether `text` starts with a heading of hashes, which no paragraph above can draw in. `#le` is none: it can be
+/// the first line of an underlined one.
 pub fn is_hashed(text: &[u8]) -> bool {
     let hashes = text.iter().take_while(|&&byte| byte == b'#').count();
     let rest = &text[hashes..];
@@ -62,8 +62,8 @@ pub fn is_hashed(text: &[u8]) -> bool {
     (1..=6).contains(&hashes) && (ends || matches!(rest[0], b' ' | b'\t'))
 }
 
-/// Whether `text` starts with a list item that nothing above can draw in: its marker stands first in its line, and what
-/// follows makes it neither a break nor an underline.
+/// Says whether `text` starts with a list item that nothing above can draw in: its marker stands first in its line, and
+/// what follows makes it neither a break nor an underline.
 pub fn is_plain_item(text: &[u8]) -> bool {
     let [b'-' | b'*' | b'+', b' ', rest @ ..] = text else { return false };
     let bare = rest.strip_prefix(b"**").unwrap_or(rest);
@@ -71,7 +71,7 @@ pub fn is_plain_item(text: &[u8]) -> bool {
     bare.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"[(".contains(byte))
 }
 
-/// What `text` lacks to end with a whole line ending, in the style of `like`.
+/// Returns what `text` lacks to end with a whole line ending, in the style of `like`.
 pub fn completion(text: &[u8], like: &[u8]) -> &'static [u8] {
     match text.last() {
         None | Some(b'\n') => b"",

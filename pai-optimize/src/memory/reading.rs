@@ -1,17 +1,17 @@
 //! What is taken for an entry.
 
-use super::{Kind, Why};
+use super::{Kind, Reason};
 use crate::date::{self, Date};
 use crate::dated::{self, Order, Verdict};
 
-/// What a memory file's owner calls an entry.
+/// The rules by which the entries of a memory file are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reading {
-    /// Which headings begin one.
+    /// Which headings begin an entry.
     pub headings: Headings,
     /// Whether `06.03.2026` is in March or in June; without it, it is no date.
     pub order: Option<Order>,
-    /// Whether a list item that begins with a date is one, too.
+    /// Whether a list item that begins with a date is an entry, too.
     pub bullets: bool,
 }
 
@@ -29,14 +29,15 @@ pub enum Headings {
 }
 
 impl Reading {
-    /// The runbook's: `## YYYY-MM-DD`.
+    /// The runbook's rule: `## YYYY-MM-DD` alone.
     pub const EXACT: Self = Self { headings: Headings::Exact, order: None, bullets: false };
-    /// With a title behind the date.
+    /// The runbook's rule, and a title may follow the date.
     pub const TITLES: Self = Self { headings: Headings::Titles, ..Self::EXACT };
-    /// Any heading with one date.
+    /// The rule that takes any heading with one date.
     pub const DATED: Self = Self { headings: Headings::Dated, ..Self::EXACT };
 
-    /// What a heading of `level` makes of its section; `first`: nothing but text stands above it.
+    /// Returns the kind of the section that a heading of `level` begins. `first` says that nothing but text stands
+    /// above it.
     pub(super) fn kind_of(self, heading: &[u8], level: u8, first: bool) -> Kind {
         let ours = match heading {
             b"Summaries" => Some(Kind::Summaries),
@@ -76,16 +77,17 @@ impl Reading {
                 Kind::Dated(date)
             }
             _ if level == 1 && first => Kind::Top,
-            Verdict::Day(_) => Kind::Kept(Why::Title),
-            Verdict::Several => Kind::Kept(Why::Several),
-            Verdict::Range => Kind::Kept(Why::Range),
-            Verdict::Unclear => Kind::Kept(Why::Unclear),
+            Verdict::Day(_) => Kind::Kept(Reason::Title),
+            Verdict::Several => Kind::Kept(Reason::Several),
+            Verdict::Range => Kind::Kept(Reason::Range),
+            Verdict::Unclear => Kind::Kept(Reason::Unclear),
             Verdict::Impossible => Kind::Impossible,
             Verdict::Undated => Kind::Undated,
         }
     }
 
-    /// Whether a line with so many hashes before `text`, in an open fence, would be an entry's heading outside of it.
+    /// Says whether a line in an open fence, with so many hashes before `text`, would be an entry's heading outside of
+    /// it.
     pub(super) fn swallowed(self, text: &[u8], hashes: usize) -> bool {
         match self.headings {
             Headings::Dated if (1..=6).contains(&hashes) => {

@@ -7,7 +7,7 @@ use crate::plan::Part;
 
 /// The new file: what goes is left out; `block`, if the summaries change, stands where they stood, or before the
 /// first entry.
-pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8>>) -> Vec<Part> {
+pub(super) fn parts(document: &Document<'_>, to_archive: &[bool], block: Option<Vec<u8>>) -> Vec<Part> {
     let mut layout = Layout { document, parts: Vec::new(), torn: false };
     let Some(block) = block else {
         layout.parts.push(Part::Keep(0..document.bytes.len()));
@@ -23,7 +23,7 @@ pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8
     let end = document.sections.len() - usize::from(document.unclosed && !document.sections.is_empty());
     let place = summaries.or(recent).or(entry).unwrap_or(end);
     // Below a heading of somebody else's, entries are not all that comes next; and the first may be on its way out.
-    let next = (place..document.sections.len()).find(|&number| !gone[number]);
+    let next = (place..document.sections.len()).find(|&number| !to_archive[number]);
     let directly = next.is_some_and(|next| document.sections[next].date().is_some());
     let recent_too = recent.is_none() && (exact || directly && summaries.is_none());
     let mut block = Some(block);
@@ -40,7 +40,7 @@ pub(super) fn parts(document: &Document<'_>, gone: &[bool], block: Option<Vec<u8
         let left_out = match section.kind {
             Kind::Summaries => true,
             Kind::Recent => recent != Some(number) && body(document, section).trim_ascii().is_empty(),
-            _ => gone[number],
+            _ => to_archive[number],
         };
         if left_out {
             layout.torn = true;

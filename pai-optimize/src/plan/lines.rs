@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Policy, Request, Surroundings};
+use super::{PlanInput, Policy, Request};
 use crate::date::Date;
 use crate::memory::{Document, Kind};
 use crate::summaries::{self, Block, Period, Span};
@@ -20,19 +20,22 @@ pub(super) struct Lines {
 pub(super) fn lines(
     document: &Document<'_>,
     block: &Block,
-    gone: &[bool],
-    around: Surroundings<'_>,
+    to_archive: &[bool],
+    input: PlanInput<'_>,
     policy: Policy,
     text: &mut dyn FnMut(&Request) -> anyhow::Result<String>,
 ) -> anyhow::Result<Lines> {
     let mut standing = block.by_period();
     let mut lines: BTreeMap<Period, Vec<Vec<u8>>> = BTreeMap::new();
     let mut retired = Vec::new();
-    let days: BTreeSet<Date> =
-        around.archived.iter().copied().chain(departing(document, gone).map(|(date, _)| date)).collect();
-    let note_of =
-        |line: &[u8]| around.notes.iter().position(|note| around.links.is_of_note(line, &note.name));
-    for request in requests(document, gone, around, policy) {
+    let days: BTreeSet<Date> = input
+        .archived
+        .iter()
+        .copied()
+        .chain(entries_to_archive(document, to_archive).map(|(date, _)| date))
+        .collect();
+    let note_of = |line: &[u8]| input.notes.iter().position(|note| input.links.is_of_note(line, &note.name));
+    for request in requests(document, to_archive, input, policy) {
         let period = request.period;
         // Of the lines of a day each note has its own, the sections have the others.
         let own =
@@ -45,11 +48,11 @@ pub(super) fn lines(
         if request.sections.is_empty() && holds(&request, &old) {
             let adopt = |line: &&[u8]| match request.notes.first() {
                 Some(_) if period.span() == Span::Day => line.to_vec(),
-                _ => around.links.adopt(period, line),
+                _ => input.links.adopt(period, line),
             };
             lines.entry(period).or_default().extend(old.iter().map(adopt));
         } else {
-            let fresh = fresh(&request, around, &days, &text(&request)?);
+            let fresh = fresh(&request, input, &days, &text(&request)?);
             let counted = summaries::days(&fresh).unwrap_or(1);
             // A month's or year's line can be made again from the originals, unless originals have gone missing.
             let lost = |line: &&[u8]| match period.span() {
@@ -65,7 +68,7 @@ pub(super) fn lines(
             let archived = if let Some(day) = period.only_day() {
                 days.contains(&day) || note_of(line).is_some()
             } else {
-                let notes = around.notes.iter().map(|note| note.date);
+                let notes = input.notes.iter().map(|note| note.date);
                 days.iter().copied().chain(notes).any(|date| period.covers(date))
             };
             if !archived {
@@ -80,15 +83,15 @@ pub(super) fn lines(
 }
 
 /// The line of a request.
-fn fresh(request: &Request, around: Surroundings<'_>, days: &BTreeSet<Date>, text: &str) -> Vec<u8> {
-    let links = around.links;
+fn fresh(request: &Request, input: PlanInput<'_>, days: &BTreeSet<Date>, text: &str) -> Vec<u8> {
+    let links = input.links;
     if request.period.span() == Span::Day
         && let Some(&note) = request.notes.first()
     {
-        return links.note_line(request.period, &around.notes[note].name, text);
+        return links.note_line(request.period, &input.notes[note].name, text);
     }
     links.line(request.period, &request.dates, text, |date| {
-        let note = around.notes.iter().find(|note| note.date == date && !days.contains(&date));
+        let note = input.notes.iter().find(|note| note.date == date && !days.contains(&date));
         note.map_or_else(|| links.file(date), |note| links.note(&note.name))
     })
 }
@@ -104,25 +107,25 @@ fn holds(request: &Request, old: &[&[u8]]) -> bool {
 /// The days of a period, its sections and its notes.
 type Parts = (BTreeSet<Date>, Vec<usize>, Vec<usize>);
 
-/// One request for each period that has archived days, with this plan's; of a single day, one for its sections and one for
-/// each of its notes.
+/// One request for each period that has archived days, with this plan's; of a single day, one for its sections and one
+/// for each of its notes.
 fn requests(
     document: &Document<'_>,
-    gone: &[bool],
-    around: Surroundings<'_>,
+    to_archive: &[bool],
+    input: PlanInput<'_>,
     policy: Policy,
 ) -> Vec<Request> {
     let mut periods: BTreeMap<Period, Parts> = BTreeMap::new();
     let of = |date| Period::of(date, policy.today, policy.roll_up);
-    for &date in around.archived {
+    for &date in input.archived {
         periods.entry(of(date)).or_default().0.insert(date);
     }
-    for (date, section) in departing(document, gone) {
+    for (date, section) in entries_to_archive(document, to_archive) {
         let (dates, sections, _) = periods.entry(of(date)).or_default();
         dates.insert(date);
-        sections.extend(Some(section).filter(|section| !around.known.contains(section)));
+        sections.extend(Some(section).filter(|section| !input.known.contains(section)));
     }
-    for (number, note) in around.notes.iter().enumerate() {
+    for (number, note) in input.notes.iter().enumerate() {
         periods.entry(of(note.date)).or_default().2.push(number);
     }
     let mut requests = Vec::new();
@@ -134,22 +137,25 @@ fn requests(
             }
             requests.extend(notes.into_iter().map(|note| Request {
                 period,
-                dates: vec![around.notes[note].date],
+                dates: vec![input.notes[note].date],
                 sections: Vec::new(),
                 notes: vec![note],
             }));
         } else {
-            dates.extend(notes.iter().map(|&note| around.notes[note].date));
+            dates.extend(notes.iter().map(|&note| input.notes[note].date));
             requests.push(Request { period, dates: dates.into_iter().collect(), sections, notes });
         }
     }
     requests
 }
 
-fn departing<'a>(document: &'a Document<'_>, gone: &'a [bool]) -> impl Iterator<Item = (Date, usize)> + 'a {
-    let sections = document.sections.iter().enumerate().zip(gone);
-    sections.filter_map(|((number, section), gone)| match section.kind {
-        Kind::Dated(date) if *gone => Some((date, number)),
+fn entries_to_archive<'a>(
+    document: &'a Document<'_>,
+    to_archive: &'a [bool],
+) -> impl Iterator<Item = (Date, usize)> + 'a {
+    let sections = document.sections.iter().enumerate().zip(to_archive);
+    sections.filter_map(|((number, section), to_archive)| match section.kind {
+        Kind::Dated(date) if *to_archive => Some((date, number)),
         _ => None,
     })
 }

@@ -10,12 +10,12 @@ const B: f64 = 0.75;
 /// A word of a heading counts as often as this.
 const HEADING: u32 = 4;
 
-/// What one entry has of a question.
+/// How often one entry has the words of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
-    /// How often it has each word.
+    /// How often the entry has each word.
     pub counts: Vec<u32>,
-    /// Its bytes.
+    /// The entry's length in bytes.
     pub length: usize,
 }
 
@@ -31,25 +31,25 @@ impl Tally {
         Self { counts, length: text.len() }
     }
 
-    /// Whether it has all words.
+    /// Says whether the entry has all words.
     pub fn is_whole(&self) -> bool {
         self.counts.iter().all(|&count| count > 0)
     }
 }
 
-/// What is known of all entries together.
+/// The counts of all entries together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// How many there are.
+    /// How many entries there are.
     pub entries: usize,
-    /// Their bytes.
+    /// How many bytes they have.
     pub bytes: usize,
-    /// How many have each word.
+    /// How many entries have each word.
     pub having: Vec<usize>,
 }
 
 impl Totals {
-    /// Adds one entry.
+    /// Adds the counts of one entry.
     pub fn add(&mut self, tally: &Tally) {
         self.entries += 1;
         self.bytes += tally.length;
@@ -59,7 +59,7 @@ impl Totals {
         }
     }
 
-    /// Adds what another thread has counted.
+    /// Adds the counts of another thread.
     pub fn merge(&mut self, other: &Self) {
         self.entries += other.entries;
         self.bytes += other.bytes;
@@ -69,13 +69,13 @@ impl Totals {
         }
     }
 
-    /// How much a word tells: the rarer, the more.
+    /// Returns how much a word tells: the rarer, the more.
     pub fn weight(&self, term: usize) -> f64 {
         let having = self.having.get(term).copied().unwrap_or(0) as f64;
         (1.0 + (self.entries as f64 - having + 0.5) / (having + 0.5)).ln()
     }
 
-    /// An entry's score.
+    /// Returns the score of an entry.
     pub fn score(&self, tally: &Tally) -> f64 {
         let average = (self.bytes as f64 / self.entries.max(1) as f64).max(1.0);
         let length = 1.0 - B + B * tally.length as f64 / average;

@@ -11,7 +11,7 @@ use super::rank::{Tally, Totals};
 use super::words::Query;
 use super::{Recall, Source, in_parallel, lossy_path, read_all};
 use crate::date::Date;
-use crate::job::read;
+use crate::file::read;
 use crate::memory::{Document, Kind};
 use crate::{dated, markdown};
 
@@ -19,7 +19,7 @@ use crate::{dated, markdown};
 struct Candidate {
     source: Source,
     tally: Tally,
-    /// Where in its file it stands; `None`: all of it.
+    /// The range of the entry in its file; `None` if it is the whole file.
     range: Option<std::ops::Range<usize>>,
 }
 
@@ -36,7 +36,7 @@ struct Answer {
     text: String,
 }
 
-/// Prints the best `limit` answers (0: all); whether there are any.
+/// Prints the best `limit` answers, or all if `limit` is 0. Returns whether there are any.
 pub(super) fn run(
     recall: &Recall<'_>,
     query: &Query,
@@ -135,7 +135,8 @@ fn count_memory(
     }
 }
 
-/// The best line of an entry: the one whose words tell most, the first of several; a heading only where nothing else is.
+/// Finds the best line of an entry: the one whose words tell most, and of several the first. A heading is best only
+/// where nothing else is.
 fn answer(query: &Query, totals: &Totals, score: f64, candidate: &Candidate, bytes: &[u8]) -> Answer {
     let range = candidate.range.clone().unwrap_or(0..bytes.len());
     let text = bytes.get(range.clone()).unwrap_or_default();
@@ -170,7 +171,7 @@ fn answer(query: &Query, totals: &Totals, score: f64, candidate: &Candidate, byt
     }
 }
 
-/// The nearest heading above byte `at` that says more than a date.
+/// Returns the nearest heading above byte `at` that says more than a date.
 fn title(text: &[u8], at: usize) -> String {
     let headings = markdown::outline(text).headings;
     let mut titles = headings.iter().filter(|heading| heading.start <= at).rev().map(|heading| {
@@ -180,7 +181,7 @@ fn title(text: &[u8], at: usize) -> String {
     titles.find(|title| !title.is_empty()).unwrap_or_default()
 }
 
-/// Date, title and place on one line, the best line below it.
+/// Prints date, title and place on one line, and the best line below it.
 fn print(out: &mut dyn Write, answer: &Answer, query: &Query, bold: bool) -> std::io::Result<()> {
     let date = answer.date.map_or_else(|| "undated   ".to_owned(), |date| date.to_string());
     let title = if answer.title.is_empty() { String::new() } else { format!("{}  ", answer.title) };
@@ -199,7 +200,7 @@ fn print(out: &mut dyn Write, answer: &Answer, query: &Query, bold: bool) -> std
     writeln!(out, "{}", &text[done..])
 }
 
-/// A file's bytes; none, and a word about it, if it cannot be read.
+/// Reads a file. One that cannot be read is named on stderr and gives no bytes.
 fn read_or_complain(path: &Path, console: &Console) -> Vec<u8> {
     read(path).unwrap_or_else(|error| {
         console.complain(format_args!("{error:#}"));

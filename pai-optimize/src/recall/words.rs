@@ -9,9 +9,9 @@ use crate::summary;
 /// A word that is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Term {
-    /// As a word of a text: this is its [`stem`].
+    /// A word of a text; this is its [`stem`].
     Word(String),
-    /// In a script without spaces: wherever these bytes are.
+    /// Characters of a script without spaces; they count wherever they stand.
     Part(String),
 }
 
@@ -19,23 +19,24 @@ enum Term {
 #[derive(Debug)]
 pub struct Query {
     terms: Vec<Term>,
-    /// Finds every place where one of them may begin.
+    /// The expression that finds every place where one of the words may begin.
     starts: Regex,
 }
 
 /// One place where a text has a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hit {
-    /// Which word of the question.
+    /// The number of the word in the question.
     pub term: usize,
-    /// Where the word begins.
+    /// The offset at which the word begins.
     pub start: usize,
-    /// Where it ends.
+    /// The offset at which the word ends.
     pub end: usize,
 }
 
 impl Query {
-    /// From what was typed; `None` if there is no word in it. Words such as `the` count only where there are no others.
+    /// Makes a query from what was typed, or `None` if there is no word in it. Words such as `the` count only where
+    /// there are no others.
     pub fn new<T: AsRef<str>>(typed: &[T]) -> Option<Self> {
         let mut words: Vec<String> = Vec::new();
         for word in typed.iter().flat_map(|typed| pieces(typed.as_ref())) {
@@ -67,12 +68,12 @@ impl Query {
         (!terms.is_empty()).then_some(Self { terms, starts })
     }
 
-    /// How many different words it has.
+    /// Returns how many different words the question has.
     pub fn len(&self) -> usize {
         self.terms.len()
     }
 
-    /// Never: [`Query::new`] gives none without words.
+    /// Says whether it has no words. It always has some: [`Query::new`] makes none without.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
@@ -82,7 +83,7 @@ impl Query {
         self.matcher().hits(text, each);
     }
 
-    /// A search through many texts.
+    /// Begins a search through many texts.
     pub fn matcher(&self) -> Matcher<'_> {
         Matcher { query: self, forms: HashMap::new() }
     }
@@ -100,12 +101,12 @@ pub struct Matcher<'q> {
 const FORMS: usize = 4096;
 
 impl Matcher<'_> {
-    /// How many different words it looks for.
+    /// Returns how many different words it looks for.
     pub fn len(&self) -> usize {
         self.query.len()
     }
 
-    /// Never, as [`Query::is_empty`].
+    /// Says whether it looks for no words, which never is so.
     pub fn is_empty(&self) -> bool {
         self.query.is_empty()
     }
@@ -122,6 +123,8 @@ impl Matcher<'_> {
                     && text[start..].starts_with(part.as_bytes())
                 {
                     each(Hit { term, start, end: start + part.len() });
+                    // Another one may begin with its second character.
+                    at = at.min(start + (text[start].leading_ones() as usize).max(1));
                 }
             }
             if is_word(before(text, start)) {
@@ -135,7 +138,7 @@ impl Matcher<'_> {
         }
     }
 
-    /// The word of the question that `word` is a form of.
+    /// Returns the number of the question's word that `word` is a form of.
     fn form(&mut self, word: &[u8]) -> Option<usize> {
         if let Some(known) = self.forms.get(word) {
             return *known;
@@ -150,7 +153,7 @@ impl Matcher<'_> {
     }
 }
 
-/// Words and stretches of a script without spaces.
+/// Cuts `text` into words and stretches of a script without spaces.
 fn pieces(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut start = None;
@@ -168,13 +171,13 @@ fn pieces(text: &str) -> Vec<&str> {
     found
 }
 
-/// A letter of a script that puts no spaces between words.
+/// Says whether `c` is a letter of a script that puts no spaces between words.
 pub fn is_unspaced(c: char) -> bool {
     matches!(c, '\u{0e00}'..='\u{0eff}' | '\u{2e80}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
         && c.is_alphanumeric()
 }
 
-/// The character right before byte `at`; text that is no UTF-8 has none.
+/// Returns the character right before byte `at`. Text that is no UTF-8 has none.
 fn before(text: &[u8], at: usize) -> Option<char> {
     let last = *text[..at].last()?;
     if last.is_ascii() {
@@ -206,7 +209,7 @@ fn word_end(text: &[u8], start: usize) -> usize {
         .sum::<usize>()
 }
 
-/// What the near forms of a word have in common: plural, `-ed` and `-ing` go, so does a final `e`. `word` is in
+/// Returns what the near forms of a word have in common: plural, `-ed` and `-ing` go, so does a final `e`. `word` is in
 /// lower case.
 pub fn stem(word: &str) -> String {
     if word.chars().count() < 4 || word.bytes().any(|byte| byte.is_ascii_digit()) {
@@ -279,6 +282,7 @@ mod tests {
             (vec!["the", "lease"], "the lease", vec!["lease"]),
             (vec!["the"], "the lease", vec!["the"]),
             (vec!["备份"], "服务器备份完成，备份两次", vec!["备份", "备份"]),
+            (vec!["备份服务", "服务器"], "备份服务器", vec!["备份服务", "服务器"]),
             (vec!["nginx备份"], "部署nginx的备份", vec!["nginx", "备份"]),
             (vec!["ÄRGER"], "Viel Ärger, Verärgert", vec!["Ärger"]),
             (vec!["studies"], "I study. Studying!", vec!["study", "Studying"]),

@@ -5,38 +5,38 @@ use std::fmt::Write as _;
 use super::{Period, Span};
 use crate::date::Date;
 
-/// Where links from the memory file lead.
+/// The links from a memory file into its archive.
 #[derive(Debug, Clone)]
 pub struct Links {
     /// The archive folder as the memory file's folder sees it, percent-encoded, with its final slash.
     pub folder: String,
-    /// Archive files are called `STEM-YYYY-MM-DD.md`; percent-encoded.
+    /// The stem of the archive files `STEM-YYYY-MM-DD.md`, percent-encoded.
     pub stem: String,
 }
 
 impl Links {
-    /// Where an archived note is; `name` is percent-encoded.
+    /// Returns the link to an archived note; `name` is percent-encoded.
     pub fn note(&self, name: &str) -> String {
         format!("{}notes/{name}", self.folder)
     }
 
-    /// The line of a daily note.
+    /// Returns the summary line of a daily note.
     pub fn note_line(&self, period: Period, name: &str, text: &str) -> Vec<u8> {
         format!("- {period}: {text} ([note]({}))", self.note(name)).into_bytes()
     }
 
-    /// Whether `line` is a note's.
+    /// Says whether `line` is the summary line of the note `name`.
     pub fn is_of_note(&self, line: &[u8], name: &str) -> bool {
         let link = format!("]({})", self.note(name));
         memchr::memmem::find(line, link.as_bytes()).is_some()
     }
 
-    /// Where the archive file of a day is.
+    /// Returns the link to the archive file of a day.
     pub fn file(&self, date: Date) -> String {
         format!("{}{}-{date}.md", self.folder, self.stem)
     }
 
-    /// The line of one period: `text` for `dates`, which are in order; `target` says where each is.
+    /// Returns the summary line of a period: `text` for `dates`, which are in order; `target` says where each leads.
     pub fn line(
         &self,
         period: Period,
@@ -63,7 +63,7 @@ impl Links {
         line.into_bytes()
     }
 
-    /// The published script's line with the link it lacks.
+    /// Returns the published script's line with the link that it lacks.
     pub fn adopt(&self, period: Period, line: &[u8]) -> Vec<u8> {
         let several = line.contains(&b'\n');
         if several || line.ends_with(b")") && memchr::memmem::find(line, b"](").is_some() {
@@ -76,7 +76,7 @@ impl Links {
     }
 }
 
-/// `text` as a link target: everything Markdown or a URL could take for its own becomes `%XX`.
+/// Returns `text` as a link target: everything Markdown or a URL could take for its own becomes `%XX`.
 pub fn percent_encode(text: &[u8]) -> String {
     text.iter().fold(String::with_capacity(text.len()), |mut out, &byte| {
         if byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte) {

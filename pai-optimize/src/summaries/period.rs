@@ -5,14 +5,14 @@ use std::fmt;
 
 use crate::date::Date;
 
-/// What one summary line stands for. Newer ones sort first; a day before its month.
+/// The time that one summary line stands for. Newer ones sort first; a day before its month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Period {
     start: Reverse<Date>,
     span: Span,
 }
 
-/// How long a [`Period`] is.
+/// The length of a [`Period`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Span {
     /// One day.
@@ -24,13 +24,13 @@ pub enum Span {
 }
 
 impl Period {
-    /// One day.
+    /// Returns the period of one day.
     pub fn day(date: Date) -> Self {
         Self { start: Reverse(date), span: Span::Day }
     }
 
-    /// The period `date`'s line belongs to: a day of its own, a month once it is `roll_up` days old, a year once the
-    /// month is more than a year back.
+    /// Returns the period that the line of `date` belongs to: a day of its own, a month once it is `roll_up` days old,
+    /// a year once the month is more than a year back.
     pub fn of(date: Date, today: Date, roll_up: u32) -> Self {
         if date > today.minus(roll_up) {
             return Self::day(date);
@@ -46,7 +46,7 @@ impl Period {
         Self { start: Reverse(Date::new(year, first_month, 1).unwrap_or(date)), span }
     }
 
-    /// `YYYY-MM-DD`, `YYYY-MM` or `YYYY`.
+    /// Reads `YYYY-MM-DD`, `YYYY-MM` or `YYYY`.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let whole = |rest: &[u8]| Date::parse(&[text, rest].concat());
         let (date, span) = match text.len() {
@@ -58,22 +58,22 @@ impl Period {
         Some(Self { start: Reverse(date), span })
     }
 
-    /// Its first day.
+    /// Returns its first day.
     pub(super) fn start(self) -> Date {
         self.start.0
     }
 
-    /// How long it is.
+    /// Returns its length.
     pub fn span(self) -> Span {
         self.span
     }
 
-    /// The day, if it is one.
+    /// Returns the day, if it is a single one.
     pub fn only_day(self) -> Option<Date> {
         (self.span == Span::Day).then_some(self.start.0)
     }
 
-    /// Whether `date` lies in it.
+    /// Says whether `date` lies in it.
     pub fn covers(self, date: Date) -> bool {
         let (year, month, _) = date.civil();
         let (my_year, my_month, _) = self.start.0.civil();

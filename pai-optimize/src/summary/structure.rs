@@ -3,20 +3,20 @@
 use super::units::{plain, without_markers};
 use crate::dated;
 
-/// Longer ones are no labels but sentences that somebody wanted to stand out.
+/// The most bytes of a label: longer ones are no labels but sentences that somebody wanted to stand out.
 const LABEL: usize = 60;
 
 /// Headings and labels of a text, without marks and dates, in its order and each once.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Structure {
-    /// The headings but the one that the text begins with.
+    /// The headings, without the one that the text begins with.
     pub(super) headings: Vec<String>,
-    /// `**Label:** ...` at the beginning of a line or of a list item.
+    /// The labels: `**Label:** ...` at the beginning of a line or of a list item.
     pub(super) labels: Vec<String>,
 }
 
 impl Structure {
-    /// Adds what `text` says.
+    /// Adds the headings and labels of `text`.
     pub(super) fn add(&mut self, text: &str) {
         let mut first = true;
         for line in outside_fences(text).filter(|line| !line.is_empty()) {
@@ -29,7 +29,7 @@ impl Structure {
         }
     }
 
-    /// What is worth naming, if the text has any structure to speak of.
+    /// Returns the headings, or else the labels, if the text has any structure to speak of.
     pub(super) fn parts(self) -> Vec<String> {
         match (self.headings.len(), self.labels.len()) {
             (0, 0 | 1) => Vec::new(),
@@ -39,7 +39,7 @@ impl Structure {
     }
 }
 
-/// The lines that no fence holds, without the white space around them.
+/// Returns the lines that no fence holds, without the white space around them.
 pub(super) fn outside_fences(text: &str) -> impl Iterator<Item = &str> {
     let mut fence: Option<&str> = None;
     text.lines().filter_map(move |line| {
@@ -55,7 +55,7 @@ pub(super) fn outside_fences(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a line of hashes says.
+/// Returns the text of a heading of hashes.
 pub(super) fn heading(bare: &str) -> Option<&str> {
     let text = bare.trim_start_matches('#');
     let level = bare.len() - text.len();
@@ -76,7 +76,7 @@ fn keep(parts: &mut Vec<String>, text: &str) {
     }
 }
 
-/// Nothing but a path, an address, a checksum: what no one remembers a day by.
+/// Says whether `text` is nothing but a path, an address or a checksum: what no one remembers a day by.
 pub(super) fn is_noise(text: &str) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     let addresses = words.iter().filter(|word| is_address(word)).count();

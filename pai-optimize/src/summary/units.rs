@@ -107,8 +107,8 @@ pub(super) fn without_markers(bare: &str) -> &str {
     }
 }
 
-/// Cuts after `。`, `！` or `？`, whatever follows, and after `.`, `!` or `?` when white space and then no lower-case letter follow. Short words before a full stop are
-/// taken for abbreviations (`Dr.`, `No.`).
+/// Cuts after `。`, `！` or `？`, whatever follows, and after `.`, `!` or `?` when white space and then no lower-case
+/// letter follow. Short words before a full stop are taken for abbreviations (`Dr.`, `No.`).
 fn sentences<'a>(text: &'a str, units: &mut Vec<Unit<'a>>) {
     let mut rest = text;
     // A closing quote belongs to its sentence.

@@ -1,42 +1,42 @@
-//! Where archived days go in a memory file. Pure.
+//! Merging archived days back into a memory file. Pure.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashSet;
 use std::ops::Range;
 
 use crate::date::Date;
-use crate::ledger::{self, Ledger, Spot};
+use crate::ledger::{self, Ledger, Position};
 use crate::memory::{Document, Headings, ITEM, Kind, Reading, joint, without_separator};
 
-/// What became of a day that was to go back.
+/// The outcome for one day that was to be put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// It is in the new file.
+pub enum Outcome {
+    /// Its entries are in the new file.
     Restored,
-    /// It was there already.
+    /// Its entries were in the memory file already.
     There,
     /// It ends in a fence or comment that is never closed, and so does another entry: one would swallow the other.
     OpenEnd,
 }
 
-/// A memory file with days put back.
+/// A memory file into which archived days have been put back.
 #[derive(Debug)]
-pub struct Woven {
-    /// The file.
+pub struct Merged {
+    /// The bytes of the new file.
     pub text: Vec<u8>,
-    /// What became of each day.
-    pub fates: Vec<Fate>,
+    /// The outcome for each day, in the order of the days.
+    pub outcomes: Vec<Outcome>,
 }
 
-/// A day on its way back.
+/// An archived day that is to be put back.
 #[derive(Debug)]
 pub struct Day {
     /// The day.
     pub date: Date,
     /// The bytes of its archive file.
     pub bytes: Vec<u8>,
-    /// Which of them go where, in their order; one without a [`Spot`] goes where its date belongs.
-    pub parts: Vec<(Range<usize>, Option<Spot>)>,
+    /// Which of them go where, in their order; one without a [`Position`] goes where its date belongs.
+    pub parts: Vec<(Range<usize>, Option<Position>)>,
 }
 
 impl Day {
@@ -61,29 +61,29 @@ impl Day {
             let start = entry.at as usize;
             between(at..start, &mut parts);
             at = start + entry.length as usize;
-            parts.push((start..at, Some(entry.spot.clone())));
+            parts.push((start..at, Some(entry.position.clone())));
         }
         between(at..bytes.len(), &mut parts);
         Self { date, bytes, parts }
     }
 }
 
-/// Puts `days` back, which are in order.
-pub fn weave(document: &Document<'_>, days: &[Day]) -> Woven {
+/// Puts `days`, which are in order, back into `document`.
+pub fn merge(document: &Document<'_>, days: &[Day]) -> Merged {
     let mut pieces: Vec<Piece<'_>> = Vec::new();
-    let mut fates = Vec::with_capacity(days.len());
+    let mut outcomes = Vec::with_capacity(days.len());
     let mut open_end = document.unclosed;
     let entries = document.sections.iter().filter(|section| section.date().is_some());
     let entries: HashSet<&[u8]> =
         entries.map(|section| without_separator(document.text(section)).trim_ascii_end()).collect();
     for day in days {
-        let mut fate = Fate::There;
-        for (range, spot) in &day.parts {
+        let mut outcome = Outcome::There;
+        for (range, position) in &day.parts {
             let bytes = &day.bytes[range.clone()];
             // An open fence would swallow whatever stood behind it, so it can only be the file's last.
             let Document { unclosed: open, dangling, .. } = Document::parse(bytes, Reading::TITLES);
             // What is known as one entry is there as one entry, not as a part of something else.
-            let is_there = match spot {
+            let is_there = match position {
                 Some(_) => entries.contains(bytes.trim_ascii_end()),
                 None => memchr::memmem::find(document.bytes, bytes).is_some(),
             };
@@ -93,25 +93,25 @@ pub fn weave(document: &Document<'_>, days: &[Day]) -> Woven {
             let at = if open {
                 Some(document.bytes.len())
             } else {
-                place(document, day.date, bytes, spot.as_ref())
+                place(document, day.date, bytes, position.as_ref())
             };
             match at.filter(|_| !(open && open_end)) {
-                None => fate = Fate::OpenEnd,
+                None => outcome = Outcome::OpenEnd,
                 Some(at) => {
                     open_end |= open;
-                    let newest_first = spot.as_ref().is_some_and(|spot| spot.newest_first);
+                    let newest_first = position.as_ref().is_some_and(|position| position.newest_first);
                     let level = Reverse(level(bytes));
                     pieces.push(Piece { at, open, level, date: day.date, newest_first, dangling, bytes });
-                    fate = if fate == Fate::OpenEnd { fate } else { Fate::Restored };
+                    outcome = if outcome == Outcome::OpenEnd { outcome } else { Outcome::Restored };
                 }
             }
         }
-        fates.push(fate);
+        outcomes.push(outcome);
     }
     // Days for one place stay in the order of their dates, what belongs to the heading above before what ends it, an
     // open end last.
     pieces.sort_by(|a, b| (a.at, a.open, a.level).cmp(&(b.at, b.open, b.level)).then_with(|| a.before(b)));
-    Woven { text: join(document, &pieces), fates }
+    Merged { text: join(document, &pieces), outcomes }
 }
 
 /// A piece on its way back: its bytes, where they go, and how they end: in a fence or comment that is never
@@ -140,7 +140,7 @@ fn level(bytes: &[u8]) -> u8 {
 }
 
 /// Where a piece goes: behind the heading it stood behind, or where its date belongs.
-fn place(document: &Document<'_>, date: Date, bytes: &[u8], spot: Option<&Spot>) -> Option<usize> {
+fn place(document: &Document<'_>, date: Date, bytes: &[u8], position: Option<&Position>) -> Option<usize> {
     let by_date = by_date(document, date);
     let any_level = document.reading.headings == Headings::Dated || document.reading.bullets;
     if !any_level {
@@ -150,7 +150,7 @@ fn place(document: &Document<'_>, date: Date, bytes: &[u8], spot: Option<&Spot>)
     let start = |number: usize| {
         document.sections.get(number).map_or(document.bytes.len(), |section| section.range.start)
     };
-    let near = spot.map_or(Vec::new(), |spot| ledger::candidates(document, date, spot));
+    let near = position.map_or(Vec::new(), |position| ledger::candidates(document, date, position));
     let dated = (0..=document.sections.len()).find(|&number| start(number) == by_date);
     let mut all = near.into_iter().chain(dated).chain((0..=document.sections.len()).rev());
     all.find(|&number| fits(document, number, level)).map(start)
@@ -227,32 +227,37 @@ mod tests {
                     Day::whole(Date::parse(date.as_bytes()).unwrap(), text.as_bytes().to_vec())
                 })
                 .collect();
-            let Woven { text, fates } = weave(&Document::parse(old.as_bytes(), Reading::EXACT), &days);
-            (String::from_utf8(text).unwrap(), fates)
+            let Merged { text, outcomes } = merge(&Document::parse(old.as_bytes(), Reading::EXACT), &days);
+            (String::from_utf8(text).unwrap(), outcomes)
         };
         let [first, second, third] = ["2025-09-01", "2025-09-02", "2025-09-03"];
         let (a, b, c) = ("## 2025-09-01\na\n", "## 2025-09-02\nb\n", "## 2025-09-03\nc\n");
         let open = "## 2025-09-01\n```\n";
-        for (old, days, text, fates) in [
-            (b, vec![(first, a), (third, c)], [a, b, c].concat(), vec![Fate::Restored; 2]),
-            (b, vec![(first, a), (second, b)], [a, b].concat(), vec![Fate::Restored, Fate::There]),
+        for (old, days, text, outcomes) in [
+            (b, vec![(first, a), (third, c)], [a, b, c].concat(), vec![Outcome::Restored; 2]),
+            (b, vec![(first, a), (second, b)], [a, b].concat(), vec![Outcome::Restored, Outcome::There]),
             (
                 "# T\n## Recent Entries",
                 vec![(first, a)],
                 format!("# T\n## Recent Entries\n{a}"),
-                vec![Fate::Restored],
+                vec![Outcome::Restored],
             ),
             ("", vec![], String::new(), vec![]),
-            (b, vec![(first, open), (third, c)], [b, c, open].concat(), vec![Fate::Restored; 2]),
+            (b, vec![(first, open), (third, c)], [b, c, open].concat(), vec![Outcome::Restored; 2]),
             (
                 "## x\n~~~\n",
                 vec![(first, open), (second, b)],
                 [b, "## x\n~~~\n"].concat(),
-                vec![Fate::OpenEnd, Fate::Restored],
+                vec![Outcome::OpenEnd, Outcome::Restored],
             ),
-            ("<p>\n", vec![(first, a)], format!("<p>\n\n<!-- pai-optimize -->\n{a}"), vec![Fate::Restored]),
+            (
+                "<p>\n",
+                vec![(first, a)],
+                format!("<p>\n\n<!-- pai-optimize -->\n{a}"),
+                vec![Outcome::Restored],
+            ),
         ] {
-            assert_eq!(put_back(old, &days), (text, fates), "{old:?} {days:?}");
+            assert_eq!(put_back(old, &days), (text, outcomes), "{old:?} {days:?}");
         }
     }
 }
