@@ -25,6 +25,7 @@ use super::layout::{self, Form};
 use super::list::List;
 use super::measure::Sizes;
 use super::needs::Needs;
+use super::tail::NewTail;
 use super::{Series, Store, readme, seal as sealing};
 use crate::archive::index::{About, Totals};
 use crate::archive::open::{Archive, pieces_of_tail};
@@ -70,10 +71,11 @@ struct Parent {
 }
 
 impl Parent {
+    /// An index that cannot be read is one of which nothing can be taken over.
     fn new(known: Remembered) -> Self {
         let mut offset = known.tail_start();
         let mut pieces = HashMap::new();
-        for piece in pieces_of_tail(&known.tail) {
+        for piece in pieces_of_tail(&known.tail.read().unwrap_or_default()) {
             pieces.insert(sha256::digest(piece), (offset, piece.len() as u64));
             offset += piece.len() as u64;
         }
@@ -241,10 +243,9 @@ impl<'a> Sender<'a> {
         }
         let opened = self.store.open_list(&list)?;
         let start = opened.index().map_err(Clone::clone)?.data_size();
-        let tail = opened.file().tail(start)?;
-        let known = Remembered::new(list, &bytes, tail);
-        self.store.cache().remember(&known, &[])?;
-        Ok(Some(known))
+        let mut tail = self.store.cache().new_tail(archive);
+        tail.append(&opened.file().tail(start)?);
+        self.store.cache().remember(list, &bytes, tail, &[]).map(Some)
     }
 
     /// The series that is sent.
@@ -316,7 +317,7 @@ impl<'a> Sender<'a> {
         &mut self,
         mut list: List,
         new: &HashMap<Digest, Digest>,
-        tail: Vec<u8>,
+        tail: NewTail,
     ) -> anyhow::Result<()> {
         list.runs = list.runs.rename(new);
         if self.began.elapsed() > LONGEST {
@@ -343,10 +344,10 @@ impl<'a> Sender<'a> {
             .into_iter()
             .filter(|other| self.series.time_of(other).is_some())
             .collect();
-        let known = Remembered::new(list, &bytes, tail);
-        self.store
+        let known = self
+            .store
             .cache()
-            .remember(&known, &others)
+            .remember(list, &bytes, tail, &others)
             .context("the archive is in the store, but could not be remembered")?;
         self.parent = Some(Parent::new(known));
         Ok(())

@@ -13,6 +13,7 @@ use super::backend::{Answer, Backend, Kind};
 use super::layout::{self, Form};
 use super::list::{LARGEST_PACK, List};
 use super::runs::Runs;
+use super::tail::Tail;
 use crate::archive::open::Bytes;
 use crate::crypt::open::{LONGEST_HEAD, OpenError, head_length, kind_of, open, open_part, place_of};
 use crate::crypt::{Identities, Keys};
@@ -34,7 +35,7 @@ pub(crate) struct Stored {
     heads: BTreeMap<Digest, Digest>,
     keys: Arc<Keys>,
     /// The last bytes of the archive, from this offset on, where they are known without asking.
-    tail: Option<(u64, Vec<u8>)>,
+    tail: Option<(u64, Tail)>,
     /// Fetch no ranges: every byte is wanted, and every pack checked.
     whole: bool,
     packs: Mutex<Packs>,
@@ -81,8 +82,8 @@ impl Stored {
     }
 
     /// Knows the last bytes already.
-    pub(crate) fn with_tail(mut self, start: u64, bytes: Vec<u8>) -> Self {
-        self.tail = Some((start, bytes));
+    pub(crate) fn with_tail(mut self, start: u64, tail: Tail) -> Self {
+        self.tail = Some((start, tail));
         self
     }
 
@@ -271,9 +272,7 @@ impl Bytes for Stored {
         let Some(end) = end else { return Err(io::ErrorKind::UnexpectedEof.into()) };
         let known = self.tail.as_ref().map_or(end, |(start, _)| end.min(*start).max(offset));
         if let Some((start, tail)) = self.tail.as_ref().filter(|_| known < end) {
-            let from = (known - start) as usize;
-            let found = tail.get(from..from + (end - known) as usize).ok_or(io::ErrorKind::UnexpectedEof)?;
-            buf[(known - offset) as usize..].copy_from_slice(found);
+            tail.read_exact_at(&mut buf[(known - offset) as usize..], known - start)?;
         }
         let mut parts: BTreeMap<Digest, Vec<Part>> = BTreeMap::new();
         let mut at = 0;
@@ -342,7 +341,7 @@ mod tests {
     fn the_known_tail_is_not_asked_for() {
         let memory = Memory::default();
         let (runs, whole) = archive(&memory);
-        let stored = stored_in(&memory, runs).with_tail(150, whole[150..].to_vec());
+        let stored = stored_in(&memory, runs).with_tail(150, Tail::of(&whole[150..]));
         assert_eq!(read(&stored, 150, 50), whole[150..]);
         assert_eq!(memory.log().len(), 0);
         assert_eq!(read(&stored, 141, 20), whole[141..161]);
