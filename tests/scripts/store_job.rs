@@ -8,6 +8,7 @@ use std::process::Command;
 use pai_tests::rigs::machine::Machine;
 use pai_tests::{Outcome, bin_folder, repository, run, scratch};
 
+use crate::shop::Shop;
 use crate::support::{path_with, script};
 
 const SECRET: &str = "0123456789secret";
@@ -98,6 +99,23 @@ fn a_folder_of_dumps_is_a_workspace() {
     back.args(["cat", "latest", "codexdb_20261101.sql", "--name", "dumps", "--store", &night.store()]);
     let back = run(back.env("XDG_CACHE_HOME", night.folder.path().join("cache"))).expect(0);
     assert_eq!(back.stdout, "-- PostgreSQL database dump complete\n");
+}
+
+#[test]
+fn the_backups_of_the_stack_come_back_from_a_store_as_good_as_they_were() {
+    let Some(shop) = Shop::open() else { return };
+    let backup = shop.backup();
+    let night = Night::new();
+    let path = |name: &str| night.folder.path().join(name);
+    let mut job = script("store-backup.sh");
+    job.arg("--home").arg(backup.parent().unwrap()).args(["--name", "stack"]).arg(night.store());
+    run(job.env("XDG_CACHE_HOME", path("cache"))).expect(0);
+    let mut restore = pai_tests::command(bin_folder().join("pai-backup"));
+    restore.args(["restore", "-q", "latest", "--name", "stack", "--store", &night.store(), "--target"]);
+    run(restore.arg(path("back")).env("XDG_CACHE_HOME", path("cache"))).expect(0);
+    let back = path("back").join(backup.file_name().unwrap());
+    let verified = shop.run("verify-backup.sh", &[back.to_str().unwrap()]).expect(0);
+    assert!(verified.stdout.ends_with(": OK\n"), "{}", verified.stdout);
 }
 
 #[test]
@@ -301,7 +319,11 @@ fn the_schedule_encrypts_for_the_recipients_it_was_given_until_the_store_is_anot
     };
     for (args, setup, why) in [
         (file, "chmod 666 /home/keeper/.config/pai/recipients.txt", "and so read the next archive"),
-        (file, "chmod 644 /home/keeper/.config/pai/recipients.txt; chown bin /home/keeper/.config/pai/recipients.txt", "belongs to bin"),
+        (
+            file,
+            "chmod 644 /home/keeper/.config/pai/recipients.txt; chown bin /home/keeper/.config/pai/recipients.txt",
+            "belongs to bin",
+        ),
         ("--recipients-file /root/key", "true", "has an identity in it"),
         ("--recipients-file /not/there", "true", "no file /not/there"),
         ("--recipients-file recipients.txt", "true", "does not start with /"),
