@@ -40,6 +40,8 @@ put beside it (NAME.pai-new~). A file of another origin is kept as NAME.before-p
   --codex-home DIR   codex-backup: [/opt/Super-Codex-AI]; its storage/replays is made if missing, 0700
   --store STORE      also send the workspace into a store at 02:15: a folder, s3://BUCKET/PREFIX, rclone:REMOTE:PATH
   --credentials FILE of the store: mode 0600, of the jobs' user or root [their ~/.config/pai/store.env]
+  --recipients-file FILE, --recipient RECIPIENT
+                     encrypt what goes into the store for these; each may be repeated
   --prefix DIR       where install.sh put the tools [/usr/local as root, else ~/.local]
   --user             systemd: your own units
   --remove           take the jobs out; what was there before comes back byte for byte
@@ -161,7 +163,7 @@ tell_of_old_systemd() {
 
 main() {
   local kind='' name='' home='' run_as='' prefix='' user=no remove=no backups='' codex_home='' store='' credentials=''
-  local installed crontab folder_of_units=/etc/systemd/system
+  local recipients='' installed crontab folder_of_units=/etc/systemd/system
   dry_run=no
   while [ $# -gt 0 ]; do
     case "$1" in
@@ -175,6 +177,11 @@ main() {
         [ -n "${2-}" ] || bad_usage "$1 needs a value"
         local variable=${1#--}
         printf -v "${variable//-/_}" '%s' "$2"
+        shift
+        ;;
+      --recipient | --recipients-file)
+        [ -n "${2-}" ] || bad_usage "$1 needs a value"
+        recipients+=" $1 \"$2\""
         shift
         ;;
       -*) bad_usage "unknown option: $1" ;;

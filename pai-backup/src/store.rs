@@ -9,7 +9,7 @@
 //! | `folder`, `s3`, `rclone` | how they are answered there |
 //! | `layout`, `list`, `lists`, `needs`, `runs`, `measure`, `readme` | what lies there |
 //! | `stored` | the bytes of an archive, fetched as they are asked for |
-//! | `send`, `cache` | a new archive, and what is remembered of the last one |
+//! | `send`, `cache`, `tail` | a new archive, and what is remembered of the last one |
 //! | `rewrite`, `ranges` | bytes that move to other packs |
 //! | `seal`, `state` | whom it is encrypted for, and what must not be forgotten |
 //! | `push`, `repair`, `pull`, `forget`, `prune`, `repack` | the commands |
@@ -43,6 +43,7 @@ mod seal;
 mod send;
 mod state;
 mod stored;
+mod tail;
 #[cfg(test)]
 mod tests;
 
@@ -168,7 +169,9 @@ impl Store {
 
     /// One run of this machine at a time writes to a store.
     pub(crate) fn lock(&self, wait: Option<Duration>) -> anyhow::Result<DirLock> {
-        DirLock::acquire(self.cache.folder(), wait)
+        let lock = DirLock::acquire(self.cache.folder(), wait)?;
+        self.cache.sweep()?;
+        Ok(lock)
     }
 
     /// Says what went over the line.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# pai-backup and a store, against restic and borg. Run through scripts/bench.sh store.
+# pai-backup and a store, plain and encrypted, against restic and borg. Run through scripts/bench.sh store.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -11,20 +11,23 @@ usage() {
 Usage: scripts/bench.sh store
 
 Times backups of some 300 MB of source code into a store in a folder, and into a cluster of three Garage nodes if
-scripts/lib/garage.sh has installed it, beside restic (both) and borg (the folder). Figures are the least of several
-runs: on a machine that others use, too, what is more is theirs. Bytes and requests to the cluster are counted on the
-line between, for both tools alike, headers included.
+scripts/lib/garage.sh has installed it, beside restic (both) and borg (the folder). "sealed" is pai-backup with a
+recipient. Figures are the least of several runs, in turn: on a machine that others use, too, what is more is theirs.
+In brackets: how many times as long as pai-backup. Bytes and requests to the cluster are counted on the line between,
+for all tools alike, headers included.
 
 Environment:
   BENCH_RUNS     runs of each job [default: 3]
   BENCH_MB       size of the tree [default: 300]
-  BENCH_MILLION  1: also 1,000,000 files, and the memory of the second night
+  BENCH_NIGHTS   nights of 1 % in one place [default: 30]
+  BENCH_PLACES   [default: folder cluster]
+  BENCH_MILLION  1: also 1,000,000 files, and the memory of the second night; "alone": nothing else
 
 Exit status: 0 done, otherwise that of the step that failed.
 TEXT
 }
 
-runs=${BENCH_RUNS:-3}
+runs=${BENCH_RUNS:-3} nights=${BENCH_NIGHTS:-30}
 export RESTIC_PASSWORD=x BORG_PASSPHRASE=x BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes
 
 make_tree() {
@@ -56,6 +59,9 @@ tool() {
     'pai-backup restore') echo "rm -rf back && pai-backup --home home --store $3 restore -q latest --target back" ;;
     'pai-backup one') echo "pai-backup --home home --store $3 cat latest '$one' >one" ;;
     'pai-backup verify') echo "pai-backup --home home --store $3 -q verify" ;;
+    'sealed init') echo true ;;
+    'sealed night') echo "pai-backup --home home --store $3 create -q --recipients-file recipients" ;;
+    sealed\ *) echo "export PAI_IDENTITY=key; $(tool pai-backup "$2" "$3")" ;;
     'restic init') echo "restic -q -r $3 init" ;;
     'restic night') echo "restic -q -r $3 backup home" ;;
     'restic restore') echo "rm -rf back && restic -q -r $3 restore latest --target back" ;;
@@ -74,32 +80,36 @@ store_of() {
   if [ "$place" = folder ]; then
     echo "$work/stores/$1-$2"
   elif [ "$1" = restic ]; then
-    echo "s3:http://127.0.0.1:$line/pai/restic-$2"
+    echo "s3:http://127.0.0.1:$port/pai/restic-$2"
   else
-    echo "s3://pai/ours-$2"
+    echo "s3://pai/$1-$2"
   fi
 }
 
-# least ROUNDS PREPARE LINE: the shortest of so many runs, in seconds.
-least() {
-  local round best='' took
-  for ((round = 0; round < $1; round++)); do
+# times TITLE PREPARE ACTION FIRST: a line of the table, one column a tool. Their runs take turns, PREPARE goes before each
+# turn; FIRST is yes if each run needs a store of its own.
+times() {
+  local number name store took text="| $1 |" ours='' store_number=main
+  local -A least=()
+  for ((number = 1; number <= runs; number++)); do
+    [ "$4" = no ] || [ "$number" -eq 1 ] || store_number=$number
     eval "$2"
-    took=$(seconds bash -c "$3" | cut -d' ' -f1)
-    best=$(printf '%s\n' "$took" "${best:-$took}" | sort -g | head -n 1)
+    for name in "${tools[@]}"; do
+      store=$(store_of "$name" "$store_number")
+      [ "$4" = no ] || bash -c "$(tool "$name" init "$store")" >/dev/null
+      took=$(seconds bash -c "$(tool "$name" "$3" "$store")" | cut -d' ' -f1)
+      least[$name]=$(printf '%s\n' "$took" "${least[$name]:-$took}" | sort -g | head -n 1)
+    done
   done
-  echo "$best"
-}
-
-# row JOB ACTION [PREPARE]: a line of the table, one column a tool.
-row() {
-  local name text="| $1 |" line_of
   for name in "${tools[@]}"; do
-    line_of=$(tool "$name" "$2" "$(store_of "$name" main)")
-    text+=" $(least "$runs" "${3-true}" "$line_of") s |"
+    ours=${ours:-${least[$name]}}
+    text+=$(awk -v took="${least[$name]}" -v ours="$ours" 'BEGIN { printf " %.2f s (%.2fx) |", took, took / (ours > 0 ? ours : 0.005) }')
   done
   printf '%s\n' "$text"
 }
+
+# row JOB ACTION [PREPARE]: the same into the store that is there.
+row() { times "$1" "${3-true}" "$2" no; }
 
 counted() {
   local before after
@@ -111,27 +121,20 @@ counted() {
   printf ' %s requests, %s KB sent |' "$((after[0] - before[0]))" "$(((after[1] - before[1] + 999) / 1000))"
 }
 
-# first_nights: each run needs a store of its own.
-first_nights() {
-  local name number text='| first night |' best took store
+# line TITLE [PREPARE]: what a night of each tool puts on the line.
+line() {
+  local name text="| $1: the line |"
+  eval "${2-true}"
   for name in "${tools[@]}"; do
-    best=''
-    for number in main $(seq 2 "$runs"); do
-      store=$(store_of "$name" "$number")
-      bash -c "$(tool "$name" init "$store")" >/dev/null
-      [ "$name" != pai-backup ] || rm -rf cache
-      took=$(seconds bash -c "$(tool "$name" night "$store")" | cut -d' ' -f1)
-      best=$(printf '%s\n' "$took" "${best:-$took}" | sort -g | head -n 1)
-    done
-    text+=" $best s |"
+    text+=$(counted "$(tool "$name" night "$(store_of "$name" main)")")
   done
   printf '%s\n' "$text"
 }
 
 space() {
-  local name night text='| thirty nights of 1 % in one place: space more |' before=()
+  local name night text="| $nights nights of 1 % in one place: space more |" before=()
   for name in "${tools[@]}"; do before+=("$(du -sb "$(store_of "$name" main)" | cut -f1)"); done
-  for ((night = 0; night < 30; night++)); do
+  for ((night = 0; night < nights; night++)); do
     change place
     for name in "${tools[@]}"; do bash -c "$(tool "$name" night "$(store_of "$name" main)")" >/dev/null; done
   done
@@ -148,14 +151,11 @@ jobs() {
   printf '\n| --- |'
   printf ' %.0s--- |' "${tools[@]}"
   printf '\n'
-  first_nights
+  times 'first night' true night yes
   row 'nothing changed' night
-  if [ "$place" = cluster ]; then
-    local name text='| nothing changed: the line |'
-    for name in "${tools[@]}"; do text+=$(counted "$(tool "$name" night "$(store_of "$name" main)")"); done
-    printf '%s\n' "$text"
-  fi
+  [ "$place" = folder ] || line 'nothing changed'
   row '1 % changed, at random' night 'change random'
+  [ "$place" = folder ] || line '1 % changed, at random' 'change random'
   [ "$place" = cluster ] || space
   row 'restore everything' restore
   row 'restore one file' one
@@ -201,9 +201,9 @@ TOML
   id=$(awk '/^Key ID/ { print $NF }' answer) secret=$(awk '/^Secret key/ { print $NF }' answer)
   run bucket allow --read --write --owner pai --key "$id"
   export AWS_ACCESS_KEY_ID=$id AWS_SECRET_ACCESS_KEY=$secret AWS_REGION=garage AWS_DEFAULT_REGION=garage
-  python3 "$here/scripts/bench/count_requests.py" "$line" 127.0.0.1 "$base" counts &
+  python3 "$here/scripts/bench/count_requests.py" "$port" 127.0.0.1 "$base" counts &
   processes+=($!)
-  export AWS_ENDPOINT_URL=http://127.0.0.1:$line
+  export AWS_ENDPOINT_URL=http://127.0.0.1:$port
   until [ -s counts ]; do sleep 0.1; done
 }
 
@@ -229,19 +229,28 @@ main() {
   # shellcheck disable=SC2064 # the folder as it is now
   trap "kill \"\${processes[@]}\" 2>/dev/null; rm -rf '$work'" EXIT
   cd "$work"
-  export XDG_CACHE_HOME=$work/cache BORG_BASE_DIR=$work/borg RESTIC_CACHE_DIR=$work/restic-cache
-  processes=() base=$((20000 + $$ % 10000)) place=folder line=0
-  line=$((base + 90))
+  export XDG_CACHE_HOME=$work/cache XDG_STATE_HOME=$work/state BORG_BASE_DIR=$work/borg RESTIC_CACHE_DIR=$work/restic-cache
+  local place=folder base port
+  base=$((20000 + $$ % 10000))
+  port=$((base + 90))
+  processes=()
+  if [ "${BENCH_MILLION-}" = alone ]; then
+    million
+    return
+  fi
   make_tree
   find home/tree -type f | sort >files
   one=$(sed -n "$(($(wc -l <files) / 2))p" files)
   one=${one#home/}
   mkdir stores
-  tools=(pai-backup restic borg)
-  jobs 'A store in a folder'
-  tools=(pai-backup restic) place=cluster
+  pai-backup key new -q key >recipients
+  if [[ " ${BENCH_PLACES:-folder} " == *' folder '* ]]; then
+    tools=(pai-backup sealed restic borg)
+    jobs 'A store in a folder'
+  fi
+  tools=(pai-backup sealed restic) place=cluster
   # shellcheck disable=SC2310 # without a cluster there is nothing to time
-  if cluster; then jobs 'A store in a cluster of three nodes'; fi
+  if [[ " ${BENCH_PLACES:-cluster} " == *' cluster '* ]] && cluster; then jobs 'A store in a cluster of three nodes'; fi
   [ -z "${BENCH_MILLION-}" ] || million
 }
 

@@ -65,7 +65,7 @@ read_values() {
 render_as() {
   # shellcheck disable=SC2034 # read by render
   local home=$home run_as=$run_as prefix=$prefix backups=$backups codex_home=$codex_home
-  local store='' credentials=''
+  local store='' credentials='' recipients=''
   read_values "$2"
   rendered "$1"
 }

@@ -14,11 +14,13 @@ settle() {
   settle_crontab "$given_home"
   # The places of the last run hold until other ones are given; the prefix is where this script is.
   if [ -s "$installed" ]; then
-    local given_store=$store given_credentials=$credentials
+    local given_store=$store given_credentials=$credentials given_recipients=$recipients
     read_values "$installed"
     [ ! -r "$folder_of_units/pai-store.service" ] || [ "$kind:$name" != systemd: ] ||
       read_values "$folder_of_units/pai-store.service"
     # Another store has other credentials.
+    [ -z "$given_store" ] || [ "$given_store" = "$store" ] || recipients=
+    recipients=${given_recipients:-$recipients}
     [ -z "$given_store$given_credentials" ] || store=${given_store:-$store} credentials=$given_credentials
     prefix=$own_prefix
     # The jobs of another workspace are its owner's.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # kind, user, become, store, credentials, prefix, remove, run_as and scratch are the caller's
+# shellcheck disable=SC2154 # kind, user, become, store, credentials, recipients, prefix, remove, run_as and scratch are the caller's
 # The nightly job that sends an archive into a store: what install-schedule.sh --store adds to its jobs.
 
 # shellcheck source=scripts/lib/credentials.sh
@@ -10,7 +10,11 @@ store_job='15 2 * * * PAI_HOME="/home/user/projects/codex-assistant/pai" /usr/lo
 
 # settle_store: refuses a store that no job could use tonight, and finds the credentials.
 settle_store() {
-  if [ -z "$store" ] || [ "$remove" = yes ]; then return 0; fi
+  if [ "$remove" = yes ]; then return 0; fi
+  if [ -z "$store" ]; then
+    [ -z "$recipients" ] || die 'only what goes into a store is encrypted: give --store, too'
+    return 0
+  fi
   [ -x "$prefix/libexec/pai-tools/store-backup.sh" ] ||
     die "store-backup.sh is not installed under $prefix: run install.sh first, or give --prefix"
   # A % ends a command of cron's; systemd would take it for a specifier.
@@ -33,6 +37,30 @@ settle_store() {
   elif [[ $store == s3://* ]]; then
     die "no credentials for $store: put AWS_ACCESS_KEY_ID=... and the others into $owner_home/.config/pai/store.env, mode 600"
   fi
+  check_recipients
+}
+
+# check_recipients: whoever could change them could read the next archive; and no identity belongs on this machine.
+check_recipients() {
+  local rest=$recipients option value mode owner
+  while [[ $rest =~ ^\ (--recipients?(-file)?)\ \"([^\"]*)\"(.*)$ ]]; do
+    option=${BASH_REMATCH[1]} value=${BASH_REMATCH[3]} rest=${BASH_REMATCH[4]}
+    # shellcheck disable=SC1003 # a backslash
+    [[ ! $value =~ [[:cntrl:]\'\`\$%\\] ]] || die "cron or systemd would misread this name: $value"
+    if [ "$option" = --recipient ]; then
+      [[ $value == age1* || $value == ssh-* ]] || die "no recipient: it begins with neither age1 nor ssh-"
+      continue
+    fi
+    [[ $value == /* ]] || die "a job has no working folder of yours: $value does not start with /"
+    [ -f "$value" ] || die "could not read the recipients: no file $value"
+    mode=$(stat -Lc %a -- "$value")
+    owner=$(stat -Lc %U -- "$value")
+    [ $((8#$mode & 8#022)) -eq 0 ] || die "others can write $value (mode $mode), and so read the next archive: chmod 644 $value"
+    [[ " $run_as root " == *" $owner "* ]] || die "$value belongs to $owner, not to $run_as or root: chown $run_as $value"
+    ! grep -q -e AGE-SECRET-KEY -e 'PRIVATE KEY' -- "$value" ||
+      die "$value has an identity in it, which is to be elsewhere: pai-backup key public $value shows the recipients"
+  done
+  [ -z "$rest" ] || die "cron or systemd would misread these recipients:$recipients"
 }
 
 # with_store: stdin to stdout, the store and its credentials put in for those of the template.
@@ -45,6 +73,7 @@ with_store() {
     fi
     line=${line//\/home\/user\/.config\/pai\/store.env/"$credentials"}
     line=${line//s3:\/\/bucket\/laptop/"$store"}
+    line=${line/store-backup.sh /"store-backup.sh$recipients "}
     # A store in a folder must be writable where the unit protects the rest.
     if [[ $store == /* && $line == ReadWritePaths=* ]]; then line+=" \"$store\""; fi
     printf '%s\n' "$line"
@@ -77,20 +106,25 @@ rendered() {
   esac
 }
 
-# read_store LINE: the store and the credentials that an earlier run put into LINE.
+# read_store LINE: the store, the recipients and the credentials that an earlier run put into LINE.
 read_store() {
-  if [[ $1 =~ store-backup\.sh(\ --credentials\ \"([^\"]*)\")?\ \"([^\"]*)\"$ ]]; then
-    store=${BASH_REMATCH[3]} credentials=${BASH_REMATCH[2]:-$credentials}
+  if [[ $1 =~ store-backup\.sh((\ --recipients?(-file)?\ \"[^\"]*\")*)(\ --credentials\ \"([^\"]*)\")?\ \"([^\"]*)\"$ ]]; then
+    store=${BASH_REMATCH[6]} credentials=${BASH_REMATCH[5]:-$credentials} recipients=${BASH_REMATCH[1]}
   elif [[ $1 == LoadCredential=store.env:* ]]; then
     credentials=${1#*:}
   fi
 }
 
-# need_store: the jobs' user may use the folder and read the credentials, where systemd does not pass them on.
+# need_store: the jobs' user may use the folder and read the recipients, and the credentials where systemd does not pass them on.
 need_store() {
   [ -n "$store" ] || return 0
   [[ $store != /* ]] || need_folder "$store"
   if [ -n "$credentials" ] && { [ "$kind" != systemd ] || [ "$user" = yes ]; }; then
     "${become[@]}" test -r "$credentials" || refuse "$run_as cannot read $credentials" "chown $run_as: $credentials"
   fi
+  local rest=$recipients file
+  while [[ $rest =~ \ --recipients-file\ \"([^\"]*)\"(.*)$ ]]; do
+    file=${BASH_REMATCH[1]} rest=${BASH_REMATCH[2]}
+    "${become[@]}" test -r "$file" || refuse "$run_as cannot read $file" "chmod 644 $file"
+  done
 }

@@ -80,6 +80,7 @@ fn machine() -> Option<Machine> {
          printf 'Defaults secure_path=\"/opt/pai/bin:/usr/sbin:/usr/bin:/sbin:/bin\"\\nadmin ALL=(ALL) NOPASSWD: ALL\\n' >/etc/sudoers.d/test && \
          chmod 440 /etc/sudoers.d/test && \
          install -d -o admin /home/admin/pai /home/admin/projects /home/admin/projects/codex-assistant /home/admin/projects/codex-assistant/pai && \
+         echo 'Remember the milk.' >/home/admin/pai/memory.md && chown admin /home/admin/pai/memory.md && \
          install -d -o admin /opt/srv /opt/srv/vector-store /opt/srv/pa-ecosystem /opt/srv/memo-ai-coach && \
          chown codex /backups && chmod 700 /backups && \
          install -d -o codex -m 700 /opt/Super-Codex-AI /opt/Super-Codex-AI/storage /opt/Super-Codex-AI/storage/replays && \

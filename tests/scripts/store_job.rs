@@ -8,6 +8,7 @@ use std::process::Command;
 use pai_tests::rigs::machine::Machine;
 use pai_tests::{Outcome, bin_folder, repository, run, scratch};
 
+use crate::shop::Shop;
 use crate::support::{path_with, script};
 
 const SECRET: &str = "0123456789secret";
@@ -98,6 +99,52 @@ fn a_folder_of_dumps_is_a_workspace() {
     back.args(["cat", "latest", "codexdb_20261101.sql", "--name", "dumps", "--store", &night.store()]);
     let back = run(back.env("XDG_CACHE_HOME", night.folder.path().join("cache"))).expect(0);
     assert_eq!(back.stdout, "-- PostgreSQL database dump complete\n");
+}
+
+#[test]
+fn the_backups_of_the_stack_come_back_from_a_store_as_good_as_they_were() {
+    let Some(shop) = Shop::open() else { return };
+    let backup = shop.backup();
+    let night = Night::new();
+    let path = |name: &str| night.folder.path().join(name);
+    let mut job = script("store-backup.sh");
+    job.arg("--home").arg(backup.parent().unwrap()).args(["--name", "stack"]).arg(night.store());
+    run(job.env("XDG_CACHE_HOME", path("cache"))).expect(0);
+    let mut restore = pai_tests::command(bin_folder().join("pai-backup"));
+    restore.args(["restore", "-q", "latest", "--name", "stack", "--store", &night.store(), "--target"]);
+    run(restore.arg(path("back")).env("XDG_CACHE_HOME", path("cache"))).expect(0);
+    let back = path("back").join(backup.file_name().unwrap());
+    let verified = shop.run("verify-backup.sh", &[back.to_str().unwrap()]).expect(0);
+    assert!(verified.stdout.ends_with(": OK\n"), "{}", verified.stdout);
+}
+
+#[test]
+fn a_night_is_encrypted_for_the_recipients_of_the_job_and_needs_no_identity() {
+    let night = Night::new();
+    let path = |name: &str| night.folder.path().join(name).display().to_string();
+    let pai = |args: &[&str]| {
+        let mut pai = pai_tests::command(bin_folder().join("pai-backup"));
+        run(pai.args(args).env("XDG_CACHE_HOME", path("reader")).env("XDG_STATE_HOME", path("reader")))
+    };
+    let first = pai(&["key", "new", "-q", &path("first")]).expect(0).stdout;
+    let second = pai(&["key", "new", "-q", &path("second")]).expect(0).stdout;
+    fs::write(path("recipients.txt"), &first).unwrap();
+    let send = |now: &str, args: &[&str]| {
+        let state = path("state");
+        run(night.job(now, args).env("XDG_STATE_HOME", state)).expect(0)
+    };
+    let both = ["--recipients-file", &path("recipients.txt"), "--recipient", second.trim()];
+    let told = send("2026-11-01T02:15:00Z", &both);
+    assert!(told.stderr.contains("nobody has tried yet"), "{}", told.stderr);
+    assert!(!told.stderr.contains("AGE-SECRET"), "{}", told.stderr);
+    assert_eq!(send("2026-11-02T02:15:00Z", &both).stderr, "", "once a month");
+    for identity in ["first", "second"] {
+        let args = ["cat", "latest", "memory.md", "--store", &night.store(), "--identity", &path(identity)];
+        assert_eq!(pai(&args).expect(0).stdout, "Remember the milk.\n");
+    }
+    pai(&["verify", "--store", &night.store(), "--identity", &path("second")]).expect(0);
+    fs::remove_dir_all(path("state")).unwrap();
+    assert_eq!(send("2026-12-05T02:15:00Z", &both).stderr, "", "it was tried, elsewhere");
 }
 
 #[test]
@@ -230,6 +277,62 @@ fn the_schedule_of_cron_sends_the_workspace_into_the_store() {
         assert!(refused.stderr.contains(why), "{store}: {}", refused.stderr);
     }
     assert_eq!(read(&machine, "/etc/cron.d/pai-maintenance"), file, "nothing was changed meanwhile");
+}
+
+#[test]
+fn the_schedule_encrypts_for_the_recipients_it_was_given_until_the_store_is_another() {
+    let Some(machine) = machine() else { return };
+    let setup = "/opt/pai/bin/pai-backup key new -q /root/key >/home/keeper/.config/pai/recipients.txt && \
+                 chmod 644 /home/keeper/.config/pai/recipients.txt";
+    machine.sh(setup).expect(0);
+    let recipient = read(&machine, "/home/keeper/.config/pai/recipients.txt");
+    let install = "/opt/pai/libexec/pai-tools/install-schedule.sh cron.d --home /home/keeper/pai";
+    let file = "--recipients-file /home/keeper/.config/pai/recipients.txt";
+    machine.sh(&format!("{install} --store /home/keeper/store {file}")).expect(0);
+    let last = || read(&machine, "/etc/cron.d/pai-maintenance").lines().last().expect("a line").to_owned();
+    let line = last();
+    assert!(
+        line.contains("store-backup.sh --recipients-file \"/home/keeper/.config/pai/recipients.txt\" --cred"),
+        "{line}"
+    );
+    let command = line.splitn(7, ' ').last().expect("a command");
+    machine
+        .sh(&format!("runuser -u keeper -- env -i HOME=/home/keeper PATH=/usr/bin:/bin sh -c '{command}'"))
+        .expect(0);
+    let listed = machine.sh("ls /home/keeper/store/archives").expect(0);
+    assert!(listed.stdout.contains(".list.gz.age"), "{}", listed.stdout);
+    // Not given again, they hold: for the same store.
+    machine.sh(install).expect(0);
+    machine.sh(&format!("{install} --store /home/keeper/store")).expect(0);
+    assert_eq!(last(), line);
+    let unit = "/opt/pai/libexec/pai-tools/install-schedule.sh systemd --home /home/keeper/pai";
+    machine.sh(&format!("{unit} --store s3://bucket/box --recipient {}", recipient.trim())).expect(0);
+    let service = read(&machine, "/etc/systemd/system/pai-store.service");
+    let start = format!("store-backup.sh --recipient \"{}\" \"s3://bucket/box\"\n", recipient.trim());
+    assert!(service.contains(&start) && service.contains("StateDirectory=pai-backup\n"), "{service}");
+    machine.sh(&format!("mkdir -m 777 /home/keeper/other && {install} --store /home/keeper/other")).expect(0);
+    assert!(!last().contains("recipient"), "{}", last());
+
+    let refused = |args: &str, setup: &str| {
+        machine.sh(setup).expect(0);
+        machine.sh(&format!("{install} --store /home/keeper/store {args}")).expect(2).stderr
+    };
+    for (args, setup, why) in [
+        (file, "chmod 666 /home/keeper/.config/pai/recipients.txt", "and so read the next archive"),
+        (
+            file,
+            "chmod 644 /home/keeper/.config/pai/recipients.txt; chown bin /home/keeper/.config/pai/recipients.txt",
+            "belongs to bin",
+        ),
+        ("--recipients-file /root/key", "true", "has an identity in it"),
+        ("--recipients-file /not/there", "true", "no file /not/there"),
+        ("--recipients-file recipients.txt", "true", "does not start with /"),
+        ("--recipient AGE-SECRET-KEY-1X", "true", "begins with neither"),
+    ] {
+        let said = refused(args, setup);
+        assert!(said.contains(why) && !said.contains("SECRET"), "{args}: {said}");
+    }
+    assert!(machine.sh(&format!("{unit} --remove")).expect(0).stderr.is_empty());
 }
 
 #[test]

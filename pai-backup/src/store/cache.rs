@@ -11,6 +11,7 @@ use pai_common::sha256::{self, Digest};
 
 use super::layout::{self, Form};
 use super::list::List;
+use super::tail::{NewTail, Tail};
 
 const LIST: &str = ".list.gz";
 const TAIL: &str = ".tail";
@@ -34,17 +35,17 @@ pub(crate) struct Remembered {
     /// Its SHA-256 there.
     pub(crate) list_digest: Digest,
     /// Index members and footer, the last bytes of the archive.
-    pub(crate) tail: Vec<u8>,
+    pub(crate) tail: Tail,
 }
 
 impl Remembered {
     /// A list, the object it was read from, and the archive's last bytes.
-    pub(crate) fn new(list: List, object: &[u8], tail: Vec<u8>) -> Self {
+    fn new(list: List, object: &[u8], tail: Tail) -> Self {
         Self { list, list_size: object.len() as u64, list_digest: sha256::digest(object), tail }
     }
 
     /// The same of an object that is not at hand: how it lies in the store, its length and its SHA-256.
-    fn parse(mut list: List, object: &str, tail: Vec<u8>) -> Option<Self> {
+    fn parse(mut list: List, object: &str, tail: Tail) -> Option<Self> {
         let mut words = object.split_whitespace();
         list.form = if words.next()? == SEALED { Form::Sealed } else { Form::Plain };
         let (size, digest) = (words.next()?.parse().ok()?, layout::digest(words.next()?)?);
@@ -53,7 +54,7 @@ impl Remembered {
 
     /// Where in the archive the tail begins.
     pub(crate) fn tail_start(&self) -> u64 {
-        self.list.runs.size().saturating_sub(self.tail.len() as u64)
+        self.list.runs.size().saturating_sub(self.tail.size())
     }
 }
 
@@ -86,7 +87,7 @@ impl Cache {
     /// What is remembered of the archive, if it is whole.
     pub(crate) fn recall(&self, archive: &str) -> Option<Remembered> {
         let bytes = fs::read(self.folder.join(format!("{archive}{LIST}"))).ok()?;
-        let tail = fs::read(self.folder.join(format!("{archive}{TAIL}"))).ok()?;
+        let tail = Tail::open(&self.folder.join(format!("{archive}{TAIL}"))).ok()?;
         let list = List::unpack(&bytes, archive).ok()?;
         // Here it is never encrypted: this machine has what it is about.
         let object = fs::read_to_string(self.folder.join(format!("{archive}{OBJECT}")));
@@ -94,7 +95,7 @@ impl Cache {
             Ok(object) => Remembered::parse(list, &object, tail)?,
             Err(_) => Remembered::new(list, &bytes, tail),
         };
-        (known.tail.len() as u64 <= known.list.runs.size()).then_some(known)
+        (known.tail.size() <= known.list.runs.size()).then_some(known)
     }
 
     /// The archives that are remembered.
@@ -104,21 +105,39 @@ impl Cache {
         entries.filter_map(name).filter(|name| !name.starts_with('.')).collect()
     }
 
-    /// Remembers an archive, and forgets `others`.
-    pub(crate) fn remember(&self, known: &Remembered, others: &[String]) -> anyhow::Result<()> {
-        let archive = &known.list.archive;
+    /// Where the last bytes of a new archive go, for [`Cache::remember`].
+    pub(crate) fn new_tail(&self, archive: &str) -> NewTail {
+        NewTail::begin(&self.folder.join(format!("{archive}{TAIL}")))
+    }
+
+    /// Remembers an archive, by its list, the object that this is in the store, and its last bytes; and forgets `others`.
+    pub(crate) fn remember(
+        &self,
+        list: List,
+        object: &[u8],
+        tail: NewTail,
+        others: &[String],
+    ) -> anyhow::Result<Remembered> {
+        let archive = &list.archive;
         let path = |end| self.folder.join(format!("{archive}{end}"));
         self.forget(archive);
         // The list last: it is what makes the archive a remembered one.
-        let form = if known.list.form == Form::Sealed { SEALED } else { "plain" };
-        let object = format!("{form} {} {}\n", known.list_size, sha256::to_hex(&known.list_digest));
-        atomic::write(&path(OBJECT), 0o600, object.as_bytes())?;
-        atomic::write(&path(TAIL), 0o600, &known.tail)?;
-        atomic::write(&path(LIST), 0o600, &known.list.pack()?)?;
+        let form = if list.form == Form::Sealed { SEALED } else { "plain" };
+        let digest = sha256::to_hex(&sha256::digest(object));
+        atomic::write(&path(OBJECT), 0o600, format!("{form} {} {digest}\n", object.len()).as_bytes())?;
+        tail.commit()?;
+        atomic::write(&path(LIST), 0o600, &list.pack()?)?;
         for other in others.iter().filter(|other| *other != archive) {
             self.forget(other);
         }
-        Ok(())
+        let tail =
+            Tail::open(&path(TAIL)).with_context(|| format!("could not read {}", path(TAIL).display()))?;
+        Ok(Remembered::new(list, object, tail))
+    }
+
+    /// Removes what runs that did not end have left.
+    pub(crate) fn sweep(&self) -> anyhow::Result<()> {
+        atomic::remove_abandoned(&self.folder, |name| name.ends_with(TAIL.as_bytes())).map(drop)
     }
 
     /// Forgets an archive.
@@ -148,13 +167,24 @@ mod tests {
             fs::write(cache.folder().join("pai-1.tail"), "tail").unwrap();
             fs::write(cache.folder().join("pai-1.list.gz"), "no list").unwrap();
             assert!(cache.recall("pai-1").is_none(), "a damaged list is as good as none");
-            let known = Remembered::new(list.clone(), object, b"tail".to_vec());
-            cache.remember(&known, &cache.archives()).unwrap();
+            let mut tail = cache.new_tail("pai-2");
+            tail.append(b"tail");
+            cache.remember(list.clone(), object, tail, &cache.archives()).unwrap();
             assert_eq!(cache.archives(), ["pai-2"]);
             let found = cache.recall("pai-2").unwrap();
             assert_eq!((found.list.clone(), found.tail_start()), (list, 6));
+            assert_eq!(found.tail.read().unwrap(), b"tail");
             assert_eq!((found.list_size, found.list_digest), (object.len() as u64, sha256::digest(object)));
         }
         assert!(Cache::below(folder.path(), "s3://y").unwrap().archives().is_empty());
+        let dead = cache.folder().join(".pai-3.tail.partial");
+        fs::write(&dead, "half").unwrap();
+        let living = cache.new_tail("pai-4");
+        cache.sweep().unwrap();
+        assert!(!dead.exists());
+        let path = cache.folder().join(".pai-4.tail.partial");
+        assert!(path.exists(), "it is being written");
+        drop(living);
+        assert!(!path.exists());
     }
 }

@@ -105,7 +105,8 @@ impl Store {
 /// Its index has the digest of everything in it.
 pub(super) fn is_the_same(known: &Remembered, opened: &Archive) -> anyhow::Result<()> {
     let file = opened.file();
-    let is_same = file.size() == known.list.runs.size() && file.tail(known.tail_start())? == known.tail;
+    let is_same =
+        file.size() == known.list.runs.size() && file.tail(known.tail_start())? == known.tail.read()?;
     ensure!(is_same, "it is not the archive that this machine sent: its index is another");
     Ok(())
 }

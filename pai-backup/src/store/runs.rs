@@ -62,6 +62,11 @@ impl Runs {
         self.packs.iter().copied().collect()
     }
 
+    /// The packs, each once, in the order in which the archive needs them first.
+    pub(crate) fn in_order(&self) -> Vec<Digest> {
+        self.packs.clone()
+    }
+
     /// The bytes of the archive from `range.start` to `range.end`, which must lie inside it, as they lie in packs.
     pub(crate) fn slices(&self, range: Range<u64>) -> impl Iterator<Item = (Digest, u64, u64)> + '_ {
         let first = self.starts.partition_point(|&start| start <= range.start).saturating_sub(1);

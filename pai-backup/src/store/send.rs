@@ -4,6 +4,7 @@
 //! that nobody needs, which prune removes.
 
 mod packer;
+mod parent;
 mod sink;
 mod upload;
 
@@ -13,21 +14,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use pai_common::clock::{Timestamp, Zone};
 use pai_common::console::Console;
-use pai_common::sha256::{self, Digest};
+use pai_common::sha256::Digest;
 use pai_common::stamp;
 
 pub(super) use self::packer::Packer;
+use self::parent::Parent;
 pub(crate) use self::sink::StoreSink;
 pub(super) use self::upload::Rules;
 use super::backend::Kind;
-use super::cache::Remembered;
 use super::layout::{self, Form};
 use super::list::List;
 use super::measure::Sizes;
 use super::needs::Needs;
+use super::tail::NewTail;
 use super::{Series, Store, readme, seal as sealing};
 use crate::archive::index::{About, Totals};
-use crate::archive::open::{Archive, pieces_of_tail};
+use crate::archive::open::Archive;
 use crate::create::shrink::Shrunk;
 use crate::crypt::{Recipients, seal};
 use crate::reuse::InStore;
@@ -35,10 +37,6 @@ use crate::reuse::InStore;
 /// A pack is deleted no sooner than a day after it was marked as not needed. A run that took longer than half of that
 /// cannot know any more that what it took over is still there.
 pub(super) const LONGEST: Duration = Duration::from_secs(12 * 3600);
-
-const NOTHING_KNOWN: &str =
-    "this machine remembers nothing of the store, and may not read it: everything is sent";
-const NO_IDENTITY: &str = "this machine remembers nothing of the store, and has no identity to read it: everything is sent once more";
 
 /// What is known of a store when archives of one series are sent to it.
 #[derive(Debug)]
@@ -59,26 +57,6 @@ pub(crate) struct Sender<'a> {
     /// Take nothing over.
     full: bool,
     began: Instant,
-}
-
-/// The archive that members are taken over from.
-#[derive(Debug)]
-struct Parent {
-    known: Remembered,
-    /// Where each piece of its index is, by the SHA-256 of the piece.
-    pieces: HashMap<Digest, (u64, u64)>,
-}
-
-impl Parent {
-    fn new(known: Remembered) -> Self {
-        let mut offset = known.tail_start();
-        let mut pieces = HashMap::new();
-        for piece in pieces_of_tail(&known.tail) {
-            pieces.insert(sha256::digest(piece), (offset, piece.len() as u64));
-            offset += piece.len() as u64;
-        }
-        Self { known, pieces }
-    }
 }
 
 impl<'a> Sender<'a> {
@@ -151,102 +129,6 @@ impl<'a> Sender<'a> {
         if self.recipients.is_some() { Form::Sealed } else { Form::Plain }
     }
 
-    /// Whether the packs of an archive can be part of the next one: all who are to read that can read them.
-    fn can_take_over(&self, known: &Remembered) -> bool {
-        let readers = &known.list.recipients;
-        let to = self.recipients.iter().flat_map(Recipients::texts);
-        known.list.form == self.form() && to.into_iter().all(|recipient| readers.contains(recipient))
-    }
-
-    /// Makes an archive the parent, if it can be one.
-    fn adopt(&self, known: Remembered, console: &Console) -> Option<Parent> {
-        if self.can_take_over(&known) {
-            return Some(Parent::new(known));
-        }
-        console.warn("the last archive is encrypted for others: everything is sent once more");
-        None
-    }
-
-    /// Says so if the store was set back.
-    fn tell_if_set_back(&self, lists: &[(String, u64)], console: &Console) {
-        let there = lists.iter().map(|(archive, _)| archive);
-        if let Some(why) = self.store.set_back(self.series, there) {
-            console.complain(why);
-        }
-    }
-
-    /// The credentials may only write: what is remembered is all there is to go by.
-    fn begin_blind(&mut self, console: &Console) -> anyhow::Result<()> {
-        let newest = self.series.newest(self.store.cache().archives().iter().map(String::as_str));
-        let known = newest.and_then(|archive| self.store.cache().recall(&archive));
-        let known = known.filter(|known| known.list.form == self.form());
-        if known.is_none() {
-            self.store.backend().put(layout::README, readme::text(self.form()).as_bytes())?;
-            console.warn(NOTHING_KNOWN);
-        }
-        self.parent = known.and_then(|known| self.adopt(known, console));
-        Ok(())
-    }
-
-    /// The newest archive of the series that can be read.
-    fn find_parent(&self, lists: &[(String, u64)], console: &Console) -> anyhow::Result<Option<Parent>> {
-        let mut names: Vec<&str> = lists.iter().map(|(archive, _)| archive.as_str()).collect();
-        while let Some(newest) = self.series.newest(names.iter().copied()) {
-            names.retain(|name| *name != newest);
-            let size = lists.iter().find(|(archive, _)| *archive == newest).map_or(0, |(_, size)| *size);
-            match self.store.cache().recall(&newest) {
-                Some(known)
-                    if known.list_size == size
-                        && known.list.form == self.form()
-                        && self.is_current(&newest, &known) =>
-                {
-                    return Ok(self.adopt(known, console));
-                }
-                // What disagrees with the store is of no use.
-                Some(_) => self.store.cache().forget(&newest),
-                None => {}
-            }
-            if self.form() == Form::Sealed && !self.store.keys().are_named() {
-                console.warn(NO_IDENTITY);
-                return Ok(None);
-            }
-            match self.fetch_known(&newest) {
-                Ok(Some(known)) => return Ok(self.adopt(known, console)),
-                Ok(None) => {}
-                Err(error) => match super::kind_of(&error) {
-                    Some(Kind::Denied) => {
-                        console.warn(NOTHING_KNOWN);
-                        return Ok(None);
-                    }
-                    Some(Kind::Passing) => return Err(error),
-                    _ => console.warn(format_args!("passing over {newest}: {error:#}")),
-                },
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the list that is remembered is the one that is there, as far as marks tell.
-    fn is_current(&self, archive: &str, known: &Remembered) -> bool {
-        let digest = sha256::to_hex(&known.list_digest);
-        let mut marks = self.rewritten.iter().filter(|(other, _)| other == archive);
-        marks.all(|(_, start)| digest.starts_with(start))
-    }
-
-    /// `None` for one that was found suspiciously small: what comes back must not be sent anew because it was away once.
-    fn fetch_known(&self, archive: &str) -> anyhow::Result<Option<Remembered>> {
-        let (list, bytes) = self.store.list_of(archive)?;
-        if list.sizes.shrunk {
-            return Ok(None);
-        }
-        let opened = self.store.open_list(&list)?;
-        let start = opened.index().map_err(Clone::clone)?.data_size();
-        let tail = opened.file().tail(start)?;
-        let known = Remembered::new(list, &bytes, tail);
-        self.store.cache().remember(&known, &[])?;
-        Ok(Some(known))
-    }
-
     /// The series that is sent.
     pub(crate) fn series(&self) -> &Series {
         self.series
@@ -316,7 +198,7 @@ impl<'a> Sender<'a> {
         &mut self,
         mut list: List,
         new: &HashMap<Digest, Digest>,
-        tail: Vec<u8>,
+        tail: NewTail,
     ) -> anyhow::Result<()> {
         list.runs = list.runs.rename(new);
         if self.began.elapsed() > LONGEST {
@@ -343,10 +225,10 @@ impl<'a> Sender<'a> {
             .into_iter()
             .filter(|other| self.series.time_of(other).is_some())
             .collect();
-        let known = Remembered::new(list, &bytes, tail);
-        self.store
+        let known = self
+            .store
             .cache()
-            .remember(&known, &others)
+            .remember(list, &bytes, tail, &others)
             .context("the archive is in the store, but could not be remembered")?;
         self.parent = Some(Parent::new(known));
         Ok(())

@@ -13,6 +13,7 @@ use crate::create::shrink::Shrunk;
 use crate::reuse::InStore;
 use crate::store::list::List;
 use crate::store::runs::Runs;
+use crate::store::tail::NewTail;
 
 /// Takes an archive front to back; what is new of it goes into packs.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(crate) struct StoreSink {
     pieces: std::collections::HashMap<Digest, (u64, u64)>,
     packer: Packer,
     /// Index members and footer.
-    tail: Vec<u8>,
+    tail: NewTail,
     in_tail: bool,
 }
 
@@ -44,7 +45,7 @@ impl StoreSink {
             parent: sender.parent.as_ref().map(|parent| parent.known.list.runs.clone()),
             pieces: kept.map(|(&digest, &place)| (digest, place)).collect(),
             packer: Packer::new(sender.store.backend(), rules),
-            tail: Vec::new(),
+            tail: sender.store.cache().new_tail(archive),
             in_tail: false,
         }
     }
@@ -64,7 +65,7 @@ impl StoreSink {
         let (sizes, shrunk) = sender.judge(&archive, about, totals);
         let (added, heads, blind) = (sent.bytes, sent.heads, sender.there.is_none());
         let list = List { archive, runs, added, digest, blind, sizes, heads, ..List::default() };
-        sender.conclude(list, &sent.names, std::mem::take(&mut self.tail))?;
+        sender.conclude(list, &sent.names, self.tail)?;
         Ok(Summary { size, added: sent.bytes, shrunk })
     }
 }
@@ -85,7 +86,7 @@ impl Sink for StoreSink {
         let (pack, offset) = self.packer.append(bytes)?;
         self.runs.push(pack, offset, bytes.len() as u64);
         if self.in_tail {
-            self.tail.extend_from_slice(bytes);
+            self.tail.append(bytes);
         }
         Ok(())
     }
@@ -95,7 +96,7 @@ impl Sink for StoreSink {
         match self.pieces.get(&sha256::digest(bytes)).copied() {
             None => self.append(bytes),
             Some((offset, length)) => {
-                self.tail.extend_from_slice(bytes);
+                self.tail.append(bytes);
                 self.take_over(Origin::Parent, offset, length)
             }
         }
