@@ -337,7 +337,9 @@ fn a_store_is_mounted_too() {
     let wanted = crate::fixtures::archived_tree(nights.workspace.home());
     let seen = tree(&mounted.at("latest/"));
     let bare = |mut nodes: std::collections::BTreeMap<PathBuf, crate::fixtures::Node>| {
-        nodes.values_mut().for_each(|node| node.xattrs.clear());
+        for node in nodes.values_mut() {
+            node.xattrs.clear();
+        }
         nodes
     };
     assert_eq!(bare(seen), bare(wanted));

@@ -17,7 +17,7 @@ use super::Run;
 use super::by_file::{ByFile, Item};
 use super::content::Content;
 use super::members::Members;
-use super::nights::{Nights, lock};
+use super::nights::{self, Nights, lock};
 use super::place::Place;
 use super::tree::{Node, implied};
 use crate::entry::Kind;
@@ -114,7 +114,7 @@ impl Archives {
             },
             Place::In(row, 0) => match self.nights.named(row) {
                 // To list the archives, none has to be opened.
-                Some(named) => Ok(attributes(place, &self.nights.top(&named))),
+                Some(named) => Ok(attributes(place, &nights::top(&named))),
                 None => Err(Errno::ENOENT),
             },
             Place::In(row, number) => {

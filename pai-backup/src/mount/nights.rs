@@ -132,7 +132,7 @@ impl Nights {
         let index = archive.index().map_err(Clone::clone).with_context(|| {
             format!("{} (pai-backup list, cat and restore read it front to back)", context())
         })?;
-        let mut growing = Growing::new(self.top(named));
+        let mut growing = Growing::new(top(named));
         let mut groups = Vec::new();
         for (number, place) in index.members().with_context(context)?.into_iter().enumerate() {
             let group = index.group_at(place.at).with_context(context)?;
@@ -143,11 +143,6 @@ impl Nights {
         }
         let (tree, refused) = growing.finish();
         Ok((Night { name: named.name.clone(), archive, tree, groups }, refused))
-    }
-
-    /// The folder of an archive.
-    pub(super) fn top(&self, named: &Named) -> Node {
-        implied(rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw(), named.time)
     }
 
     /// Says on stderr what is wrong, each once: the kernel asks again and again.
@@ -197,6 +192,11 @@ impl Night {
         let record = group.records.get(record as usize).context("there is no such record")?.clone();
         Ok((offset, group, record))
     }
+}
+
+/// The folder of an archive.
+pub(super) fn top(named: &Named) -> Node {
+    implied(rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw(), named.time)
 }
 
 fn folder_name(named: &Named) -> String {
