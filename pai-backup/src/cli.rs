@@ -87,6 +87,9 @@ pub enum Command {
     Find(Find),
     /// Show nights, folders, differences and versions as pages on 127.0.0.1
     Browse(Browse),
+    /// Show the archives as folders: a file system that can only be read
+    #[cfg(feature = "mount")]
+    Mount(Mount),
     /// Mend a damaged archive from others that hold the same
     Repair(Repair),
     /// Send archives of the archive folder to a store
@@ -405,6 +408,15 @@ pub struct Browse {
     /// Listen on this port of 127.0.0.1 [default: a free one]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub port: u16,
+}
+
+/// `mount`
+#[cfg(feature = "mount")]
+#[derive(Debug, Group)]
+pub struct Mount {
+    /// An empty folder outside the workspace
+    #[arg(value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub target: PathBuf,
 }
 
 /// `repair`

@@ -8,7 +8,7 @@
 //! | what lies beyond this disk | `store` |
 //! | who can read it there | `crypt` |
 //! | how a command's output or a zip is made | `capture`, `zip` |
-//! | how all of them are read at once | `past`, `browse` |
+//! | how all of them are read at once | `past`, `browse`, `mount` |
 //! | how a damaged one is mended | `repair`, `par2` |
 //! | how one is read | `list`, `verify`, `restore`, `diff`, `cat`, all on `contents` |
 
@@ -26,6 +26,8 @@ mod diff;
 pub mod entry;
 mod list;
 mod members;
+#[cfg(feature = "mount")]
+mod mount;
 mod pack;
 mod par2;
 mod past;
@@ -116,6 +118,8 @@ pub fn run(args: &Args, console: &Console) -> anyhow::Result<Exit> {
         Some(Command::History(args)) => past::history::run(args, &context),
         Some(Command::Find(args)) => past::find::run(args, &context),
         Some(Command::Browse(args)) => browse::run(args, &context),
+        #[cfg(feature = "mount")]
+        Some(Command::Mount(args)) => mount::run(args, &context),
         Some(Command::Repair(args)) => repair::run(args, &context),
         Some(Command::Push(args)) => store::push::run(args, &context),
         Some(Command::Pull(args)) => store::pull::run(args, &context),

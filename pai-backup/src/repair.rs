@@ -11,12 +11,16 @@ mod plan;
 mod proof;
 mod rebuild;
 mod survey;
+mod unread;
 mod write;
 
+use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, anyhow, bail};
 use pai_common::exit::Exit;
+use pai_common::hint::Hinted;
 use pai_common::lock::DirLock;
 use pai_common::output::Output;
 use pai_common::sha256;
@@ -26,9 +30,11 @@ use serde::Serialize;
 use self::blueprint::Blueprint;
 use self::donors::Donors;
 use self::plan::Plan;
-use crate::archive::open::{Archive, NoIndex};
+use self::unread::Unread;
+use crate::archive::member::read_full;
+use crate::archive::open::{NoIndex, open_to_read};
 use crate::cli::Repair;
-use crate::{Context, par2, shelf, verify};
+use crate::{Context, crypt, par2, shelf, verify};
 
 /// What came of a repair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,9 +72,26 @@ pub(crate) fn mend(
         tell(out, path, "good", 0, &[], true)?;
         return Ok(Outcome::Good);
     };
-    run.console.note(format_args!("{} is damaged: {why}", path.display()));
-    let archive = Archive::open(path)?;
-    let donors = Donors::beside(path, run)?;
+    run.console.note(format_args!("{} is damaged: {why:#}", path.display()));
+    if is_sealed(path)? {
+        return mend_sealed(path, dry_run, out, run);
+    }
+    let unread = Unread::default();
+    unread.own(&why);
+    let outcome = mend_damaged(path, dry_run, &unread, out, run);
+    unread.tell(run.console, outcome.is_err());
+    outcome
+}
+
+fn mend_damaged(
+    path: &Path,
+    dry_run: bool,
+    unread: &Unread,
+    out: &mut Output,
+    run: &Context<'_>,
+) -> anyhow::Result<Outcome> {
+    let archive = unread.open(path)?;
+    let donors = Donors::beside(path, unread, run)?;
     let blueprint = Blueprint::of(&archive, &donors, run)?;
     if blueprint.is_empty() && archive.index().is_err() && !shelf::par2(path).exists() {
         let foreign = archive.index().is_err_and(|why| *why == NoIndex::Foreign);
@@ -87,16 +110,50 @@ pub(crate) fn mend(
         bail!("could not repair {}: nothing of it can be read", path.display());
     }
     let whole = plan.is_whole();
+    if !whole && !dry_run && unread.may_hold_more() {
+        let error =
+            anyhow!("could not repair {}: what could not be read may hold what is lost", path.display());
+        let hint = "nothing was changed: try again once it can be read, or after moving it away";
+        return Err(Hinted::new(error, hint).into());
+    }
     let state = match (whole, dry_run) {
         (true, true) => "mendable",
         (false, true) => "mendable in part",
         (true, false) => "mended",
         (false, false) => "mended in part",
     };
-    let as_it_was =
-        if dry_run { plan.is_exact() } else { write::write(path, &archive, &plan, &donors, run)? };
+    let as_it_was = if dry_run {
+        plan.is_exact()
+    } else {
+        write::write(path, &archive, &plan, &donors, unread.is_any(), run)?
+    };
+    unread.tell(run.console, !as_it_was);
     tell(out, path, state, plan.put_in(), &plan.lost, as_it_was)?;
     Ok(if whole { Outcome::Mended } else { Outcome::InPart })
+}
+
+/// Whether a file is encrypted as a whole. The name says so where its beginning is damaged.
+fn is_sealed(path: &Path) -> anyhow::Result<bool> {
+    let mut start = [0; 64];
+    let count = open_to_read(path)
+        .and_then(|mut file| read_full(&mut file, &mut start))
+        .with_context(|| format!("could not read {}", path.display()))?;
+    Ok(crypt::open::is_sealed(&start[..count])
+        || path.as_os_str().as_bytes().ends_with(crypt::END.as_bytes()))
+}
+
+/// Each encrypted file has a key of its own: no other holds the same bytes.
+fn mend_sealed(path: &Path, dry_run: bool, out: &mut Output, run: &Context<'_>) -> anyhow::Result<Outcome> {
+    if mended_by_par2(path, dry_run, run)? {
+        tell(out, path, "mended by its PAR2 file", 0, &[], true)?;
+        return Ok(Outcome::Mended);
+    }
+    let error = anyhow!(
+        "could not repair {}: it is encrypted under a key of its own, so no other archive holds the same bytes",
+        path.display()
+    );
+    let hint = "pai-backup restore brings back the files beside the damage; create --par2 10% lets the next one be mended";
+    Err(Hinted::new(error, hint).into())
 }
 
 /// Lets the archive's PAR2 file do what nobody else could, if there is one.
@@ -151,11 +208,15 @@ pub(crate) fn hint(path: &Path) -> String {
     format!("pai-backup repair -n {} shows what other archives can mend", path.display())
 }
 
-/// The digest that an archive's sidecar gives, if it has one that can be read.
-fn sidecar_digest(path: &Path) -> Option<sha256::Digest> {
-    let text = std::fs::read(shelf::sidecar(path)).ok()?;
+/// The digest that an archive's sidecar gives, if it has one that gives any.
+pub(crate) fn sidecar_digest(path: &Path) -> anyhow::Result<Option<sha256::Digest>> {
+    let sidecar = shelf::sidecar(path);
+    let text = match std::fs::read(&sidecar) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.with_context(|| format!("could not read {}", sidecar.display()))?,
+    };
     let text = text.strip_prefix(b"\\").unwrap_or(&text);
     let mut digest = [0; 32];
-    hex::decode_to_slice(text.get(..64)?, &mut digest).ok()?;
-    Some(digest)
+    let hex = text.get(..64).unwrap_or_default();
+    Ok(hex::decode_to_slice(hex, &mut digest).is_ok().then_some(digest))
 }

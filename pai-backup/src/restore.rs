@@ -9,7 +9,7 @@ mod apply;
 mod beneath;
 mod place;
 mod plan;
-mod safe;
+pub(crate) mod safe;
 mod select;
 
 use std::path::{Path, PathBuf};

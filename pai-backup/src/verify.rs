@@ -14,7 +14,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use pai_common::console::Console;
 use pai_common::exit::Exit;
 use pai_common::output::Output;
@@ -145,15 +145,25 @@ pub(crate) fn newest(run: &Context<'_>) -> anyhow::Result<PathBuf> {
 }
 
 /// Says what is wrong with an archive file in itself, if anything is.
-pub(crate) fn why_damaged(path: &Path, run: &Context<'_>) -> anyhow::Result<Option<String>> {
+pub(crate) fn why_damaged(path: &Path, run: &Context<'_>) -> anyhow::Result<Option<anyhow::Error>> {
     let file = open_to_read(path).with_context(|| format!("could not open {}", path.display()))?;
     let progress = Progress::bytes(run.console, "verifying", file.metadata().ok().map(|found| found.len()));
-    let sidecar = read_sidecar(path).ok().flatten();
-    match verify_stream(file, run.threads(), sidecar, &progress, run.console) {
+    let mut sidecar = repair::sidecar_digest(path)?;
+    let input = match run.open_stream(Box::new(file), &path.display()) {
+        Err(error) if crypt::is_damage(&error) => return Ok(Some(error)),
+        other => other?,
+    };
+    if input.was_sealed
+        && let Some(expected) = sidecar.take()
+        && diff::digest_of(path)? != expected
+    {
+        return Ok(Some(anyhow!(OTHER_SIDECAR)));
+    }
+    match verify_stream(input.content, run.threads(), sidecar, &progress, run.console) {
         Ok(()) => Ok(None),
         Err(error) => {
             pai_common::signal::check()?;
-            Ok(Some(format!("{error:#}")))
+            Ok(Some(error))
         }
     }
 }

@@ -5,10 +5,11 @@
 # shellcheck disable=SC2034 # read by the scripts that source this file
 test_programs=(
   /usr/bin/python3-config=python3-dev /usr/lib/python3/dist-packages/yaml=python3-yaml /usr/sbin/cron=cron
-  /usr/sbin/logrotate=logrotate 7z=p7zip-full age=age bsdtar=libarchive-tools busybox=busybox chromium=chromium
-  curl=curl docker=docker.io faketime=faketime fish=fish 'g++=g++' gnuplot=gnuplot-nox jq=jq mandoc=mandoc
-  openssl=openssl par2=par2 pg_createcluster=postgresql python3=python3 setfattr=attr shellcheck=shellcheck shfmt=shfmt
-  sqlite3=sqlite3 ssh-keygen=openssh-client sudo=sudo systemd-analyze=systemd time=time unzip=unzip zip=zip zsh=zsh
+  /usr/sbin/logrotate=logrotate 7z=p7zip-full age=age bsdtar=libarchive-tools busybox=busybox chromium=chromium curl=curl
+  docker=docker.io faketime=faketime fish=fish fusermount3=fuse3 'g++=g++' gnuplot=gnuplot-nox jq=jq mandoc=mandoc
+  openssl=openssl par2=par2 pg_createcluster=postgresql python3=python3 rg=ripgrep setfattr=attr shellcheck=shellcheck
+  shfmt=shfmt sqlite3=sqlite3 ssh-keygen=openssh-client sudo=sudo systemd-analyze=systemd time=time unzip=unzip zip=zip
+  zsh=zsh
 )
 # shellcheck disable=SC2034
 lint_programs=(shellcheck=shellcheck shfmt=shfmt)

@@ -148,6 +148,9 @@ fn nothing_outside_the_archives_is_served() {
         "get//etc/passwd".to_owned(),
         format!("compare/{FIRST}/nothing"),
         format!("compare/nothing/{FIRST}"),
+        "compare".to_owned(),
+        format!("compare?from={FIRST}"),
+        format!("compare?from={FIRST}&to=../../etc/passwd"),
         "versions/../../etc/passwd".to_owned(),
         "versions/%zz".to_owned(),
     ] {
@@ -160,12 +163,19 @@ fn nothing_outside_the_archives_is_served() {
 fn pages_tell_of_nights_folders_differences_and_versions() {
     let nights = two_nights();
     let server = Server::start(&nights);
+    let first_chosen = format!("<option value=\"{FIRST}\" selected>2026-11-01 02:00:00</option>");
+    let skips = "<a class=skip href=\"#main\">";
     for (page, parts) in [
-        (String::new(), vec!["2026-11", ">+1 ~1<", FIRST, SECOND]),
+        (
+            String::new(),
+            vec!["2026-11", ">+1 ~1<", FIRST, SECOND, skips, "<select name=from>", "<main id=main"],
+        ),
         (format!("tree/{SECOND}/"), vec!["projects/", "memory.md", "Since the night before", "Until now"]),
         (format!("tree/{SECOND}/projects"), vec!["a.md", "linked", "Download as tar.gz"]),
         (format!("compare/{FIRST}/{SECOND}"), vec!["2 in all", "projects", "a.md", "+ <a", "~ <a"]),
         (format!("compare/{SECOND}/now"), vec!["Nothing differs"]),
+        (format!("compare?from={FIRST}&to={SECOND}"), vec!["2 in all", &first_chosen]),
+        (format!("compare?from={FIRST}&to=now"), vec!["2 in all", "<option value=\"now\" selected>now"]),
         (
             "versions/projects/a.md".to_owned(),
             vec![
@@ -195,6 +205,19 @@ fn a_new_night_is_there_once_the_calendar_is_opened_again() {
     let third = nights.night(&[]);
     assert!(server.get("").1.contains(&third));
     assert_eq!(server.get(&format!("tree/{third}/")).0, 200);
+}
+
+#[test]
+fn a_damaged_night_deletes_nothing_in_the_calendar() {
+    let mut nights = two_nights();
+    nights.night(&[]);
+    let damaged = nights.workspace.home().join("archive").join(SECOND);
+    fs::OpenOptions::new().write(true).open(damaged).unwrap().set_len(10).unwrap();
+    let (_, page) = Server::start(&nights).get("");
+    assert!(page.contains("damaged"), "{page}");
+    assert!(page.contains(">+1 ~1<"), "the third night is compared with the first: {page}");
+    let lines: Vec<&str> = page.split("<li>").skip(1).filter(|line| line.contains("\u{2212}")).collect();
+    assert_eq!(lines.len(), 0, "{page}");
 }
 
 #[test]
@@ -267,7 +290,7 @@ fn hostile_names_and_contents_are_text_in_a_real_browser() {
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg(server.address(&page)));
         let dom = outcome.stdout;
-        assert!(dom.contains("<main>"), "{page}: {dom}{}", outcome.stderr);
+        assert!(dom.contains("<main id=\"main\""), "{page}: {dom}{}", outcome.stderr);
         assert!(dom.contains(shown), "{page} lacks {shown}:\n{dom}");
         for element in ["<script", "<img", "id=\"bold\"", "<title>name", "<title>content"] {
             assert!(!dom.contains(element), "{page} has {element}:\n{dom}");

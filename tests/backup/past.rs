@@ -24,7 +24,7 @@ impl Nights {
         Self { workspace: Workspace::empty(), count: 0, store: None }
     }
 
-    fn in_a_store() -> Self {
+    pub(crate) fn in_a_store() -> Self {
         let workspace = Workspace::empty();
         let store = workspace.beside("store");
         Self { workspace, count: 0, store: Some(store) }

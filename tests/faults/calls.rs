@@ -152,10 +152,32 @@ for_each_scene! {
     does_not_notice_short_reads_and_writes => every_read_and_write_is_short,
 }
 
-// A disk that cannot read a part is damage to mend, so a failing call may end in an archive with an index made anew.
+// A repair of another kind of damage, so its tests go by name: what it cannot read it mends, too.
+#[test]
+fn repair_survives_the_failure_of_any_call() {
+    every_call_fails("repair");
+}
+
 #[test]
 fn repair_survives_a_kill_at_any_call() {
     every_call_is_the_last("repair");
+}
+
+#[test]
+fn repair_does_not_notice_short_reads_and_writes() {
+    every_read_and_write_is_short("repair");
+}
+
+#[test]
+fn repair_survives_a_full_disk_at_any_call() {
+    at_every_call("ENOSPC at every call", "repair", &CHANGING, Fault::Full, |scene, outcome, _| {
+        let is_told = outcome.stderr.contains("No space left on device");
+        match outcome.status {
+            Some(0) => scene.check_new().map_err(|why| format!("ended with 0, and yet: {why}")),
+            Some(1 | 2) if is_told => Ok(()),
+            status => Err(format!("ended with {status:?}: {}", outcome.stderr)),
+        }
+    });
 }
 
 // Two prunes take turns without a lock, so the scene has its tests by name, in `twice` one of two.

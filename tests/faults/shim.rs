@@ -13,6 +13,8 @@ use pai_tests::{Outcome, command, run, scratch, skip, through};
 pub(crate) enum Fault {
     /// It fails with EIO.
     Broken,
+    /// It fails with ENOSPC.
+    Full,
     /// The process is killed before it.
     Kill,
     /// So it is, and of what was written only what was synced is left; that too if no call is the one.
@@ -27,6 +29,7 @@ impl Fault {
     fn word(self) -> &'static str {
         match self {
             Self::Broken => "5",
+            Self::Full => "28",
             Self::Kill => "kill",
             Self::PowerCut => "cut",
             Self::Short => "short",

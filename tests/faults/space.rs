@@ -119,6 +119,7 @@ each! {
     a_capture_without_room_leaves_yesterdays_dump: "capture",
     a_restore_without_room_leaves_no_half_file: "restore into a new folder",
     a_restore_over_a_workspace_without_room_leaves_old_or_new_files: "restore over a workspace",
+    a_repair_without_room_leaves_the_damaged_archive: "repair",
     a_rotation_without_room_rotates_all_the_same: "rotate",
     a_log_rotation_without_room_loses_no_line: "rotate logs",
     a_copying_log_rotation_without_room_loses_no_line: "rotate logs --copytruncate",

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use pai_common::clock::{Civil, Timestamp, Zone};
+use pai_common::units::counted;
 
-use super::Site;
 use super::html::Html;
 use super::link::Link;
 use super::server::Answer;
+use super::{Site, compare};
 use crate::past::catalogue::{Catalogue, Change, Night};
 
 /// The page.
@@ -15,6 +16,9 @@ pub(super) fn page(site: &Site<'_>) -> Answer {
     let catalogue = site.renewed();
     let mut html = Html::page(&site.token, "Nights");
     html.raw("<h1>Nights</h1><p class=quiet>+ new, \u{2212} gone, ~ changed since the night before</p>");
+    if let Some(last) = catalogue.nights().last() {
+        compare::chooser(&mut html, &catalogue, &last.named.name, compare::NOW);
+    }
     let mut months: BTreeMap<(i32, u32), Vec<usize>> = BTreeMap::new();
     for (number, night) in catalogue.nights().iter().enumerate() {
         let civil = night.named.time.civil(Zone::Local);
@@ -77,15 +81,21 @@ fn table(html: &mut Html, catalogue: &Catalogue, nights: &[usize]) {
             .link(&Link::Tree(name, "".as_ref()), format!("{} {}", civil.date(), &civil.time()[..5]));
         html.raw(" ")
             .size(night.size)
-            .raw(" <span class=quiet>")
-            .text(night.totals.files)
-            .raw(" files</span> ");
-        if let Some(before) = number.checked_sub(1) {
+            .raw("<span class=quiet>, ")
+            .text(counted(night.totals.files, "file", "files"))
+            .raw("</span> ");
+        // What a damaged archive does not tell was not deleted.
+        let before = (0..number).rev().find(|&before| !catalogue.nights()[before].damaged);
+        if let Some(before) = before.filter(|_| !night.damaged) {
             let older = &catalogue.nights()[before].named.name;
             html.link(&Link::Compare(older, name), counts(&catalogue.differences(before, number)));
         }
         if is_partial(night) {
-            html.raw(" <strong class=warn>partial");
+            html.raw(if night.damaged {
+                " <strong class=warn>damaged"
+            } else {
+                " <strong class=warn>partial"
+            });
             if night.incomplete > 0 {
                 html.text(format!(": {} left out or cut", night.incomplete));
             }

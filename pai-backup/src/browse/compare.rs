@@ -19,6 +19,9 @@ const MOST: usize = 5000;
 /// Deeper folders are shown by their whole path.
 const DEEPEST: usize = 60;
 
+/// What the workspace as it is is called among nights.
+pub(super) const NOW: &str = "now";
+
 /// One difference: sizes before and after, as far as there was and is something.
 struct Difference {
     path: PathBuf,
@@ -41,14 +44,14 @@ pub(super) fn page(site: &Site<'_>, old: &str, new: &str) -> anyhow::Result<Opti
     let newer = catalogue.night_of(new);
     let differences = match newer {
         Some(newer) => between(&catalogue, older, newer),
-        None if new == "now" => until_now(site, &catalogue, old, older)?,
+        None if new == NOW => until_now(site, &catalogue, old, older)?,
         None => return Ok(None),
     };
     let time = |night: usize| {
         let civil = catalogue.nights()[night].named.time.civil(Zone::Local);
         format!("{} {}", civil.date(), civil.time())
     };
-    let until = newer.map_or_else(|| "now".to_owned(), time);
+    let until = newer.map_or_else(|| NOW.to_owned(), time);
     let mut html = Html::page(&site.token, format!("{} to {until}", time(older)));
     html.raw("<h1>Differences</h1><p>").link(&Link::Tree(old, Path::new("")), time(older)).raw(" to ");
     match newer {
@@ -56,6 +59,7 @@ pub(super) fn page(site: &Site<'_>, old: &str, new: &str) -> anyhow::Result<Opti
         None => html.text(until),
     };
     html.raw(", ").text(differences.len()).raw(" in all</p>");
+    chooser(&mut html, &catalogue, old, new);
     if differences.is_empty() {
         html.raw("<p>Nothing differs.</p>");
     }
@@ -75,6 +79,28 @@ pub(super) fn page(site: &Site<'_>, old: &str, new: &str) -> anyhow::Result<Opti
     }
     show(&mut html, &top, newer.map(|_| new), old);
     Ok(Some(Answer::page(html)))
+}
+
+/// A form that asks for the differences of any two nights, or of a night and now. These two are chosen at first.
+pub(super) fn chooser(html: &mut Html, catalogue: &Catalogue, old: &str, new: &str) {
+    html.comparison().raw("<label>Differences from <select name=from>");
+    choices(html, catalogue, old);
+    html.raw("</select></label> <label>to <select name=to>");
+    choice(html, NOW, NOW, new);
+    choices(html, catalogue, new);
+    html.raw("</select></label> <button>Show</button></form>");
+}
+
+fn choices(html: &mut Html, catalogue: &Catalogue, chosen: &str) {
+    for night in catalogue.nights().iter().rev() {
+        let civil = night.named.time.civil(Zone::Local);
+        choice(html, &night.named.name, &format!("{} {}", civil.date(), civil.time()), chosen);
+    }
+}
+
+fn choice(html: &mut Html, value: &str, shown: &str, chosen: &str) {
+    html.raw("<option value=\"").text(value);
+    html.raw(if value == chosen { "\" selected>" } else { "\">" }).text(shown).raw("</option>");
 }
 
 fn between(catalogue: &Catalogue, older: usize, newer: usize) -> Vec<Difference> {

@@ -24,12 +24,12 @@ impl Html {
         );
         let (style, find) = (format!("{}/style.css", html.base), format!("{}/find", html.base));
         html.raw("<link rel=stylesheet href=\"").text(style);
-        html.raw("\"></head><body><header><nav>");
+        html.raw("\"></head><body><a class=skip href=\"#main\">Skip to the content</a><header><nav>");
         html.link(&Link::Home, "Nights");
         html.raw("<form action=\"").text(find);
         html.raw(
             "\"><input type=search name=q required placeholder=\"a name, or *.md\" aria-label=\"find a file\">\
-             <button>Find</button></form></nav></header><main>",
+             <button>Find</button></form></nav></header><main id=main tabindex=-1>",
         );
         html
     }
@@ -75,6 +75,12 @@ impl Html {
     pub(super) fn link(&mut self, link: &Link<'_>, text: impl Display) -> &mut Self {
         let address = link.address(&self.base);
         self.raw("<a href=\"").text(address).raw("\"><bdi>").text(text).raw("</bdi></a>")
+    }
+
+    /// A form that asks for differences, up to where its choices begin.
+    pub(super) fn comparison(&mut self) -> &mut Self {
+        let action = format!("{}/compare", self.base);
+        self.raw("<form class=compare action=\"").text(action).raw("\">")
     }
 
     /// A size, its number in a column of its own.

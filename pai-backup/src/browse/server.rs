@@ -99,6 +99,11 @@ fn page(address: &str, query: &str, site: &Site<'_>) -> anyhow::Result<Option<An
         "" => Ok(Some(calendar::page(site))),
         "style.css" => Ok(Some(Answer::bytes(200, "text/css", STYLE.as_bytes().to_vec()))),
         "tree" => Ok(tree::page(site, &night, &path)),
+        // What the form asks.
+        "compare" if rest.is_empty() => {
+            let (from, to) = (value(query, "from"), value(query, "to"));
+            compare::page(site, &from.unwrap_or_default(), &to.unwrap_or_default())
+        }
         "compare" => compare::page(site, &night, &path.to_string_lossy()),
         "versions" => versions::page(site, &whole, value(query, "at").as_deref()),
         "text" => versions::text(site, &night, &path),

@@ -300,7 +300,10 @@ impl Bytes for Opened {
         }
         let start = offset - offset % CHUNK;
         let mut bytes = vec![0; (start + AHEAD).max(end).min(self.size).saturating_sub(start) as usize];
-        self.open(start, &mut bytes)?;
+        if self.open(start, &mut bytes).is_err() {
+            // Damage ahead of what is wanted costs what lies there alone.
+            return self.open(offset, buf);
+        }
         copy(start, &bytes, buf);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = (start, Arc::new(bytes));
         Ok(())

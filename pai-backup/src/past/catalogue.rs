@@ -124,6 +124,16 @@ impl Catalogue {
         self.paths.iter().zip(0..).map(|(bytes, number)| (number, Path::new(OsStr::from_bytes(bytes))))
     }
 
+    /// The numbers of all paths that were a file at some night, under whichever of its names.
+    #[cfg(feature = "mount")]
+    pub(crate) fn files(&self) -> Vec<u32> {
+        let mut was_file = vec![false; self.paths.len()];
+        for &(path, thing) in self.pieces.iter().flat_map(|piece| &piece.records) {
+            was_file[path as usize] |= matches!(self.thing(thing).kind, Kind::File | Kind::HardLink);
+        }
+        (0..).zip(was_file).filter_map(|(path, was)| was.then_some(path)).collect()
+    }
+
     /// A thing by its number.
     pub(crate) fn thing(&self, number: u32) -> &Thing {
         &self.things[number as usize]

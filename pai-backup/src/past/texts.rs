@@ -163,11 +163,13 @@ pub(crate) fn side_by_side(old: &[u8], new: &[u8]) -> Vec<Side> {
     let deadline = Instant::now() + PATIENCE;
     let ops = capture_diff_slices_deadline(Algorithm::Myers, &old, &new, Some(deadline));
     let mut sides = Vec::new();
-    for (number, group) in group_diff_ops(ops, AROUND).into_iter().enumerate() {
-        if number > 0 {
+    let mut shown = 0;
+    for group in group_diff_ops(ops, AROUND) {
+        if group.first().is_some_and(|op| op.new_range().start > shown) {
             sides.push(Side::Skipped);
         }
         for op in group {
+            shown = op.new_range().end;
             let (before, after) = (&old[op.old_range()], &new[op.new_range()]);
             if let DiffOp::Equal { .. } = op {
                 sides.extend(after.iter().cloned().map(Side::Same));
@@ -177,6 +179,9 @@ pub(crate) fn side_by_side(old: &[u8], new: &[u8]) -> Vec<Side> {
                 sides.extend((0..longer).map(line).map(|(old, new)| Side::Differs(old, new)));
             }
         }
+    }
+    if !sides.is_empty() && shown < new.len() {
+        sides.push(Side::Skipped);
     }
     sides
 }
@@ -227,5 +232,8 @@ mod tests {
             })
             .collect();
         assert_eq!(shown.join(" "), "1 2|two 3 4 5 ... 17 18 19 20|-");
+        let middle = numbers.replace("\n10\n", "\nten\n");
+        let sides = side_by_side(numbers.as_bytes(), middle.as_bytes());
+        assert_eq!((sides.first(), sides.last()), (Some(&Side::Skipped), Some(&Side::Skipped)));
     }
 }

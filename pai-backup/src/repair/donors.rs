@@ -1,15 +1,20 @@
 //! Other archives, which may hold the same members: those of the folder, nearest first, then those of the store.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use anyhow::{Context as _, bail};
 use pai_common::sha256::{self, Digest};
 
+use super::unread::Unread;
 use crate::Context;
 use crate::archive::index::{Group, Index};
 use crate::archive::member::{MemberInfo, Opener};
-use crate::archive::open::Archive;
+use crate::archive::open::{Archive, bytes_of};
 use crate::contents::open_member;
+use crate::crypt::{self, END, Keys};
 use crate::shelf::EXTENSION;
 use crate::store::{Series, Store};
 
@@ -20,6 +25,10 @@ pub(super) struct Donors {
     store: Option<Store>,
     /// The archive's own name in the store, if it may be there.
     twin: Option<String>,
+    /// What of them could not be read.
+    unread: Unread,
+    /// What opens those that are encrypted.
+    keys: Arc<Keys>,
 }
 
 #[derive(Debug)]
@@ -41,14 +50,15 @@ pub(super) struct Taken {
 
 impl Donors {
     /// The archives beside `path`, and those of the store that is named.
-    pub(super) fn beside(path: &Path, run: &Context<'_>) -> anyhow::Result<Self> {
+    pub(super) fn beside(path: &Path, unread: &Unread, run: &Context<'_>) -> anyhow::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let own = path.file_name().unwrap_or_default();
-        let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
-            .unwrap_or_default();
+        let listed = std::fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<PathBuf>>>());
+        let mut files = listed.with_context(|| format!("could not read {}", folder.display()))?;
         files.retain(|file| {
             let name = file.file_name().unwrap_or_default().to_string_lossy();
+            let name = if run.keys.are_named() { name.trim_end_matches(END) } else { &name };
             name.ends_with(EXTENSION) && !name.starts_with('.')
         });
         files.sort();
@@ -69,7 +79,7 @@ impl Donors {
             places.splice(0..0, same.into_iter().map(Place::Stored));
             places.extend(others.into_iter().map(Place::Stored));
         }
-        Ok(Self { places, store, twin })
+        Ok(Self { places, store, twin, unread: unread.clone(), keys: Arc::clone(&run.keys) })
     }
 
     /// What messages call a donor.
@@ -81,14 +91,29 @@ impl Donors {
         }
     }
 
-    /// Opens a donor; `None` if it has no index to go by.
+    /// Opens a donor; `None` if it has no index to go by, or cannot be read.
     pub(super) fn open(&self, donor: usize) -> Option<Archive> {
+        let opened = self.try_open(donor);
+        opened.inspect_err(|error| self.unread.elsewhere(error)).ok()
+    }
+
+    /// The same, or why not.
+    pub(super) fn try_open(&self, donor: usize) -> anyhow::Result<Archive> {
         let archive = match (&self.places[donor], &self.store) {
-            (Place::File(path), _) => Archive::open(path).ok()?,
-            (Place::Stored(name), Some(store)) => store.open_archive(name).ok()?,
-            (Place::Stored(_), None) => return None,
+            (Place::File(path), _) => {
+                let bytes = crypt::open_bytes(bytes_of(path)?, &path.display(), &self.keys)?;
+                Archive::of_bytes(path, bytes)?
+            }
+            (Place::Stored(name), Some(store)) => store.open_archive(name)?,
+            (Place::Stored(name), None) => bail!("could not open {name}: no store is named"),
         };
-        archive.index().is_ok().then_some(archive)
+        archive.index().map_err(Clone::clone)?;
+        Ok(archive)
+    }
+
+    /// What of others could not be read.
+    pub(super) fn unread(&self) -> &Unread {
+        &self.unread
     }
 
     /// The same archive, in the store.
@@ -119,8 +144,11 @@ impl Donors {
                 let mut offset = place.offset;
                 for info in place.members {
                     let is_new = wanted.contains(&info.digest) && !found.contains_key(&info.digest);
-                    if is_new && open_member(archive.file(), offset, &info, &mut opener).is_ok() {
-                        found.insert(info.digest, Taken { donor, offset, info });
+                    if is_new {
+                        match open_member(archive.file(), offset, &info, &mut opener) {
+                            Ok(_) => drop(found.insert(info.digest, Taken { donor, offset, info })),
+                            Err(error) => self.unread.elsewhere(&error),
+                        }
                     }
                     offset += u64::from(info.size);
                 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use pai_common::sha256::{self, Digest};
 use serde::Serialize;
 
@@ -100,7 +101,10 @@ impl Plan {
                 return Some(From::Donor(*taken));
             }
         }
-        let payload = remake::payload(&self.root, group, number, self.about.xattrs).ok()?;
+        let payload = remake::payload(&self.root, group, number, self.about.xattrs)
+            .with_context(|| format!("could not make a member anew from files in {}", self.root.display()))
+            .inspect_err(|error| donors.unread().elsewhere(error))
+            .ok()?;
         let same =
             sha256::digest(&payload) == info.digest && tools.sealer.seal(&payload, info.digest).1 == *info;
         same.then_some(From::Files)
@@ -248,7 +252,9 @@ impl Tools {
     /// Whether a payload that another archive compressed otherwise gives the same bytes once compressed as here.
     fn seals_alike(&mut self, donors: &Donors, taken: &Taken, info: &MemberInfo) -> bool {
         let Some(donor) = donors.open(taken.donor) else { return false };
-        let Ok((_, payload)) = donors::read(&donor, taken, &mut self.opener) else { return false };
+        let read = donors::read(&donor, taken, &mut self.opener);
+        let read = read.inspect_err(|error| donors.unread().elsewhere(error));
+        let Ok((_, payload)) = read else { return false };
         self.sealer.seal(&payload, info.digest).1 == *info
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use pai_common::atomic::AtomicFile;
 use pai_common::checksum_line::{self, Style};
 use pai_common::progress::Progress;
@@ -23,12 +23,13 @@ use crate::archive::writer::ArchiveWriter;
 use crate::pack::remake;
 use crate::{shelf, verify};
 
-/// Writes the mended archive and lets it take the name. Whether it is, byte for byte, what the archive was.
+/// Writes the mended archive and lets it take the name. `unread` says whether the disk could not read something. Whether it is, byte for byte, what the archive was.
 pub(super) fn write(
     path: &Path,
     archive: &Archive,
     plan: &Plan,
     donors: &Donors,
+    unread: bool,
     run: &Context<'_>,
 ) -> anyhow::Result<bool> {
     let context = || format!("could not repair {}", path.display());
@@ -42,11 +43,12 @@ pub(super) fn write(
     let Hashed { out, whole } = out;
     let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(context)?;
     let digest = whole.finish();
-    let known = sidecar_digest(path);
+    let known = sidecar_digest(path)?;
     let temp = file.temp().to_owned();
     prove(&temp, run).with_context(context)?;
     let as_it_was = plan.is_exact() || known == Some(digest);
-    if !plan.is_whole() {
+    // What could not be read today may be read tomorrow.
+    if !plan.is_whole() || (unread && !as_it_was) {
         keep(path).with_context(context)?;
     }
     // A sidecar goes before its file: one of another archive would call this one bad.
@@ -69,11 +71,17 @@ fn keep(path: &Path) -> anyhow::Result<()> {
     let broken = shelf::broken(path);
     match std::fs::hard_link(path, &broken) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(_) => std::fs::copy(path, &broken)
-            .map(drop)
+        Err(_) => copy_whole(path, &broken)
             .with_context(|| format!("could not keep the damaged archive as {}", broken.display())),
         Ok(()) => Ok(()),
     }
+}
+
+fn copy_whole(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let mut copy = AtomicFile::replace(to, 0o600)?;
+    std::io::copy(&mut open_to_read(from)?, &mut copy)?;
+    copy.commit()?;
+    Ok(())
 }
 
 /// What was written must verify, or nothing is replaced.
@@ -139,9 +147,8 @@ impl<'a> Source<'a> {
                     if self.open.len() == HELD_OPEN {
                         self.open.clear();
                     }
-                    let Some(archive) = self.donors.open(taken.donor) else {
-                        bail!("could not open {} again", self.donors.name(taken.donor));
-                    };
+                    let name = || format!("could not open {} again", self.donors.name(taken.donor));
+                    let archive = self.donors.try_open(taken.donor).with_context(name)?;
                     self.open.insert(taken.donor, archive);
                 }
                 let (bytes, payload) = donors::read(&self.open[&taken.donor], &taken, &mut self.opener)?;

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::entry::{Entry, Kind};
 
 /// An entry's path without `./`; an error for one that could lead out of the target. Empty is the root itself.
-pub(super) fn safe_path(path: &Path) -> Result<PathBuf, &'static str> {
+pub(crate) fn safe_path(path: &Path) -> Result<PathBuf, &'static str> {
     let bytes = path.as_os_str().as_encoded_bytes();
     if bytes.is_empty() {
         return Err("an empty name");
