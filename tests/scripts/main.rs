@@ -50,6 +50,7 @@ mod trend;
 mod trend_task;
 mod trust;
 mod updates;
+mod vector_backup;
 mod vector_cache;
 mod vector_files;
 mod vector_index_cache;
