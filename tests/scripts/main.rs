@@ -54,6 +54,7 @@ mod vector_backup;
 mod vector_cache;
 mod vector_files;
 mod vector_index_cache;
+mod vector_libraries;
 mod vector_load;
 mod vector_postgres;
 mod vector_schedule;
