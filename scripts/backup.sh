@@ -11,18 +11,21 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/backups.sh"
 # shellcheck source=scripts/lib/backup-parts.sh
 . "$here/lib/backup-parts.sh"
+# shellcheck source=scripts/lib/backup-stores.sh
+. "$here/lib/backup-stores.sh"
+scripts_folder=$here
 
 usage() {
   cat <<TEXT
 Usage: backup.sh [OPTION...]
 
 Writes BACKUP_DIR/NAME-backup-YYYYMMDD_HHMMSS: a dump of every database and of the roles, every volume of the
-stack, its configuration, a manifest, SHA256SUMS. Then points "latest" to it and verifies it. If one part
+stack, its vector stores, its configuration, a manifest, SHA256SUMS. Then points "latest" to it and verifies it. If one part
 fails, the others are still made, but the folder keeps the ending .incomplete and "latest" stays.
 Prints the folder.
 
   -c, --config-only    configuration alone
-      --data-only      databases and volumes alone
+      --data-only      databases, volumes and vector stores alone
   -s, --services-only  what the services export (BACKUP_EXPORTS) alone
   -o, --output DIR     instead of BACKUP_DIR
   -n, --name NAME      instead of BACKUP_NAME (pa-ecosystem)
@@ -36,7 +39,8 @@ Environment:
 $stack_help
   DATABASE_SERVICE (supabase-db; local; none), DATABASE_USER (postgres), BACKUP_DATABASES (all), BACKUP_VOLUMES (the
   stack's, less the database's own; none), BACKUP_CONFIGS (deployment docs), BACKUP_EXPORTS (NAME=URL words),
-  BACKUP_PAUSE (yes: containers are paused while their volume is read), HELPER_IMAGE (alpine)
+  BACKUP_PAUSE (yes: containers are paused while their volume is read), HELPER_IMAGE (alpine), BACKUP_STORES (none; as
+  VECTOR_STORES, docs/vector-store.md), BACKUP_STOP and BACKUP_START (commands around the copies that need a stopped service)
 
 Examples:
   backup.sh
@@ -46,7 +50,7 @@ TEXT
 }
 
 options() {
-  parts='databases volumes configs exports' dry_run=no quiet=no name='' output=''
+  parts='databases volumes stores configs exports' dry_run=no quiet=no name='' output=''
   while [ $# -gt 0 ]; do
     case "$1" in
       -o | --output | -n | --name) [ $# -gt 1 ] || bad_usage "$1 needs a value" ;;
@@ -58,7 +62,7 @@ options() {
         ;;
       -f | --full) ;;
       -c | --config-only) parts='configs' ;;
-      --data-only) parts='databases volumes' ;;
+      --data-only) parts='databases volumes stores' ;;
       -s | --services-only) parts='exports' ;;
       -o | --output) output=$2 && shift ;;
       -n | --name) name=$2 && shift ;;
@@ -120,7 +124,7 @@ main() {
     take_lock
     [ ! -e "$target" ] || die "there is already $target"
     mkdir "$work" "$work"/{databases,volumes,configs,logs}
-    trap 'unpause; rm -rf "$work" "$work.sums"' EXIT
+    trap 'unpause; start_service; rm -rf "$work" "$work.sums"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM
   fi

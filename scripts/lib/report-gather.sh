@@ -55,7 +55,7 @@ cause_of() {
 
 # gather_causes: a cause of several failures is one thing to look at.
 gather_causes() {
-  local task state when took success why cause causes=()
+  local task state when took success why cause several causes=()
   local -A tasks=() first=()
   while IFS=$'\t' read -r task state when took success why; do
     [ "$state" = failed ] || continue
@@ -66,7 +66,8 @@ gather_causes() {
   done <"$scratch/runs"
   for cause in "${causes[@]}"; do
     if [[ ${tasks[$cause]} == *,* ]]; then
-      attention+=("$cause: ${tasks[$cause]} failed of it")
+      several=${tasks[$cause]//[^,]/}
+      attention+=("$cause; for this reason $((${#several} + 1)) tasks failed: ${tasks[$cause]}")
     else
       attention+=("${first[$cause]}")
     fi
@@ -78,7 +79,7 @@ gather_actions() {
   # shellcheck disable=SC2016 # jq's own variables
   records actions.jsonl 'what maintains' 'map(select(.time >= $since)) | reverse[]
     | [(.time[0:16] | sub("T"; " ")), .task, .result, "\(.action) \(.target)",
-       (to_entries | map(select(.value | type == "number") | "\(.key | gsub("_"; " ")) \(.value)") | join(", "))] | @tsv' >>"$scratch/actions" || return 0
+       (to_entries | map(select((.value | type) == "number" and (.key | test("^p[0-9]|^recall") | not)) | "\(.key | gsub("_"; " ")) \(.value)") | join(", "))] | @tsv' >>"$scratch/actions" || return 0
 }
 
 gather_metrics() {

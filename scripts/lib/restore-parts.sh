@@ -10,6 +10,11 @@ plan_restore() {
     case "$name" in
       configs/*.tar.gz) wanted configs ;;
       databases/*.sql | volumes/*.tar.gz) wanted data ;;
+      stores/*)
+        wanted data
+        [ "$want" = no ] || echo "left to you: the vector store in $name (tar -xzf; docs/vector-store.md)"
+        continue
+        ;;
       *) continue ;;
     esac
     [ "$want" = yes ] || continue

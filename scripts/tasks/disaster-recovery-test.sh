@@ -68,7 +68,7 @@ main() {
       [[ ${file##*/} =~ ^globals_[0-9]{8}_[0-9]{6}\.sql$ ]] || try_dump "$file"
     done
   fi
-  for file in "$backup"/volumes/*.tar.gz "$backup"/configs/*.tar.gz; do
+  for file in "$backup"/{volumes,stores,configs}/*.tar.gz; do
     [ ! -e "$file" ] || try_archive "$file"
   done
   json_text "$backup"
