@@ -1,9 +1,10 @@
 //! verify finds whatever is wrong with an archive, and calls nothing wrong that is not.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Cursor;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use pai_backup::archive::index::Record;
@@ -22,8 +23,8 @@ use crate::fixtures::{Workspace, noise};
 fn workspace() -> Workspace {
     let workspace = Workspace::demo();
     workspace.write("large", &noise(5 << 20, 7));
-    let sparse = fs::File::create(workspace.home().join("sparse")).unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&sparse, b"an island", 3 << 20).unwrap();
+    let sparse = File::create(workspace.home().join("sparse")).unwrap();
+    sparse.write_all_at(b"an island", 3 << 20).unwrap();
     sparse.set_len(6 << 20).unwrap();
     workspace
 }
@@ -91,6 +92,8 @@ fn a_flipped_bit_is_found_in_every_region() {
     assert_good(&made);
     let archive = fs::read(&made).unwrap();
     let damaged_path = workspace.beside("damaged.tar.gz");
+    fs::write(&damaged_path, &archive).unwrap();
+    let damaged = File::options().write(true).open(&damaged_path).unwrap();
     let (mut offset, mut regions) = (0, [0; 3]);
     for (announced, bytes) in members(&archive) {
         let region = match announced {
@@ -102,13 +105,14 @@ fn a_flipped_bit_is_found_in_every_region() {
         // In the fixed header, the extra field, the deflate stream, the CRC, the length.
         let length = bytes.len();
         for at in [0, 3, 5, 12, 20, 57, length / 2, length - 7, length - 1] {
-            let mut damaged = archive.clone();
-            damaged[offset + at] ^= 0x04;
-            fs::write(&damaged_path, damaged).unwrap();
+            let (place, good) = ((offset + at) as u64, archive[offset + at]);
+            damaged.write_all_at(&[good ^ 0x04], place).unwrap();
             assert_bad(&damaged_path, &format!("byte {at} of a member of {length} bytes in region {region}"));
+            damaged.write_all_at(&[good], place).unwrap();
         }
         offset += length;
     }
+    assert_good(&damaged_path);
     assert!(regions[0] >= 6 && regions[1] >= 1 && regions[2] == 1, "{regions:?}");
 }
 
