@@ -88,7 +88,8 @@ impl Packs {
     pub(super) fn used(self: &Arc<Self>, pack: Digest, sure: bool) {
         let Some(at) = self.order.iter().position(|other| *other == pack) else { return };
         let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
-        if !sure && !(at > 0 && here.whole.contains(&self.order[at - 1])) {
+        let is_next = at > 0 && here.whole.contains(&self.order[at - 1]);
+        if !sure && !is_next {
             return;
         }
         for &next in self.order[at + 1..].iter().take(AHEAD) {
