@@ -165,6 +165,30 @@ mod tests {
         }
     }
 
+    /// How often each word stands in a text, at whatever character it begins.
+    fn plain_counts(text: &str, query: &[String]) -> Vec<u32> {
+        let in_line = |line: &str, word: &str| {
+            let found = line.char_indices().filter(|(at, _)| line[*at..].starts_with(word)).count() as u32;
+            if line.starts_with('#') { found * HEADING } else { found }
+        };
+        query.iter().map(|word| text.lines().map(|line| in_line(line, word)).sum()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn without_spaces_a_word_is_found_wherever_it_stands(
+            lines in prop::collection::vec("#? ?[备份服务器，a ]{0,12}", 1..5),
+            words in prop::collection::vec("[备份服务器]{1,3}", 1..4),
+        ) {
+            let (text, mut query) = (lines.join("\n"), words);
+            query.sort();
+            query.dedup();
+            let tally = Tally::of(&mut Query::new(&query).unwrap().matcher(), text.as_bytes());
+            // A line of one hash and no blank is no heading, but who would tell it from one?
+            prop_assert_eq!(tally.counts, plain_counts(&text, &query), "{:?} in {:?}", query, text);
+        }
+    }
+
     #[test]
     fn rare_words_short_entries_and_headings_win() {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<String>>();
