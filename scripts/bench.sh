@@ -22,12 +22,7 @@ TEXT
 }
 
 main() {
-  case "${1-}" in
-    -h | --help)
-      usage
-      return 0
-      ;;
-  esac
+  help_first "$@"
   local section sections=("$@")
   for section in "$@"; do
     [ -f "$here/scripts/bench/$section.sh" ] || bad_usage "no such section: $section"

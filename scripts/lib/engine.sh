@@ -4,6 +4,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/lib/say.sh
+. "$here/say.sh"
 # shellcheck source=scripts/lib/packages.sh
 . "$here/packages.sh"
 
@@ -17,12 +19,7 @@ TEXT
 }
 
 main() {
-  case "${1-}" in
-    -h | --help)
-      usage
-      return 0
-      ;;
-  esac
+  help_first "$@"
   if timeout 10 docker info >/dev/null 2>&1; then
     return 0
   fi

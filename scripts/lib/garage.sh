@@ -5,6 +5,8 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 version=2.5.0
+# shellcheck source=scripts/lib/say.sh
+. "$here/scripts/lib/say.sh"
 
 usage() {
   cat <<'TEXT'
@@ -16,12 +18,7 @@ TEXT
 }
 
 main() {
-  case "${1-}" in
-    -h | --help)
-      usage
-      return 0
-      ;;
-  esac
+  help_first "$@"
   if [ -x "$here/target/tools/bin/garage" ] || command -v garage >/dev/null 2>&1; then
     return 0
   fi

@@ -1,6 +1,10 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2004,SC2034,SC2154 # words, settings, help and the array load are the task's
 # What stress-test and performance-test share: their options, the target, the results.
+# shellcheck source=scripts/lib/postgres.sh
+. "$lib_folder/postgres.sh"
+# shellcheck source=scripts/lib/action.sh
+. "$lib_folder/action.sh"
 
 load_help='TARGET is an address (http://..., https://...), an SQLite file, or postgres:DATABASE; without one, the setting
 LOAD_TARGET. Every request is really sent, once. A query is what to send: a body for POST (without any: GET), or a SELECT.

@@ -6,6 +6,29 @@
 apt_options=(-y -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold)
 export DEBIAN_FRONTEND=noninteractive
 
+update_help='  -y, --yes         install what is listed
+  --without-backup  no verified backup is needed'
+
+# update_options: those of an update; $backup is empty if no verified one is needed.
+update_options() {
+  setting UPDATE_BACKUP_AGE 36h
+  backup=needed
+  if [ "${words[*]}" = --without-backup ]; then
+    backup='' words=()
+  fi
+  no_words
+}
+
+# may_install: whether what was listed is to be installed, in $install: only with --yes, and with the backup that it needs.
+may_install() {
+  install=$yes
+  if [ "$yes" = no ]; then
+    echo 'nothing was installed: that needs --yes'
+  elif [ -n "$backup" ]; then
+    need_backup "$UPDATE_BACKUP_AGE"
+  fi
+}
+
 # find_manager: apt-get, dnf or brew in $manager; without one the task does not apply.
 find_manager() {
   local name

@@ -62,6 +62,16 @@ bad_usage() {
   exit 2
 }
 
+# help_first [WORD...]: the usage, and the end, if the first word asks for it; for scripts that take no other option.
+help_first() {
+  case "${1-}" in
+    -h | --help)
+      usage
+      exit 0
+      ;;
+  esac
+}
+
 # json_text TEXT: TEXT as a JSON string, quotes included, in $json.
 json_text() {
   local text=${1//\\/\\\\} code

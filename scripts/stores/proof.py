@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 
-from common import Refused, size_of
+from common import Refused
 from source import normal, np
 
 NEIGHBOURS = 10

@@ -16,8 +16,7 @@ Lists the updates that come from the distribution's security archive, and nothin
 --yes, and only if a backup was verified within UPDATE_BACKUP_AGE (36h). brew does not tell which are for security.
 Then docker scout cves for the images in use, where that plugin is installed.
 
-  -y, --yes         install what is listed
-  --without-backup  no verified backup is needed
+$update_help
 $task_help
 TEXT
 }
@@ -42,12 +41,8 @@ scout() {
 
 main() {
   task_begin "$@"
-  setting UPDATE_BACKUP_AGE 36h
-  local backup=needed list packages=()
-  if [ "${words[*]}" = --without-backup ]; then
-    backup='' words=()
-  fi
-  no_words
+  local backup install list packages=()
+  update_options
   find_manager
   [ "$manager" != brew ] || not_here 'brew does not tell which updates are for security (system-update lists all)'
   [ "$manager" != apt-get ] || change "${as_root[@]}" apt-get -qq update
@@ -57,12 +52,8 @@ main() {
   echo "${#packages[@]} packages have a security update ($manager)"
   if [ "${#packages[@]}" -gt 0 ]; then
     printf '%s\n' "${packages[@]}"
-    if [ "$yes" = no ]; then
-      echo 'nothing was installed: that needs --yes'
-    else
-      [ -z "$backup" ] || need_backup "$UPDATE_BACKUP_AGE"
-      install_these "${packages[@]}"
-    fi
+    may_install
+    [ "$install" = no ] || install_these "${packages[@]}"
   fi
   scout
   after_update

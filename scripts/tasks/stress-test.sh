@@ -3,10 +3,6 @@
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"
-# shellcheck source=scripts/lib/postgres.sh
-. "$scripts_folder/lib/postgres.sh"
-# shellcheck source=scripts/lib/action.sh
-. "$scripts_folder/lib/action.sh"
 # shellcheck source=scripts/lib/load.sh
 . "$scripts_folder/lib/load.sh"
 

@@ -15,8 +15,7 @@ Usage: tasks/system-update.sh [--yes] [--without-backup] [OPTION...]
 Lists what apt-get, dnf or brew would update. Installs it only with --yes, and only if a backup was verified within
 UPDATE_BACKUP_AGE (36h), unless --without-backup says it is not needed.
 
-  -y, --yes         install what is listed
-  --without-backup  no verified backup is needed
+$update_help
 $task_help
 TEXT
 }
@@ -47,24 +46,16 @@ refresh() {
 
 main() {
   task_begin "$@"
-  setting UPDATE_BACKUP_AGE 36h
-  local backup=needed list
-  if [ "${words[*]}" = --without-backup ]; then
-    backup='' words=()
-  fi
-  no_words
+  local backup install list
+  update_options
   find_manager
   refresh
   list=$(pending all)
   echo "$(grep -c . <<<"$list" || true) packages have an update ($manager)"
   if [ -n "$list" ]; then
     echo "$list"
-    if [ "$yes" = no ]; then
-      echo 'nothing was installed: that needs --yes'
-    else
-      [ -z "$backup" ] || need_backup "$UPDATE_BACKUP_AGE"
-      install_all
-    fi
+    may_install
+    [ "$install" = no ] || install_all
   fi
   after_update
   task_end

@@ -308,7 +308,6 @@ def disk():
     attempt("full", place=place)
 
     def no_look(_place):
-        import rebuild
         import swap
 
         swap.room = lambda folder, needed: None
