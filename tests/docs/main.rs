@@ -16,7 +16,7 @@ use clap_complete::{Shell, generate_to};
 use clap_mangen::Man;
 
 /// When the pages last changed in more than words: the same for every build of a version.
-const DATE: &str = "2026-11-21";
+const DATE: &str = "2026-11-28";
 
 /// Widest line of a page's source.
 const WIDTH: usize = 80;

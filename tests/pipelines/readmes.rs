@@ -143,7 +143,10 @@ const COMMANDS: [(&str, &str); 14] = [
     ("docs/benchmarks.md", "they take hours and need restic and borg: by hand"),
     ("docs/ecosystem.md", "scripts/documented.rs; maintenance.rs runs the task it shows"),
     ("docs/memo-ai-coach.md", "scripts/documented.rs"),
-    ("docs/past.md", "backup/browse.rs starts browse, which runs until it is stopped"),
+    (
+        "docs/past.md",
+        "backup/browse.rs and backup/mount.rs start browse and mount, which run until they are stopped",
+    ),
     ("docs/scheduling.md", "scripts/documented.rs"),
     ("docs/stores.md", "scripts/documented.rs"),
     ("docs/vector-store.md", "scripts/documented.rs"),
