@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::postgres::is_root;
-use crate::{Outcome, command, run, scratch, skip};
+use crate::{Outcome, command, run, scratch, skip, wait_until};
 
 /// Builds the private root on /mnt of a fresh mount namespace, then becomes the command inside it.
 /// $1 is the folder that lasts from one command to the next.
@@ -78,10 +78,13 @@ impl Machine {
         for name in ["opt", "home", "backups", "run", "run/lock", "crontabs"] {
             fs::create_dir(own.join(name)).expect("a folder of the private machine");
         }
-        run(Command::new("cp").args(["-a", "/etc"]).arg(own)).expect(0);
+        // Somebody may be adding a user to the real one.
+        wait_until("a copy of /etc", || {
+            run(Command::new("cp").args(["-a", "/etc"]).arg(own)).status == Some(0)
+        });
         // As Debian installs it; jobs in /etc/cron.d and /etc/crontab of this machine have no place in tests.
         let tidy = "chmod 755 . && chmod 1777 run/lock && chmod 1730 crontabs && (chgrp crontab crontabs || true) \
-                    && rm -rf etc/cron.d && mkdir etc/cron.d && : >etc/crontab && chmod 644 etc/crontab";
+                    && rm -rf etc/cron.d etc/*.lock && mkdir etc/cron.d && : >etc/crontab && chmod 644 etc/crontab";
         run(Command::new("sh").args(["-c", tidy]).current_dir(own)).expect(0);
         Some(Self { folder })
     }
