@@ -282,7 +282,7 @@ fn the_schedule_of_cron_sends_the_workspace_into_the_store() {
 #[test]
 fn the_schedule_encrypts_for_the_recipients_it_was_given_until_the_store_is_another() {
     let Some(machine) = machine() else { return };
-    let setup = "/opt/pai/bin/pai-backup key new -q /root/key >/home/keeper/.config/pai/recipients.txt && \
+    let setup = "/opt/pai/bin/pai-backup key new -q /opt/key >/home/keeper/.config/pai/recipients.txt && \
                  chmod 644 /home/keeper/.config/pai/recipients.txt";
     machine.sh(setup).expect(0);
     let recipient = read(&machine, "/home/keeper/.config/pai/recipients.txt");
@@ -324,7 +324,7 @@ fn the_schedule_encrypts_for_the_recipients_it_was_given_until_the_store_is_anot
             "chmod 644 /home/keeper/.config/pai/recipients.txt; chown bin /home/keeper/.config/pai/recipients.txt",
             "belongs to bin",
         ),
-        ("--recipients-file /root/key", "true", "has an identity in it"),
+        ("--recipients-file /opt/key", "true", "has an identity in it"),
         ("--recipients-file /not/there", "true", "no file /not/there"),
         ("--recipients-file recipients.txt", "true", "does not start with /"),
         ("--recipient AGE-SECRET-KEY-1X", "true", "begins with neither"),
