@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -112,10 +112,19 @@ impl Drop for Http {
     }
 }
 
-/// An address on loopback where nothing listens.
+/// A free port for a server that a test starts later. It is below the range from which the kernel gives out ports, so no
+/// test beside this one gets it meanwhile.
+pub fn port_for_later() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = (std::process::id() % 10_000) as u16;
+    let mut ports = (0..10_000).map(|_| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
+    ports.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).expect("loopback has a free port")
+}
+
+/// An address on loopback where nothing listens. Port 1 is nobody's: a port that was free a moment ago may have been
+/// given to a test beside this one.
 pub fn refusing_url() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    format!("http://{}/", listener.local_addr().expect("a bound socket has an address"))
+    "http://127.0.0.1:1/".to_owned()
 }
 
 impl State {

@@ -129,7 +129,7 @@ fn row_1_9_all_checks_run_though_the_first_fails_and_json_and_prometheus_say_the
     let (stack, http) = (Stack::new(), Http::start());
     http.answer("/ok", Answer::new(200, "fine"));
     let checks = format!(
-        "http letta {}\nhttp n8n {}\nmemory memory warn_used=1%% fail_used=\ndisk / warn_free= fail_free=\n",
+        "http letta {}\nhttp n8n {}\nmemory memory warn_used=1%% fail_used=\ndisk / warn_free= fail_free= warn_used= fail_used=\n",
         refusing_url(),
         http.url("/ok")
     )

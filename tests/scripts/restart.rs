@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pai_tests::rigs::http::{Answer, Http};
+use pai_tests::rigs::http::{Answer, Http, port_for_later};
 use pai_tests::rigs::mail::Mail;
 use pai_tests::{Outcome, command, has, run, skip, wait_until};
 
@@ -41,7 +40,7 @@ impl Service {
             skip("no python3");
             return None;
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = port_for_later();
         let stack = Stack::new();
         stack.write("server.py", SERVER);
         // As a service manager would: the old one goes, the new one outlives the command.

@@ -42,6 +42,11 @@ fn ran(machine: &Machine) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
+/// The same without the hour's metrics, at seven minutes past: cron's clock goes on while a job runs, and they may come.
+fn ran_by_cron(machine: &Machine) -> Vec<String> {
+    ran(machine).into_iter().filter(|task| task != "metrics").collect()
+}
+
 fn install(machine: &Machine) {
     machine
         .sh("/opt/pai/libexec/pai-tools/install-schedule.sh cron.d vector-store --home /opt/store --prefix /opt/pai")
@@ -82,7 +87,7 @@ fn row_3_11b_cron_defragments_and_maintains_at_two_as_the_folders_owner() {
     tracing_tasks(&machine, &tasks);
     install(&machine);
     let log = machine.cron("2026-11-22 01:56:00", 7, "UTC").text();
-    assert_eq!(ran(&machine), ["docker-cleanup", "defragment"], "{log}");
+    assert_eq!(ran_by_cron(&machine), ["docker-cleanup", "defragment"], "{log}");
     let owner =
         machine.sh("stat -c %U /opt/store/ran /opt/store/deployment/logs/maintenance.jsonl").expect(0);
     assert_eq!(owner.stdout, "keeper\nkeeper\n");
@@ -94,7 +99,7 @@ fn row_3_11c_cron_rebuilds_the_cache_every_six_hours() {
     tracing_tasks(&machine, &[("cache-rebuild", ""), ("metrics", ""), ("defragment", "# run: daily 45")]);
     install(&machine);
     let log = machine.cron("2026-11-22 05:57:00", 5, "UTC").text();
-    assert_eq!(ran(&machine), ["cache-rebuild"], "{log}");
+    assert_eq!(ran_by_cron(&machine), ["cache-rebuild"], "{log}");
 }
 
 #[test]
