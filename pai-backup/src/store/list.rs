@@ -126,7 +126,8 @@ impl List {
 
     /// Reads the text.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
-        let mut lines = text.lines();
+        // Not `lines`, which also takes away a carriage return: what is read would not be what is written.
+        let mut lines = text.split_terminator('\n');
         ensure!(lines.next() == Some(FIRST_LINE), "its first line is not \"{FIRST_LINE}\"");
         let mut list = Self::default();
         let mut size = None;
@@ -211,6 +212,12 @@ mod tests {
         assert!(text.contains(&format!("\n{} 5 100\n", "ab".repeat(32))), "{text}");
         assert_eq!(List::parse(&text).unwrap(), list());
         assert_eq!(List::unpack(&list().pack().unwrap(), "pai-1").unwrap(), list());
+    }
+
+    #[test]
+    fn a_value_keeps_its_carriage_returns() {
+        let text = list().text().replace("age1x\n", "age1x\r\n");
+        assert_eq!(List::parse(&text).unwrap().text(), text);
     }
 
     #[test]
