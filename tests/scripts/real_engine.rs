@@ -189,8 +189,10 @@ impl Compose {
     }
 
     fn wait_until_healthy(&self) {
-        for _ in 0..60 {
-            if run(&mut self.script("health-check.sh", &[])).status == Some(0) {
+        for _ in 0..120 {
+            // A container whose health check has not answered yet is a warning, and no error.
+            let checked = run(&mut self.script("health-check.sh", &[]));
+            if checked.status == Some(0) && !checked.stdout.contains("has not answered yet") {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(500));
