@@ -42,10 +42,9 @@ pub fn visit(
 ) -> anyhow::Result<()> {
     match archive.index() {
         Ok(index) => {
-            for (number, group) in index.groups().enumerate() {
-                for Record { entry, identity, digest, .. } in group?.1.records {
-                    visit(Listed { entry, identity: Some(identity), digest, group: number })?;
-                }
+            for record in index.records() {
+                let (group, Record { entry, identity, digest, .. }) = record?;
+                visit(Listed { entry, identity: Some(identity), digest, group })?;
             }
             Ok(())
         }

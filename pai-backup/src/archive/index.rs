@@ -23,6 +23,7 @@
 //! same piece, byte for byte, in the next archive. The header is a piece of its own, and so are the totals.
 
 mod encoding;
+mod groups;
 mod inflate;
 mod pieces;
 mod table;
@@ -35,9 +36,9 @@ use crate::archive::member::MemberInfo;
 use crate::entry::{Entry, Identity, Kind};
 
 pub(crate) use self::encoding::{Cursor, KINDS, varint, zigzag};
+pub(crate) use self::groups::{RawGroup, groups_of_piece};
 pub use self::pieces::Deflated;
 pub use self::table::{GroupPlace, Index};
-pub(crate) use self::table::{RawGroup, groups_of_piece};
 pub use self::write::{FinishedIndex, IndexWriter};
 
 const MAGIC: &[u8; 4] = b"PAIX";

@@ -143,11 +143,8 @@ fn apply_indexed(
     pipeline::ordered(
         run.threads(),
         |submit| {
-            for (number, place) in index.members()?.iter().enumerate() {
-                if !plan.needs_group(number) {
-                    continue;
-                }
-                let job = Job::of(index, place, plan)?;
+            for place in index.members_of(|number| plan.needs_group(number))? {
+                let job = Job::of(index, &place, plan)?;
                 if !job.group.records.is_empty() && submit.submit(job) == Err(Stopped) {
                     break;
                 }

@@ -9,6 +9,9 @@ pub(super) const DEFLATE_RATIO: u64 = 1032;
 /// Deflated bytes that one thread takes at a time. An index no longer than two of these is inflated on one thread.
 const BATCH: usize = 64 << 10;
 
+/// Room for a piece, at first.
+const ROOM: usize = 128 << 10;
+
 /// A stretch of the inflated index, and the lengths of the pieces in it.
 type Stretch = Result<(Vec<u8>, Vec<usize>), BadIndex>;
 
@@ -53,13 +56,20 @@ pub(super) fn inflate_piece<'a>(
     opener: &mut Opener,
     room: &'a mut Vec<u8>,
 ) -> Result<&'a [u8], BadIndex> {
-    let length = usize::try_from(most.min(piece.len() as u64 * DEFLATE_RATIO)).map_err(|_| BadIndex)?;
-    if room.len() < length {
-        room.try_reserve_exact(length - room.len()).map_err(|_| BadIndex)?;
-        room.resize(length, 0);
+    let bound = usize::try_from(most.min(piece.len() as u64 * DEFLATE_RATIO)).map_err(|_| BadIndex)?;
+    // Pieces of ours are some KiB. Memory for the longest that there could be is taken only for one that needs it.
+    let mut length = bound.min(room.len().max(ROOM));
+    loop {
+        if room.len() < length {
+            room.try_reserve_exact(length - room.len()).map_err(|_| BadIndex)?;
+            room.resize(length, 0);
+        }
+        match opener.inflate(piece, &mut room[..length]) {
+            Ok(inflated) => return Ok(&room[..inflated]),
+            Err(_) if length < bound => length = bound.min(length.saturating_mul(8)),
+            Err(_) => return Err(BadIndex),
+        }
     }
-    let length = opener.inflate(piece, &mut room[..length]).map_err(|_| BadIndex)?;
-    Ok(&room[..length])
 }
 
 /// The inflated bytes so far.
@@ -111,7 +121,9 @@ fn batches(deflated: &Deflated) -> impl Iterator<Item = Vec<&[u8]>> {
 }
 
 fn inflate_batch(pieces: &[&[u8]], most: u64, Worker { opener, room }: &mut Worker) -> Stretch {
-    let mut bytes = Vec::new();
+    // What an index deflates to, about.
+    let expected = pieces.iter().map(|piece| piece.len()).sum::<usize>() * 3;
+    let mut bytes = Vec::with_capacity(expected.min(most as usize));
     let mut lengths = Vec::with_capacity(pieces.len());
     for piece in pieces {
         let inflated = inflate_piece(piece, most, opener, room)?;

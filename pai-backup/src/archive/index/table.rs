@@ -7,10 +7,11 @@ use std::path::Path;
 
 use flate2::read::DeflateDecoder;
 
-use crate::archive::index::encoding::{Cursor, Fields, decode_fields, decode_record};
-use crate::archive::index::inflate::{DEFLATE_RATIO, inflate, inflate_piece};
-use crate::archive::index::{About, BadIndex, Deflated, Group, MAGIC, Totals};
-use crate::archive::member::{MemberInfo, Opener};
+use crate::archive::index::encoding::Cursor;
+use crate::archive::index::groups::{Groups, RawGroup};
+use crate::archive::index::inflate::{DEFLATE_RATIO, inflate};
+use crate::archive::index::{About, BadIndex, Deflated, Group, MAGIC, Record, Totals};
+use crate::archive::member::MemberInfo;
 
 /// An inflated index in memory. It has been read through once, so that later readings cannot fail.
 #[derive(Debug)]
@@ -48,18 +49,13 @@ impl Index {
         let mut walk = this.raw_groups();
         let (mut data_size, mut member_count, mut entries) = (0, 0, 0_u64);
         while let Some(raw) = walk.next_raw()? {
-            for member in raw.each_member() {
-                data_size += u64::from(member?.size);
-            }
-            member_count += raw.member_count;
-            entries = entries.checked_add(raw.entries).ok_or(BadIndex)?;
+            data_size += raw.size();
+            member_count += raw.member_count();
+            entries = entries.checked_add(raw.entries()).ok_or(BadIndex)?;
         }
-        let totals = Totals {
-            entries: walk.cursor.varint()?,
-            files: walk.cursor.varint()?,
-            bytes: walk.cursor.varint()?,
-        };
-        if entries != totals.entries || !walk.cursor.bytes.is_empty() {
+        let mut rest = Cursor { bytes: walk.rest() };
+        let totals = Totals { entries: rest.varint()?, files: rest.varint()?, bytes: rest.varint()? };
+        if entries != totals.entries || !rest.bytes.is_empty() {
             return Err(BadIndex);
         }
         this.totals = totals;
@@ -131,6 +127,21 @@ impl Index {
         })
     }
 
+    /// The entries in order, each with the number of its group. Members are not decoded. An entry that does not decode ends
+    /// the iteration with an error.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Result<(usize, Record), BadIndex>> + '_ {
+        let mut walk = self.raw_groups();
+        let groups = std::iter::from_fn(move || walk.next_raw().transpose()).enumerate();
+        groups.flat_map(|(number, raw)| {
+            let (raw, error) = match raw {
+                Ok(raw) => (Some(raw), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            let records = raw.into_iter().flat_map(RawGroup::records);
+            records.map(move |record| Ok((number, record?))).chain(error)
+        })
+    }
+
     /// The first group that has an entry of this path, and its place in the archive file. Of the others nothing is made.
     pub(crate) fn group_with(&self, wanted: &Path) -> Result<Option<(u64, Group)>, BadIndex> {
         let wanted = wanted.as_os_str().as_bytes();
@@ -140,9 +151,7 @@ impl Index {
             if !raw.all(|path, _| path != wanted)? {
                 return Ok(Some((offset, raw.decode()?)));
             }
-            for member in raw.each_member() {
-                offset += u64::from(member?.size);
-            }
+            offset += raw.size();
         }
         Ok(None)
     }
@@ -150,17 +159,23 @@ impl Index {
     /// The members alone, without decoding entries: each group's offset in the archive, position in the
     /// index, and members.
     pub fn members(&self) -> Result<Vec<GroupPlace>, BadIndex> {
+        self.members_of(|_| true)
+    }
+
+    /// The members of the groups whose numbers `wanted` accepts, as [`Index::members`] gives them.
+    pub(crate) fn members_of(&self, wanted: impl Fn(usize) -> bool) -> Result<Vec<GroupPlace>, BadIndex> {
         let mut walk = self.raw_groups();
         let mut offset = 0;
         let mut places = Vec::new();
-        loop {
-            let at = self.bytes.len() - walk.cursor.bytes.len();
-            let Some(raw) = walk.next_raw()? else { return Ok(places) };
-            let members = raw.members()?;
-            let size = members.iter().map(|member| u64::from(member.size)).sum::<u64>();
-            places.push(GroupPlace { at, offset, members });
-            offset += size;
+        for number in 0.. {
+            let at = self.bytes.len() - walk.rest().len();
+            let Some(raw) = walk.next_raw()? else { break };
+            if wanted(number) {
+                places.push(GroupPlace { at, offset, members: raw.members()? });
+            }
+            offset += raw.size();
         }
+        Ok(places)
     }
 
     /// The group that [`Index::members`] found at index position `at`.
@@ -170,8 +185,7 @@ impl Index {
 
     /// The group at index position `at`, undecoded.
     pub(crate) fn raw_at(&self, at: usize) -> Result<RawGroup<'_>, BadIndex> {
-        let mut walk = Groups { cursor: Cursor { bytes: self.bytes.get(at..).ok_or(BadIndex)? } };
-        walk.next_raw()?.ok_or(BadIndex)
+        Groups::new(self.bytes.get(at..).ok_or(BadIndex)?).next_raw()?.ok_or(BadIndex)
     }
 
     /// The path of the first entry of the group at index position `at`; the end member's group has none.
@@ -181,24 +195,8 @@ impl Index {
     }
 
     fn raw_groups(&self) -> Groups<'_> {
-        Groups { cursor: Cursor { bytes: &self.bytes[self.groups..] } }
+        Groups::new(&self.bytes[self.groups..])
     }
-}
-
-/// The groups of one piece of a deflated index that is neither the first nor the last; `most` is the length of the whole
-/// index once inflated, and `room` a buffer that may be used again.
-pub(crate) fn groups_of_piece(
-    piece: &[u8],
-    most: u64,
-    opener: &mut Opener,
-    room: &mut Vec<u8>,
-) -> Result<Vec<Group>, BadIndex> {
-    let mut walk = Groups { cursor: Cursor { bytes: inflate_piece(piece, most, opener, room)? } };
-    let mut groups = Vec::new();
-    while !walk.cursor.bytes.is_empty() {
-        groups.push(walk.next_raw()?.ok_or(BadIndex)?.decode()?);
-    }
-    Ok(groups)
 }
 
 fn header(cursor: &mut Cursor<'_>) -> Result<About, BadIndex> {
@@ -218,125 +216,4 @@ pub struct GroupPlace {
     pub offset: u64,
     /// Its members.
     pub members: Vec<MemberInfo>,
-}
-
-#[derive(Debug)]
-struct Groups<'a> {
-    cursor: Cursor<'a>,
-}
-
-/// A group as it stands in the index.
-#[derive(Debug)]
-pub(crate) struct RawGroup<'a> {
-    bytes: &'a [u8],
-    member_count: u64,
-    entries: u64,
-    members: Cursor<'a>,
-    records: Cursor<'a>,
-}
-
-impl<'a> Groups<'a> {
-    /// The next group, or `None` at the zero that ends them (then the totals come next).
-    fn next_raw(&mut self) -> Result<Option<RawGroup<'a>>, BadIndex> {
-        let bytes = self.cursor.bytes;
-        let member_count = self.cursor.varint()?;
-        if member_count == 0 {
-            return Ok(None);
-        }
-        let entries = self.cursor.varint()?;
-        let length = self.cursor.varint()?;
-        let start = Cursor { bytes: self.cursor.bytes };
-        for _ in 0..member_count {
-            self.cursor.varint()?;
-            self.cursor.varint()?;
-            self.cursor.take(36)?;
-        }
-        let records = Cursor { bytes: self.cursor.take(length)? };
-        let bytes = &bytes[..bytes.len() - self.cursor.bytes.len()];
-        Ok(Some(RawGroup { bytes, member_count, entries, members: start, records }))
-    }
-}
-
-impl<'a> RawGroup<'a> {
-    /// All its bytes.
-    pub(super) fn bytes(&self) -> &'a [u8] {
-        self.bytes
-    }
-
-    /// How many members it has.
-    pub(super) fn member_count(&self) -> u64 {
-        self.member_count
-    }
-
-    /// How many entries it has.
-    pub(crate) fn entries(&self) -> u64 {
-        self.entries
-    }
-
-    /// The path of its first entry; the end of the tar stream has none.
-    pub(crate) fn first_path(&self) -> Result<Option<&'a [u8]>, BadIndex> {
-        if self.entries == 0 {
-            return Ok(None);
-        }
-        let mut cursor = Cursor { bytes: self.records.bytes };
-        let _kind: [u8; 1] = cursor.array()?;
-        let _shared = cursor.varint()?;
-        let length = cursor.varint()?;
-        cursor.take(length).map(Some)
-    }
-
-    /// Whether `holds` is true for every record and its path.
-    pub(crate) fn all(&self, mut holds: impl FnMut(&[u8], &Fields<'_>) -> bool) -> Result<bool, BadIndex> {
-        let mut cursor = Cursor { bytes: self.records.bytes };
-        let mut path = Vec::new();
-        for _ in 0..self.entries {
-            let fields = decode_fields(&mut cursor, &mut path)?;
-            if !holds(&path, &fields) {
-                return Ok(false);
-            }
-        }
-        Ok(cursor.bytes.is_empty())
-    }
-
-    /// Its members.
-    fn members(&self) -> Result<Vec<MemberInfo>, BadIndex> {
-        self.each_member().collect()
-    }
-
-    /// Whether its members are these.
-    pub(crate) fn has_members(&self, members: &[MemberInfo]) -> Result<bool, BadIndex> {
-        if self.member_count != members.len() as u64 {
-            return Ok(false);
-        }
-        for (is, expected) in self.each_member().zip(members) {
-            if is? != *expected {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn each_member(&self) -> impl Iterator<Item = Result<MemberInfo, BadIndex>> {
-        let mut cursor = Cursor { bytes: self.members.bytes };
-        (0..self.member_count).map(move |_| {
-            Ok(MemberInfo {
-                size: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
-                payload: u32::try_from(cursor.varint()?).map_err(|_| BadIndex)?,
-                digest: cursor.array()?,
-                crc: u32::from_le_bytes(cursor.array()?),
-            })
-        })
-    }
-
-    fn decode(&self) -> Result<Group, BadIndex> {
-        let mut cursor = Cursor { bytes: self.records.bytes };
-        let mut last: Vec<u8> = Vec::new();
-        let records = (0..self.entries)
-            .map(|_| decode_record(&mut cursor, &mut last))
-            .collect::<Result<Vec<_>, _>>()?;
-        if !cursor.bytes.is_empty() {
-            return Err(BadIndex);
-        }
-        Ok(Group { members: self.members()?, records })
-    }
 }
