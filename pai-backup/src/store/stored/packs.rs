@@ -14,10 +14,10 @@ use crate::store::layout::Form;
 
 /// Bytes of whole packs that are kept.
 const KEPT: usize = 64 << 20;
-/// So many packs are fetched before they are asked for.
+/// Number of packs that are fetched before they are asked for.
 const AHEAD: usize = 2;
 
-/// Where packs come from, and those that are here.
+/// The store that packs come from, and the packs that are here.
 #[derive(Debug)]
 pub(super) struct Packs {
     pub(super) backend: Arc<dyn Backend>,
@@ -40,11 +40,11 @@ struct Here {
 /// One pack. It is locked while it is fetched, so that two readers do not fetch it twice.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    /// How often a part of it was asked for.
+    /// Number of times that a part of it was asked for.
     pub(super) ranges: usize,
-    /// All of it.
+    /// The whole pack, if it was fetched.
     pub(super) bytes: Option<Arc<Vec<u8>>>,
-    /// Something was read of these bytes.
+    /// Whether a reader has used `bytes`.
     pub(super) is_used: bool,
     /// The pack is not what its name says: only ranges of it are read, and their readers check what they get.
     pub(super) damaged: bool,
@@ -98,7 +98,8 @@ impl Packs {
             }
             let slot = Arc::clone(here.slots.entry(next).or_default());
             let packs = Arc::clone(self);
-            thread::spawn(move || {
+            // Where no thread is to be had, the reader fetches the pack when it comes to it.
+            let _ = thread::Builder::new().spawn(move || {
                 let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
                 if slot.bytes.is_none() && !slot.damaged {
                     let _ = packs.fetch(next, &mut slot);
