@@ -35,7 +35,7 @@ use crate::cli::Mount;
 use crate::past::nights::Place;
 use crate::{Context, shell};
 
-/// How often is looked whether a signal came, or somebody unmounted.
+/// Time between two looks for a signal or an unmount by somebody else.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A run that owns what it is given: the file system outlives every borrow.

@@ -19,7 +19,7 @@ const MOST: usize = 5000;
 /// Deeper folders are shown by their whole path.
 const DEEPEST: usize = 60;
 
-/// What the workspace as it is is called among nights.
+/// The name of the present workspace among the nights.
 pub(super) const NOW: &str = "now";
 
 /// One difference: sizes before and after, as far as there was and is something.

@@ -16,7 +16,7 @@ use crate::past::chronicle::{self, Event};
 use crate::past::nights::Named;
 use crate::restore::safe::safe_path;
 
-/// All that was named so far, and what the archives hold.
+/// Every item that was named so far, and the entries of all archives.
 #[derive(Debug)]
 pub(super) struct ByFile {
     items: Mutex<Items>,
@@ -60,12 +60,12 @@ impl ByFile {
         Self { items: Mutex::new(items), known: Mutex::default() }
     }
 
-    /// What a number stands for.
+    /// The item of this number.
     pub(super) fn item(&self, number: u32) -> Option<Arc<Item>> {
         lock(&self.items).all.get(number as usize).cloned()
     }
 
-    /// What a folder holds: folders and files of the workspace as folders, and versions if it stands for a file.
+    /// The entries of a folder: folders and files of the workspace, as folders; for a file, its versions.
     pub(super) fn names(&self, folder: &Path, nights: &Nights) -> anyhow::Result<BTreeMap<OsString, u32>> {
         let known = self.known(folder.as_os_str().is_empty(), nights)?;
         let mut names = BTreeMap::new();
@@ -92,7 +92,7 @@ impl ByFile {
         })
     }
 
-    /// What the archives hold; `again`: archives that are new or gone are looked for.
+    /// The entries of all archives. With `again`, it looks for archives that are new or gone.
     fn known(&self, again: bool, nights: &Nights) -> anyhow::Result<Arc<Known>> {
         // Held while they are read, so that they are read once.
         let mut known = lock(&self.known);

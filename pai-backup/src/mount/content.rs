@@ -62,7 +62,7 @@ impl Content {
         format!("could not read {} of {}", self.path.display(), self.night.name())
     }
 
-    /// So many bytes from an offset on, or those that there are.
+    /// Reads up to `length` bytes from `offset` on; fewer if the file ends before.
     pub(super) fn read(&self, offset: u64, length: u32, members: &Members) -> anyhow::Result<Vec<u8>> {
         self.part(offset, length, members).with_context(|| self.unreadable())
     }
@@ -95,7 +95,7 @@ impl Content {
         Ok(())
     }
 
-    /// The same as far as one member goes.
+    /// Reads from `at` on to the end of one member at most. Returns the number of bytes.
     fn some(&self, at: u64, room: &mut [u8], members: &Members) -> anyhow::Result<usize> {
         let behind = self.members.partition_point(|&(start, ..)| start <= at);
         let Some(&(start, offset, info)) = behind.checked_sub(1).and_then(|number| self.members.get(number))

@@ -22,7 +22,7 @@ use super::place::Place;
 use super::tree::{Node, implied};
 use crate::entry::Kind;
 
-/// What an archive holds never changes; which archives there are does.
+/// How long the kernel may remember an entry of an archive: an archive never changes.
 const FOR_LONG: Duration = Duration::from_secs(24 * 60 * 60);
 const FOR_NOW: Duration = Duration::from_secs(1);
 
@@ -69,7 +69,7 @@ impl Archives {
         Errno::EIO
     }
 
-    /// What has a name in a folder.
+    /// Finds the entry of this name in a folder.
     fn find(&self, parent: INodeNo, name: &OsStr) -> Result<Place, Errno> {
         let trouble = |error| self.trouble(&error);
         match Place::of(parent.0).ok_or(Errno::ENOENT)? {
@@ -94,7 +94,7 @@ impl Archives {
         }
     }
 
-    /// What `stat` shows of it.
+    /// The attributes that `stat` shows.
     fn attributes(&self, place: Place) -> Result<FileAttr, Errno> {
         let own = |kind, mode, size| {
             let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
@@ -130,7 +130,7 @@ impl Archives {
         latest.ok_or(Errno::ENOENT)
     }
 
-    /// What a folder holds.
+    /// The entries of a folder.
     fn listing(&self, folder: Place) -> Result<Listing, Errno> {
         let trouble = |error| self.trouble(&error);
         let folders = |place, name: OsString| (place, FileType::Directory, name);

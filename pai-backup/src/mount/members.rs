@@ -8,7 +8,7 @@ use super::nights::{Night, lock};
 use crate::archive::member::{MemberInfo, Opener};
 use crate::contents;
 
-/// So many bytes are kept.
+/// Bytes of inflated members that are kept.
 const ROOM: usize = 64 << 20;
 
 /// The archive's row, and where the member begins.
@@ -27,7 +27,7 @@ struct State {
     kept: HashMap<Key, Arc<Vec<u8>>>,
     order: VecDeque<Key>,
     bytes: usize,
-    /// Those that some thread is reading.
+    /// Members that a thread is reading.
     coming: HashSet<Key>,
 }
 

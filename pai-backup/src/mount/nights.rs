@@ -13,7 +13,7 @@ use crate::archive::open::{Archive, ArchiveFile};
 use crate::past::nights::{Named, Place};
 use crate::shelf::EXTENSION;
 
-/// So many trees are kept: their number, not that of the archives, bounds the memory.
+/// Number of trees that are kept. It bounds the memory, however many archives there are.
 const KEPT: usize = 8;
 
 /// The archives of a place. Rows are given once and never again, so that they can be told to the kernel.
@@ -23,7 +23,7 @@ pub(super) struct Nights {
     run: Arc<Run>,
     rows: Mutex<Rows>,
     trees: Mutex<VecDeque<(u32, Arc<Night>)>>,
-    /// What was already complained of.
+    /// Complaints already made: each is made once.
     told: Mutex<HashSet<String>>,
 }
 
@@ -31,18 +31,18 @@ pub(super) struct Nights {
 struct Rows {
     all: Vec<Named>,
     numbers: HashMap<Named, u32>,
-    /// Those that there are now, oldest first.
+    /// The archives that exist now, oldest first.
     now: Vec<u32>,
 }
 
 /// An archive that was entered.
 #[derive(Debug)]
 pub(super) struct Night {
-    /// What messages call it.
+    /// Its name in messages.
     name: String,
     archive: Archive,
     pub(super) tree: Tree,
-    /// Of each group its position in the index, and its first member's in the archive.
+    /// For each group its position in the index, and the position of its first member in the archive.
     groups: Vec<(usize, u64)>,
 }
 

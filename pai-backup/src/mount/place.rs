@@ -26,7 +26,7 @@ impl Place {
         }
     }
 
-    /// What a number stands for, if for anything.
+    /// The place that an inode number stands for, if it stands for one.
     pub(super) fn of(number: u64) -> Option<Self> {
         match number {
             _ if number == fuser::INodeNo::ROOT.0 => Some(Self::Root),

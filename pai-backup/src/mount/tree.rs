@@ -26,17 +26,17 @@ pub(super) struct Node {
     pub(super) mtime: Timestamp,
     pub(super) link: PathBuf,
     pub(super) device: (u32, u32),
-    /// How many names it has.
+    /// Number of its names (hard links).
     pub(super) names: u32,
     /// `None` for folders that are only implied.
     pub(super) spot: Option<Spot>,
 }
 
-/// All of them; 0 is the top.
+/// All nodes of an archive. Node 0 is the top folder.
 #[derive(Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
-    /// What folders hold, sorted by name.
+    /// The entries of each folder, sorted by name.
     folders: HashMap<u32, Vec<(OsString, u32)>>,
 }
 
@@ -153,19 +153,19 @@ impl Tree {
         self.nodes.get(number as usize)
     }
 
-    /// What a folder holds, sorted by name.
+    /// The entries of a folder, sorted by name.
     pub(super) fn names(&self, folder: u32) -> Option<&[(OsString, u32)]> {
         self.folders.get(&folder).map(Vec::as_slice)
     }
 
-    /// What has a name in a folder.
+    /// Finds the entry of this name in a folder.
     pub(super) fn child(&self, folder: u32, name: &OsStr) -> Option<u32> {
         let names = self.names(folder)?;
         let found = names.binary_search_by(|(known, _)| known.as_os_str().cmp(name)).ok()?;
         Some(names[found].1)
     }
 
-    /// What is at a path.
+    /// Finds the entry at a path.
     pub(super) fn at(&self, path: &Path) -> Option<u32> {
         path.iter().try_fold(0, |at, name| self.child(at, name))
     }

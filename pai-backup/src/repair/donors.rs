@@ -25,9 +25,9 @@ pub(super) struct Donors {
     store: Option<Store>,
     /// The archive's own name in the store, if it may be there.
     twin: Option<String>,
-    /// What of them could not be read.
+    /// The parts of donors that could not be read.
     unread: Unread,
-    /// What opens those that are encrypted.
+    /// Identities for encrypted donors.
     keys: Arc<Keys>,
 }
 
@@ -97,7 +97,7 @@ impl Donors {
         opened.inspect_err(|error| self.unread.elsewhere(error)).ok()
     }
 
-    /// The same, or why not.
+    /// Opens a donor, or says why it cannot be opened.
     pub(super) fn try_open(&self, donor: usize) -> anyhow::Result<Archive> {
         let archive = match (&self.places[donor], &self.store) {
             (Place::File(path), _) => {
@@ -111,7 +111,7 @@ impl Donors {
         Ok(archive)
     }
 
-    /// What of others could not be read.
+    /// The parts of other archives that could not be read.
     pub(super) fn unread(&self) -> &Unread {
         &self.unread
     }

@@ -13,10 +13,10 @@ use crate::archive::open::{Archive, Bytes, bytes_of};
 
 /// Disks lose so many bytes at once, or a multiple.
 const SECTOR: usize = 4096;
-/// Of very many places, so many are told.
+/// The largest number of places that are reported.
 const MOST_TOLD: usize = 20;
 
-/// What could not be read so far.
+/// The places that could not be read so far.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Unread(Arc<Mutex<Noted>>);
 
@@ -25,7 +25,7 @@ struct Noted {
     told: Vec<String>,
     hints: BTreeSet<String>,
     count: usize,
-    /// Whether anything was in other archives or files: it may be there the next time.
+    /// Whether a place in another archive or file could not be read. It may be readable the next time.
     elsewhere: bool,
 }
 
@@ -64,7 +64,7 @@ impl Unread {
         self.lock().count > 0
     }
 
-    /// Whether what could not be read may hold what is missing.
+    /// Whether the missing bytes may be in a place that could not be read.
     pub(super) fn may_hold_more(&self) -> bool {
         self.lock().elsewhere
     }

@@ -12,7 +12,7 @@ pub(crate) struct Run {
     pub(crate) pack: usize,
     /// Where in the pack they begin.
     pub(crate) offset: u64,
-    /// How many they are.
+    /// Number of bytes.
     pub(crate) length: u64,
 }
 

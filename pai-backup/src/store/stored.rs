@@ -1,8 +1,8 @@
 //! The bytes of an archive in a store, fetched as they are asked for.
 //!
 //! One file of an archive is a few ranges of packs; all of it is packs as a whole. Which of the two a reader wants shows in
-//! what it asks for: after some ranges of a pack the whole pack is fetched, checked against its name, and kept a while. Of who
-//! reads one pack after the other the next ones are fetched before they are asked for.
+//! what it asks for: after some ranges of a pack the whole pack is fetched, checked against its name, and kept a while. For a
+//! reader that goes from one pack to the next, the next two are fetched before it asks for them.
 
 mod fetch;
 mod packs;
@@ -28,9 +28,9 @@ use crate::crypt::open::{LONGEST_HEAD, head_length, open_part, place_of};
 
 pub(crate) use self::fetch::{BadPack, fetch_object, fetch_whole};
 
-/// So many ranges of a pack are fetched before all of it is.
+/// After this number of ranges of a pack, the whole pack is fetched.
 const RANGES: usize = 4;
-/// A head is no longer, as a rule.
+/// Most heads are no longer than this.
 const USUAL_HEAD: u64 = 1024;
 
 /// An archive in a store.

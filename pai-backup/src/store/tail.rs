@@ -11,7 +11,7 @@ use pai_common::atomic::AtomicFile;
 
 use crate::archive::open::open_to_read;
 
-/// Those of an archive that is remembered.
+/// The last bytes of an archive, in a file of the cache.
 #[derive(Debug, Clone)]
 pub(crate) struct Tail {
     file: Arc<File>,
@@ -25,7 +25,7 @@ impl Tail {
         Ok(Self { file: Arc::new(file), size })
     }
 
-    /// How many they are.
+    /// Their number.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
@@ -35,14 +35,14 @@ impl Tail {
         self.file.read_exact_at(buf, offset)
     }
 
-    /// All of them.
+    /// Reads all of them.
     pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; self.size as usize];
         self.read_exact_at(&mut bytes, 0)?;
         Ok(bytes)
     }
 
-    /// These bytes, in a file that has no name.
+    /// Keeps `bytes` in a file without a name.
     #[cfg(test)]
     pub(crate) fn of(bytes: &[u8]) -> Self {
         let mut file = tempfile::tempfile().unwrap();
@@ -51,8 +51,8 @@ impl Tail {
     }
 }
 
-/// Those of an archive that is being made. The archive does not depend on them: that they could not be written is said at the
-/// end.
+/// The last bytes of an archive that is being made, as they are written to the cache. The archive does not depend on the
+/// cache, so an error is reported only at the end.
 #[derive(Debug)]
 pub(crate) struct NewTail(anyhow::Result<BufWriter<AtomicFile>>);
 
@@ -62,7 +62,7 @@ impl NewTail {
         Self(AtomicFile::create(path, 0o600).map(BufWriter::new))
     }
 
-    /// Appends to them.
+    /// Appends `bytes`.
     pub(crate) fn append(&mut self, bytes: &[u8]) {
         if let Ok(out) = &mut self.0
             && let Err(error) = out.write_all(bytes)

@@ -97,7 +97,7 @@ pub struct Matcher<'q> {
     forms: HashMap<Vec<u8>, Option<usize>>,
 }
 
-/// How many forms are remembered.
+/// Number of word forms that are remembered.
 const FORMS: usize = 4096;
 
 impl Matcher<'_> {

@@ -35,7 +35,7 @@ pub struct Day {
     pub date: Date,
     /// The bytes of its archive file.
     pub bytes: Vec<u8>,
-    /// Which of them go where, in their order; one without a [`Position`] goes where its date belongs.
+    /// The parts in order, each with its place. A part without a [`Position`] goes where its date belongs.
     pub parts: Vec<(Range<usize>, Option<Position>)>,
 }
 

@@ -24,7 +24,7 @@ impl BadPack {
         io::Error::new(io::ErrorKind::InvalidData, Self { pack, form, what: what.into() })
     }
 
-    /// The one that an error is about, if it is about one.
+    /// The bad pack that an error is about, if any.
     pub(crate) fn within<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
         let carried = || error.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref();
         error.downcast_ref().or_else(carried)
@@ -50,7 +50,7 @@ pub(super) fn identities_for(keys: &Keys, name: &str) -> io::Result<Arc<Identiti
     keys.get(&name).map_err(|error| io::Error::other(format!("{error:#}")))
 }
 
-/// A pack as it lies there, all of it, if it is what its name says.
+/// Fetches a whole pack as it lies in the store, and checks its SHA-256 against its name.
 pub(crate) fn fetch_object(backend: &dyn Backend, pack: &Digest, form: Form) -> io::Result<Vec<u8>> {
     let bytes = got(*pack, form, backend.get(&layout::pack_name(pack, form), 0, LARGEST_PACK))?;
     if sha256::digest(&bytes) != *pack {
@@ -59,7 +59,7 @@ pub(crate) fn fetch_object(backend: &dyn Backend, pack: &Digest, form: Form) -> 
     Ok(bytes)
 }
 
-/// The same, opened if it is encrypted.
+/// Fetches a whole pack, checks it, and decrypts it if it is encrypted.
 pub(crate) fn fetch_whole(
     backend: &dyn Backend,
     pack: &Digest,
@@ -74,7 +74,7 @@ pub(crate) fn fetch_whole(
     open(&bytes, &identities).map_err(|error| told(*pack, &error))
 }
 
-/// Why a pack could not be opened.
+/// The error for a pack that could not be opened.
 pub(super) fn told(pack: Digest, error: &io::Error) -> io::Error {
     match kind_of(error) {
         Some(OpenError::NotForUs) => {
