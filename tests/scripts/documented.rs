@@ -12,6 +12,7 @@ const PAGES: [(&str, &[(&str, &str)]); 6] = [
         "README.md",
         &[
             ("scripts/release.sh", "release.rs runs it, and installs the package"),
+            ("./scripts/quickstart.sh", "quickstart.rs runs it; the tests are what runs this"),
             ("export PAI_HOME=~/pai", "no script is in it; pipelines/readmes.rs runs the tools' examples"),
         ],
     ),
