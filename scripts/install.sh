@@ -119,6 +119,8 @@ install_staged() {
   while IFS= read -r folder; do
     # Ours alone; an installation under a umask of 077 had closed it to the users of the jobs.
     [[ $prefix/$folder/ != "$prefix"/libexec/pai-tools/* ]] || install -d -m 755 -- "$prefix/$folder"
+    # An installation that was interrupted may have left some.
+    rm -rf -- "$prefix/$folder/.new-pai"
     mkdir -p -- "$prefix/$folder/.new-pai"
     mapfile -d '' names < <(find "$staging/$folder" -maxdepth 1 -type f -printf '%f\0')
     # A running program is replaced, not written into: that would fail with "text file busy".
