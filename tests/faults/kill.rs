@@ -9,7 +9,7 @@ use crate::scenes::{ALL, Scene};
 use crate::tally::Tally;
 
 /// How often each scene is killed; `PAI_FAULTS_ROUNDS` sets another number.
-const ROUNDS: u32 = 20;
+const ROUNDS: u32 = 40;
 /// Work per scene: enough that most of a run is not its start.
 const SIZE: usize = 30;
 /// The fractional part of the golden ratio: its multiples fill the unit interval evenly, in whatever number.
