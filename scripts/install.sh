@@ -90,9 +90,8 @@ stage() {
 # What runs a machine is installed; building, testing and measuring stay with the source.
 stage_scripts() {
   local name
-  (cd "$here" && find . -type f ! -path './bench/*' ! -path './deb/*' ! -path './quickstart.sh' ! -path './test.sh' ! -path './bench.sh' \
-    ! -path './release.sh' ! -path './screenshots.sh' ! -path './check-licences.sh' ! -path './lib/packages.sh' ! -path './lib/engine.sh' \
-    ! -path './lib/garage.sh' ! -path './lib/deb.sh' ! -path './lib/bench_tree.sh' ! -path './lib/timing.sh' -print0 | LC_ALL=C sort -z |
+  (cd "$here" && find . -type f ! -path './dev/*' ! -path ./bench.sh ! -path ./quickstart.sh ! -path ./release.sh ! -path ./test.sh \
+    ! -path ./README.md -print0 | LC_ALL=C sort -z |
     tar -cf - --null --no-recursion --files-from=-) | tar -xf - --no-same-owner -C "$staging/libexec/pai-tools"
   for name in "${!scripts[@]}"; do
     # Sourced, so that it speaks under the name it was called by.

@@ -5,8 +5,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/say.sh
 . "$here/scripts/lib/say.sh"
-# shellcheck source=scripts/lib/deb.sh
-. "$here/scripts/lib/deb.sh"
+# shellcheck source=scripts/dev/lib/deb.sh
+. "$here/scripts/dev/lib/deb.sh"
 
 usage() {
   cat <<'TEXT'

@@ -4,8 +4,8 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# shellcheck source=scripts/lib/packages.sh
-. "$here/scripts/lib/packages.sh"
+# shellcheck source=scripts/dev/lib/packages.sh
+. "$here/scripts/dev/lib/packages.sh"
 
 usage() {
   cat <<'TEXT'
@@ -52,7 +52,7 @@ main() {
   fi
   cd "$here"
   settle_environment
-  "$here/scripts/check-licences.sh"
+  "$here/scripts/dev/check-licences.sh"
   log=$(mktemp)
   trap 'rm -f "$log"' EXIT
   local status=0

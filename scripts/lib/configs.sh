@@ -37,7 +37,7 @@ judge_config() {
   done
   trouble='no such file'
   [ -f "$2" ] || return 0
-  trouble=$(python3 "$scripts_folder/lib/validate_yaml.py" "$2" "${keys[@]}" 2>&1) || status=$?
+  trouble=$(python3 "$scripts_folder/configs/validate_yaml.py" "$2" "${keys[@]}" 2>&1) || status=$?
   trouble=$(paste -sd';' - <<<"$trouble" | tr -d '\000-\037')
   [ "$status" -eq 0 ] || [ -n "$trouble" ] || trouble="exit $status"
 }

@@ -1,5 +1,5 @@
 //! Writes a folder of daily notes, mixed from the corpus: `cargo run -p pai-tests --example memory_corpus -- FOLDER COUNT`.
-//! The same COUNT gives the same notes. `scripts/bench/find_again.py` takes the folder.
+//! The same COUNT gives the same notes. `scripts/dev/bench/find_again.py` takes the folder.
 #![allow(clippy::unwrap_used)] // run by hand: the panic is the report
 
 use std::path::PathBuf;

@@ -38,7 +38,7 @@ impl Garage {
             (true, _) => own,
             (false, true) => PathBuf::from("garage"),
             (false, false) => {
-                skip("no garage on PATH or in target/tools/bin (scripts/lib/garage.sh installs it)");
+                skip("no garage on PATH or in target/tools/bin (scripts/dev/garage.sh installs it)");
                 return None;
             }
         };

@@ -64,7 +64,7 @@ fn row_1_38_scripts_are_executable_parse_and_are_clean_and_short() {
 
 /// All shell of the repository, relative to it.
 fn shell() -> Vec<PathBuf> {
-    let line = "find .ci/run scripts tests -type f \\( -name '*.sh' -o -path '.ci/*' -o -path 'scripts/deb/*' \\) | LC_ALL=C sort";
+    let line = "find .ci/run scripts tests -type f \\( -name '*.sh' -o -path '.ci/*' -o -path 'scripts/dev/deb/*' \\) | LC_ALL=C sort";
     let found = run(command("sh").args(["-c", line]).current_dir(repository())).expect(0).stdout;
     found.lines().map(PathBuf::from).collect()
 }

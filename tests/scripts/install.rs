@@ -57,7 +57,7 @@ fn tools_scripts_pages_and_completions_are_installed_and_work_from_there() {
         assert_eq!(mode(&scripts.join(&name)), 0o755, "{name}");
         run(Command::new(scripts.join(&name)).arg("--help")).expect(0);
     }
-    assert!(!scripts.join("test.sh").exists() && !scripts.join("lib/engine.sh").exists());
+    assert!(!scripts.join("test.sh").exists() && !scripts.join("dev").exists());
     for page in ["README.md", "docs/scheduling.md", "examples/health.conf"] {
         assert!(prefix.join("share/doc/pai-tools").join(page).is_file(), "{page}");
     }

@@ -1,4 +1,4 @@
-//! `scripts/check-licences.sh`: what is on its list passes, everything else is named.
+//! `scripts/dev/check-licences.sh`: what is on its list passes, everything else is named.
 
 use std::fs;
 
@@ -23,7 +23,7 @@ fn check(licences: &[Option<&str>]) -> Outcome {
     let folder = scratch();
     let file = folder.path().join("metadata");
     fs::write(&file, metadata.to_string()).unwrap();
-    run(script("check-licences.sh").arg(&file))
+    run(script("dev/check-licences.sh").arg(&file))
 }
 
 #[test]
@@ -66,6 +66,6 @@ fn nothing_to_check_is_no_pass() {
         return skip("no jq");
     }
     check(&[]).expect(2);
-    run(script("check-licences.sh").arg("/nowhere")).expect(1);
-    run(script("check-licences.sh").arg("--no-such-option")).expect(2);
+    run(script("dev/check-licences.sh").arg("/nowhere")).expect(1);
+    run(script("dev/check-licences.sh").arg("--no-such-option")).expect(2);
 }

@@ -2,12 +2,12 @@
 # pai-backup against tar, pigz, gzip, restic and borg. Run through scripts/bench.sh backup.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 export BENCH_RUNS=${BENCH_RUNS:-3}
-# shellcheck source=scripts/lib/timing.sh
-. "$here/scripts/lib/timing.sh"
-# shellcheck source=scripts/lib/bench_tree.sh
-. "$here/scripts/lib/bench_tree.sh"
+# shellcheck source=scripts/dev/lib/timing.sh
+. "$here/scripts/dev/lib/timing.sh"
+# shellcheck source=scripts/dev/lib/bench_tree.sh
+. "$here/scripts/dev/lib/bench_tree.sh"
 
 usage() {
   cat <<'TEXT'

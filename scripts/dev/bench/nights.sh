@@ -3,11 +3,11 @@
 # Run through scripts/bench.sh nights.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# shellcheck source=scripts/lib/timing.sh
-. "$here/scripts/lib/timing.sh"
-# shellcheck source=scripts/lib/bench_tree.sh
-. "$here/scripts/lib/bench_tree.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+# shellcheck source=scripts/dev/lib/timing.sh
+. "$here/scripts/dev/lib/timing.sh"
+# shellcheck source=scripts/dev/lib/bench_tree.sh
+. "$here/scripts/dev/lib/bench_tree.sh"
 
 usage() {
   cat <<'TEXT'
@@ -49,7 +49,7 @@ night() {
   borg=$(size borg)
   night=$((night + 1))
   archive_all "$night"
-  read -r new index < <(python3 "$here/scripts/bench/new_members.py" \
+  read -r new index < <(python3 "$here/scripts/dev/bench/new_members.py" \
     "archives/pai-20250916-0900$(printf %02d "$before").tar.gz" \
     "archives/pai-20250916-0900$(printf %02d "$night").tar.gz")
   restic=$(($(size restic) - restic))

@@ -2,16 +2,16 @@
 # pai-backup and a store, plain and encrypted, against restic and borg. Run through scripts/bench.sh store.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# shellcheck source=scripts/lib/timing.sh
-. "$here/scripts/lib/timing.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+# shellcheck source=scripts/dev/lib/timing.sh
+. "$here/scripts/dev/lib/timing.sh"
 
 usage() {
   cat <<'TEXT'
 Usage: scripts/bench.sh store
 
 Times backups of some 300 MB of source code into a store in a folder, and into a cluster of three Garage nodes if
-scripts/lib/garage.sh has installed it, beside restic (both) and borg (the folder). "sealed" is pai-backup with a
+scripts/dev/garage.sh has installed it, beside restic (both) and borg (the folder). "sealed" is pai-backup with a
 recipient. Figures are the least of several runs, in turn: on a machine that others use, too, what is more is theirs.
 In brackets: how many times as long as pai-backup. Bytes and requests to the cluster are counted on the line between,
 for all tools alike, headers included.
@@ -166,7 +166,7 @@ jobs() {
 cluster() {
   local garage=$here/target/tools/bin/garage number id secret ids=()
   [ -x "$garage" ] || garage=$(command -v garage) || {
-    echo 'SKIP the cluster: no garage (scripts/lib/garage.sh installs it)'
+    echo 'SKIP the cluster: no garage (scripts/dev/garage.sh installs it)'
     return 1
   }
   for number in 0 1 2; do
@@ -201,7 +201,7 @@ TOML
   id=$(awk '/^Key ID/ { print $NF }' answer) secret=$(awk '/^Secret key/ { print $NF }' answer)
   run bucket allow --read --write --owner pai --key "$id"
   export AWS_ACCESS_KEY_ID=$id AWS_SECRET_ACCESS_KEY=$secret AWS_REGION=garage AWS_DEFAULT_REGION=garage
-  python3 "$here/scripts/bench/count_requests.py" "$port" 127.0.0.1 "$base" counts &
+  python3 "$here/scripts/dev/bench/count_requests.py" "$port" 127.0.0.1 "$base" counts &
   processes+=($!)
   export AWS_ENDPOINT_URL=http://127.0.0.1:$port
   until [ -s counts ]; do sleep 0.1; done

@@ -2,7 +2,7 @@
 # Whether everything that is built into the tools may be given away with them.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=scripts/lib/say.sh
 . "$here/scripts/lib/say.sh"
 
@@ -12,7 +12,7 @@ allowed=(MIT Apache-2.0 Apache-2.0_WITH_LLVM-exception BSD-2-Clause BSD-3-Clause
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/check-licences.sh [METADATA]
+Usage: scripts/dev/check-licences.sh [METADATA]
 
 Checks the licence of every crate the workspace is built of on this machine, tests included, against the list at the
 top of this script. METADATA is a file with the output of cargo metadata, for another workspace than this one.

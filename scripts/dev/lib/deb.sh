@@ -68,7 +68,7 @@ Description: backups, checksums, retention and short memory files for personal a
  pai-rotate says what may go and why, and rotates logs. pai-optimize keeps a
  memory.md short and loses nothing. Scripts schedule, watch and report.
 TEXT
-  install -m 755 -- "$source/scripts/deb/prerm" "$source/scripts/deb/postinst" "$root/DEBIAN/"
+  install -m 755 -- "$source/scripts/dev/deb/prerm" "$source/scripts/dev/deb/postinst" "$root/DEBIAN/"
   (cd "$root" && find usr -type f -print0 | LC_ALL=C sort -z | xargs -0 md5sum >DEBIAN/md5sums)
 }
 

@@ -3,9 +3,9 @@
 # Usage: scripts/bench.sh optimize
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# shellcheck source=scripts/lib/timing.sh
-. "$here/scripts/lib/timing.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+# shellcheck source=scripts/dev/lib/timing.sh
+. "$here/scripts/dev/lib/timing.sh"
 
 today=2025-09-16
 export PAI_NOW=${today}T12:00:00Z TZ=UTC
@@ -15,7 +15,7 @@ usage() {
 Usage: scripts/bench.sh optimize
 
 Makes memory files of 72 KB and 50 MB under $TMPDIR, and times the job on fresh copies of them: pai-optimize, and
-scripts/bench/optimize_baseline.py, which syncs every file it writes and does no more than the runbook
+scripts/dev/bench/optimize_baseline.py, which syncs every file it writes and does no more than the runbook
 documents. `each` runs a command in every workspace, so that short jobs can be measured; BENCH_RUNS (5) of each.
 
 Not within five minutes of deleting many files: ext4 steers clear of inodes that were just freed, one by one, and
@@ -45,7 +45,7 @@ main() {
 for home in "${0%/*}"/home/*; do "$@" "$home"; done
 SH
   chmod +x "$work/each"
-  PATH=$work:$here/scripts/bench:$PATH
+  PATH=$work:$here/scripts/dev/bench:$PATH
   optimize_input.py "$work/old.md" $((50 << 20)) 20000 19992 "$today"
   optimize_input.py "$work/one.md" $((50 << 20)) 20000 1 "$today"
   optimize_input.py "$work/small.md" $((72 << 10)) 60 52 "$today"

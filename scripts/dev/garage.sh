@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the object store that the tests of clusters start: for the gate, since building it takes minutes.
-# Usage: scripts/lib/garage.sh
+# Usage: scripts/dev/garage.sh
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -10,7 +10,7 @@ version=2.5.0
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/lib/garage.sh
+Usage: scripts/dev/garage.sh
 
 Builds Garage into target/tools unless it is there or on PATH. It is a program of its own that tests run (AGPL), and
 nothing of ours is linked to it. Exit status: 0 it is there, otherwise cargo's.

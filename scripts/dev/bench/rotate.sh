@@ -2,9 +2,9 @@
 # pai-rotate: a million names through the filter, and folders against find, rotate-backups and logrotate.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# shellcheck source=scripts/lib/timing.sh
-. "$here/scripts/lib/timing.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+# shellcheck source=scripts/dev/lib/timing.sh
+. "$here/scripts/dev/lib/timing.sh"
 
 usage() {
   cat <<'TEXT'

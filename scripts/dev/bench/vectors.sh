@@ -2,11 +2,11 @@
 # defragment on vector stores: bytes, latency and recall before and after, and how long it takes.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# shellcheck source=scripts/lib/timing.sh
-. "$here/scripts/lib/timing.sh"
-# shellcheck source=scripts/lib/packages.sh
-. "$here/scripts/lib/packages.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+# shellcheck source=scripts/dev/lib/timing.sh
+. "$here/scripts/dev/lib/timing.sh"
+# shellcheck source=scripts/dev/lib/packages.sh
+. "$here/scripts/dev/lib/packages.sh"
 
 usage() {
   cat <<'TEXT'
@@ -36,7 +36,7 @@ passed() { awk -v a="$1" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }'; }
 # measured KIND: a store that stores/store.py defragments.
 measured() {
   local kind=$1 options='' start took
-  python3 -B "$here/scripts/bench/vectors.py" "$work" "$count" "$kind" >&2
+  python3 -B "$here/scripts/dev/bench/vectors.py" "$work" "$count" "$kind" >&2
   case "$kind" in
     annoy | hnswlib) options='?dimensions=384' ;;
   esac
@@ -54,7 +54,7 @@ measured() {
 
 # measured_sql KIND STORE: one that tasks/defragment.sh defragments with the store's own statements.
 measured_sql() {
-  local kind=$1 start took sql=(python3 -B "$here/scripts/bench/vectors_sql.py" "$work" "$count" "$1")
+  local kind=$1 start took sql=(python3 -B "$here/scripts/dev/bench/vectors_sql.py" "$work" "$count" "$1")
   "${sql[@]}" build >&2
   "${sql[@]}" measure >"$work/rows"
   start=$EPOCHREALTIME
@@ -96,7 +96,7 @@ main() {
   local kind
   install_vector_stores "$here/target/python"
   export PYTHONPATH=$here/target/python PYTHONWARNINGS=ignore
-  python3 -B "$here/scripts/bench/vectors.py" "$work" "$count" source
+  python3 -B "$here/scripts/dev/bench/vectors.py" "$work" "$count" source
   printf '\n### defragment, %s vectors of 384 dimensions, 30 %% deleted\n\n' "$count"
   printf '| store | bytes before | after | p50 / p95 before | after | recall@10 before | after | took |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n'
   for kind in ${BENCH_STORES:-annoy faiss hnswlib lancedb chroma sqlite postgres}; do

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Starts a container engine where none answers: for the gate, never for anyone's own machine.
-# Usage: scripts/lib/engine.sh
+# Usage: scripts/dev/engine.sh
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=scripts/lib/say.sh
-. "$here/say.sh"
-# shellcheck source=scripts/lib/packages.sh
-. "$here/packages.sh"
+. "$here/scripts/lib/say.sh"
+# shellcheck source=scripts/dev/lib/packages.sh
+. "$here/scripts/dev/lib/packages.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/lib/engine.sh
+Usage: scripts/dev/engine.sh
 
 As root, where `docker info` fails: installs the distribution's engine and starts it by hand, without
 touching the service manager. Exit status: 0 an engine answers, 1 none does.

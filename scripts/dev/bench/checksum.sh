@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # pai-checksum against sha256sum, hashdeep and openssl: large, small, one long and one tiny file, printing and checking.
-# Usage: scripts/bench/checksum.sh (scripts/bench.sh builds the tools and calls this)
+# Usage: scripts/dev/bench/checksum.sh (scripts/bench.sh builds the tools and calls this)
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# shellcheck source=scripts/lib/timing.sh
-. "$here/scripts/lib/timing.sh"
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+# shellcheck source=scripts/dev/lib/timing.sh
+. "$here/scripts/dev/lib/timing.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/bench/checksum.sh
+Usage: scripts/dev/bench/checksum.sh
 
 Makes 32 files of 16 MiB, 20,000 of 4 KiB, one of 1 GiB and one of 1 KiB under $TMPDIR (1.7 GiB, removed at
 the end), and times pai-checksum against sha256sum, hashdeep and openssl on them, read from the page cache.

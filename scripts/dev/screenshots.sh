@@ -2,13 +2,13 @@
 # Pictures of a terminal for README.md, and of what browse shows for docs/past.md.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 # shellcheck source=scripts/lib/say.sh
-. "$here/lib/say.sh"
+. "$here/scripts/lib/say.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: scripts/screenshots.sh [FOLDER]
+Usage: scripts/dev/screenshots.sh [FOLDER]
 
 Makes a workspace with some nights, runs pai-backup browse on it, and takes pictures of its pages by chromium at widths of
 400 and 1280 pixels into FOLDER (default: docs/). In docs/ only two pictures are made: browse.png, two pages beside each other, and
@@ -90,7 +90,7 @@ main() {
       ;;
     -*) bad_usage "unknown option: $1" ;;
   esac
-  folder=${1:-${here%/*}/docs}
+  folder=${1:-$here/docs}
   for name in pai-backup chromium aha script; do
     command -v "$name" >/dev/null || die "$name is not on PATH"
   done
