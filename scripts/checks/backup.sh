@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # The age of the newest backup that was verified. That a backup exists proves nothing.
 # Usage: backup.sh NAME [warn_age=30h] [fail_age=50h]
+# Needs:  nothing
+# Reads:  STATE_DIR/backup-verified
+# Writes: nothing
+# Exit:   0 ok, 3 warning, 1 error, 2 bad usage
 set -euo pipefail
 # shellcheck source=scripts/lib/check.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/check.sh"

@@ -3,7 +3,10 @@
 # Usage: certificate.sh HOST:PORT|FILE [name=SERVERNAME] [acme=FILE] [warn=30d] [fail=7d]
 #   name=NAME  the name to ask for, and the certificate must be for it (default: HOST; of acme.json only NAME's)
 #   acme=FILE  the served certificate should be the one that acme.json has for the name
-# Exit status: 0 good, 3 warning, 1 expired, expiring or for another name, 2 nothing could be read.
+# Needs:  openssl; jq for acme.json
+# Reads:  the address or the file, acme.json
+# Writes: nothing
+# Exit:   0 good, 3 warning, 1 expired, expiring or for another name, 2 nothing could be read, or bad usage
 set -euo pipefail
 # shellcheck source=scripts/lib/check.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/check.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # One service of the compose stack: its containers run, and are healthy where they have a health check.
 # Usage: container.sh SERVICE
+# Needs:  docker
+# Reads:  the service's containers, by their labels
+# Writes: nothing
+# Exit:   0 ok, 3 warning, 1 error, 2 bad usage
 set -euo pipefail
 # shellcheck source=scripts/lib/check.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/check.sh"

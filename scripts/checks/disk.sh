@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # The file system of a folder: free bytes, used percent, used inodes. A limit left empty is none.
 # Usage: disk.sh FOLDER [warn_free=10G] [fail_free=5G] [warn_used=90%] [fail_used=95%] [warn_inodes=90%] [fail_inodes=95%]
+# Needs:  nothing
+# Reads:  the file system of the folder
+# Writes: nothing
+# Exit:   0 ok, 3 warning, 1 error, 2 bad usage
 set -euo pipefail
 # shellcheck source=scripts/lib/check.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/check.sh"

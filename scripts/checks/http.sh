@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # One HTTP address: status, body, latency. A redirect is not an answer (it is often the login page).
 # Usage: http.sh NAME URL [status=200] [body=REGEX] [json=PATH:VALUE[,VALUE]] [within=2s]
+# Needs:  curl; jq for json=
+# Reads:  the address
+# Writes: nothing
+# Exit:   0 ok, 3 warning, 1 error, 2 bad usage, or no curl or jq
 set -euo pipefail
 # shellcheck source=scripts/lib/check.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/check.sh"

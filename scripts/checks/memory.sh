@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Main memory: what is not available to new programs, in percent.
 # Usage: memory.sh NAME [warn_used=90%] [fail_used=95%]
+# Needs:  nothing
+# Reads:  /proc/meminfo
+# Writes: nothing
+# Exit:   0 ok, 3 warning, 1 error, 2 bad usage
 set -euo pipefail
 # shellcheck source=scripts/lib/check.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/check.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # The age of the newest archive in a store.
 # Usage: store.sh NAME store=STORE [series=pai] [credentials=FILE] [warn_age=30h] [fail_age=50h]
+# Needs:  pai-backup
+# Reads:  the store's list of archives, the file of credentials=
+# Writes: nothing
+# Exit:   0 ok, 3 warning, 1 error, 2 bad usage, or credentials that others can read
 set -euo pipefail
 # shellcheck source=scripts/lib/check.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/check.sh"

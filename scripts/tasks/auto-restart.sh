@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Restarts a service that stays ill or uses too much, a limited number of times, and checks that it came back.
+# Needs:  ps; what RESTART_CHECK, RESTART_PIDS, RESTART_LOGS and RESTART_COMMAND run
+# Reads:  RESTART_*, STATE_DIR/auto-restart-NAME.hold; .env, for the secrets to blank out of logs
+# Writes: STATE_DIR/auto-restart-NAME and .lock, LOG_DIR/auto-restart-NAME.log, LOG_DIR/actions.jsonl; restarts the service, tells notify.sh
+# Exit:   0 well, well again or just started, 1 ill, 2 not done, 75 no RESTART_COMMAND, or another run is at work
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

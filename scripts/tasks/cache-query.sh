@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Asks the cache of the most accessed documents: its hit rate on the last day's log, or its nearest documents.
+# Needs:  python3 (STORES_PYTHON); for --id and --vector with the library of CACHE_KIND
+# Reads:  CACHE_*, STORES_PYTHON; the files that CACHE_FILE and CACHE_LOGS name
+# Writes: nothing
+# Exit:   0 answered, 2 not, 75 no CACHE_FILE
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Builds the cache of the most accessed documents anew, beside the old one, and swaps it in when it is whole.
+# Needs:  sqlite3; for an index python3 (STORES_PYTHON) with the library of CACHE_KIND
+# Reads:  CACHE_*, STORES_PYTHON, SQLITE_TIMEOUT, SQLITE_EXTENSIONS, PROTECTED_PATHS; the files that CACHE_LOGS and CACHE_SOURCE name
+# Writes: CACHE_FILE and its index, or what CACHE_COMMAND does; LOG_DIR/actions.jsonl; removes what a killed run left beside CACHE_FILE
+# Exit:   0 done, 1 the new index is not good enough, 2 not done (after 1 and 2 the old cache stays), 75 no CACHE_LOGS
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Estimates when the disk is full, from the daily figures, and lists what is big.
 # run: monthly 40
+# Needs:  docker if it is there, for the size of its store
+# Reads:  CAPACITY_DAYS, LOG_DIR/performance.csv; the sizes of LOG_DIR and BACKUP_DIR
+# Writes: nothing
+# Exit:   0 room for CAPACITY_DAYS, or too few figures to tell, 1 not, or docker did not answer, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Looks at TLS certificates, as they are served and as Traefik keeps them: days left, names.
+# Needs:  openssl; jq for acme.json
+# Reads:  CERTIFICATES, CERTIFICATE_WARN, CERTIFICATE_FAIL; DOMAIN of .env; letsencrypt/acme.json
+# Writes: nothing
+# Exit:   0 all are good, 1 a warning or an error, 2 one could not be read, 75 none to look at
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

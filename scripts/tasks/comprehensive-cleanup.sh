@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Deep clean: old logs and old backups; unused images and build cache only if told to.
 # run: monthly 30
+# Needs:  pai-rotate; docker for --deep
+# Reads:  LOG_DAYS, BACKUP_DAYS, BACKUP_KEEP, DOCKER_CLEANUP_AGE, UPDATE_BACKUP_AGE, PROTECTED_PATHS, STATE_DIR/backup-verified
+# Writes: removes LOG_DIR/*.log-*.gz and folders of BACKUP_DIR; with --deep --yes images, containers, networks and build cache of docker
+# Exit:   0 done, 1 in part, 2 no fresh verified backup (the logs are done then), or not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Keeps a copy of each configuration file that changed, and a line about the change.
+# Needs:  pai-rotate, python3 with the module yaml
+# Reads:  CONFIG_DIR, CONFIG_BACKUP_DIR, CONFIG_REQUIRED, CONFIG_BACKUP_DAYS, CONFIG_BACKUP_KEEP, PROTECTED_PATHS
+# Writes: CONFIG_BACKUP_DIR/NAME_STAMP.yaml and changes.log, LOG_DIR/actions.jsonl; removes old copies
+# Exit:   0 done, 1 in part: a file is not valid, or copies are protected, 2 not done, 75 no CONFIG_DIR, or nothing reads YAML
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Brings a copy of a configuration file back, after it validates; the present file is copied first.
+# Needs:  python3 with the module yaml; what CONFIG_RELOAD runs
+# Reads:  CONFIG_DIR, CONFIG_BACKUP_DIR, CONFIG_REQUIRED, CONFIG_RELOAD, PROTECTED_PATHS
+# Writes: CONFIG_DIR/NAME.yaml; CONFIG_BACKUP_DIR/NAME_STAMP.yaml (what was there) and changes.log, LOG_DIR/actions.jsonl
+# Exit:   0 restored, 1 restored, but CONFIG_RELOAD failed, 2 not done, 75 no CONFIG_DIR, or nothing reads YAML
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Validates the YAML files of the configuration.
+# Needs:  python3 with the module yaml
+# Reads:  CONFIG_DIR, CONFIG_BACKUP_DIR, CONFIG_REQUIRED; CONFIG_DIR/*.yaml
+# Writes: nothing
+# Exit:   0 all are valid, 1 one is not, 2 not done, 75 no CONFIG_DIR, or nothing reads YAML
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -2,6 +2,10 @@
 # Validates .env and the compose file, and says what changed since the last audit.
 # run: weekly 30
 # run: yearly 30
+# Needs:  pai-checksum; docker compose or docker-compose, or the compose file is not checked
+# Reads:  REQUIRED_KEYS, .env, the compose file, deployment/*.conf
+# Writes: STATE_DIR/configuration.sha256
+# Exit:   0 nothing found, 1 findings, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Analyses and vacuums every PostgreSQL database, and warms up Neo4j.
 # run: daily 40
+# Needs:  docker; psql if DATABASE_SERVICE is local
+# Reads:  DATABASE_SERVICE, DATABASE_USER, NEO4J_SERVICE; NEO4J_PASSWORD of .env
+# Writes: the databases: ANALYZE and VACUUM lose no row
+# Exit:   0 done, 1 in part, 2 not done: no server answers
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

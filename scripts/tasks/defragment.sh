@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Rebuilds the indexes of the vector stores and gives unused space back: SQLite, PostgreSQL, Chroma, FAISS and others.
 # run: daily 45
+# Needs:  sqlite3, docker or psql, or python3 (STORES_PYTHON) with the library, as the stores are
+# Reads:  VECTOR_STORES, VECTOR_SOURCES, SQLITE_TIMEOUT, SQLITE_EXTENSIONS, DEFRAGMENT_*, STORES_PYTHON, QDRANT_API_KEY, DATABASE_SERVICE, DATABASE_USER, PROTECTED_PATHS
+# Writes: the stores; STATE_DIR/stores, LOG_DIR/actions.jsonl
+# Exit:   0 done, 1 a store is left as it was, 2 not done, 75 no VECTOR_STORES
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

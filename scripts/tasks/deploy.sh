@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Backup, git pull, the deploy command, health and version: the exit status is that of the whole.
+# Needs:  git; docker compose or docker-compose unless DEPLOY_COMMAND is set; curl and jq for DEPLOY_VERSION_URL
+# Reads:  DEPLOY_*; the settings of the backup and of health-check.sh, which it calls
+# Writes: the checkout in STACK_HOME, refs/before-deploy/STAMP, the services; LOG_DIR/deployments.log, LOG_DIR/actions.jsonl, STATE_DIR/deploy.lock
+# Exit:   0 deployed, 1 a step after the pull failed, 2 nothing was deployed, 75 another deployment is at work
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

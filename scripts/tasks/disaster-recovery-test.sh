@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Restores the newest backup into a scratch place, compares every row count and file, and takes it away again.
 # run: yearly 60
+# Needs:  pai-backup, pai-checksum, tar, gzip; docker, or psql if DATABASE_SERVICE is local, for dumps
+# Reads:  BACKUP_DIR, DATABASE_SERVICE, DATABASE_USER
+# Writes: databases pa_scratch_* and a scratch folder, which go again; LOG_DIR/disaster-recovery.jsonl, STATE_DIR/backup-verified
+# Exit:   0 all of it restores, 1 a part does not, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Removes dangling images older than 30 days; containers, networks and anonymous volumes only if asked.
 # run: daily 30
+# Needs:  docker
+# Reads:  DOCKER_CLEANUP, DOCKER_CLEANUP_AGE
+# Writes: removes dangling images; unused containers, networks and anonymous volumes if DOCKER_CLEANUP or a word names them
+# Exit:   0 done, 1 in part, 2 not done: docker does not answer, 75 no docker
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

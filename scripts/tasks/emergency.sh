@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # For a full disk and after a crash: makes room among the logs, shows the last errors, restarts what is ill, reports.
+# Needs:  pai-rotate; what comprehensive-cleanup, auto-restart and maintenance-report need
+# Reads:  EMERGENCY_FREE, EMERGENCY_TAIL, EMERGENCY_DIR, RESTART_COMMAND, PROTECTED_PATHS, LOG_DIR/*.log
+# Writes: removes old logs of LOG_DIR, rotates the others (into EMERGENCY_DIR), with --yes cuts them down; LOG_DIR/actions.jsonl; what it calls
+# Exit:   0 done, 1 too little room, or a called task found something, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

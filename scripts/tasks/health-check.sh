@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Checks every service, container, disk, memory, backup age and certificate.
 # run: daily 10
+# Needs:  what the checks of health.conf need: curl, jq, docker, openssl, pai-backup
+# Reads:  deployment/health.conf, HEALTH_REALERT, and what the checks look at
+# Writes: STATE_DIR/health, when the verdict changes; tells notify.sh then
+# Exit:   0 no check failed, 1 one did, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Pulls newer images and restarts the services whose image changed.
 # run: yearly 40
+# Needs:  docker, with docker compose or docker-compose
+# Reads:  UPDATE_BACKUP_AGE, STATE_DIR/backup-verified, the compose file
+# Writes: LOG_DIR/images.log, with --dry-run too; with --yes the images, and the services whose image changed
+# Exit:   0 done, 1 compose up failed, 2 not done: no fresh verified backup, or a pull failed, 75 no docker
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Rotates and compresses the logs, and drops those past their age.
 # run: daily 20
+# Needs:  pai-rotate; what LOG_POSTROTATE runs
+# Reads:  LOG_FOLDERS, LOG_PATTERNS, LOG_ROTATE_SIZE, LOG_ROTATE_AGE, LOG_KEEP, LOG_DAYS, LOG_ARCHIVE, LOG_WRITERS, LOG_POSTROTATE, PROTECTED_PATHS
+# Writes: NAME.log-STAMP.gz in each of LOG_FOLDERS, or in its LOG_ARCHIVE; empties the logs, removes old copies and files of runs
+# Exit:   0 done, 1 in part: no such folder, a protected log, or one that could not be rotated, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Writes the maintenance report: what ran, what grows, how old the backups are, what needs a look.
+# Needs:  jq; gnuplot for the plots of --html
+# Reads:  REPORT_*, LLM_*, METRICS_FILE, METRICS_RESTARTS, TREND_*, CAPACITY_DAYS, LOG_ARCHIVE; LOG_DIR/*.jsonl and their rotated copies
+# Writes: REPORT_FILE, REPORT_HTML, LOG_DIR/actions.jsonl
+# Exit:   0 written, whatever it says, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

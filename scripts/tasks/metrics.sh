@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Measures a service, or the machine, and keeps the figures: one CSV line a run.
+# Needs:  pgrep for METRICS_PATTERN; nvidia-smi if it is there
+# Reads:  METRICS_*, and /proc
+# Writes: METRICS_FILE, METRICS_RESTARTS, STATE_DIR/metrics-process
+# Exit:   0 measured, 1 the process is not running, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

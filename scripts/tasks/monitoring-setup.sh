@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Installs the cron lines of the schedule, or takes them out again.
 # run: yearly 50
+# Needs:  crontab, diff
+# Reads:  the user's crontab
+# Writes: the user's crontab, between two marks
+# Exit:   0 done, 1 crontab did not take it, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Says whether load, memory or disk have been growing, from the daily figures.
 # run: weekly 40
+# Needs:  nothing
+# Reads:  CAPACITY_DAYS, TREND_GROWN, LOG_DIR/performance.csv
+# Writes: nothing
+# Exit:   0 nothing to worry about, 1 memory or swap use grows, 2 not done, 75 too few figures
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

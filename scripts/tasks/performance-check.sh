@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Measures load, memory, disk and containers, and keeps the figures for the trends.
 # run: daily 50
+# Needs:  docker if it is there
+# Reads:  PERFORMANCE_LIMIT, and /proc
+# Writes: LOG_DIR/performance.csv
+# Exit:   0 done, 1 memory or disk are full, or docker does not answer, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Collects what slows the system down: processes, swap, dead rows, unused indexes. Changes nothing.
 # run: monthly 20
+# Needs:  ps, free; docker, or psql if DATABASE_SERVICE is local, for the databases
+# Reads:  DATABASE_SERVICE, DATABASE_USER
+# Writes: nothing
+# Exit:   0 done, 1 in part, 2 no server of databases answers, or not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Measures how fast a service or a store answers, and fails if that is too slow.
+# Needs:  python3, jq; sqlite3, docker or psql, if the target is a store
+# Reads:  LOAD_TARGET, LOAD_QUERY, LOAD_HEADERS, DATABASE_SERVICE, DATABASE_USER
+# Writes: LOG_DIR/performance_results.json (or --output), LOG_DIR/actions.jsonl
+# Exit:   0 within the limits, 1 over one, 2 not done, 75 no target
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

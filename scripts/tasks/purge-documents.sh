@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Deletes documents from an SQLite store of this machine, after a copy of it; never from a protected one.
+# Needs:  sqlite3; pai-backup for the copy
+# Reads:  SQLITE_TIMEOUT, SQLITE_EXTENSIONS, PROTECTED_PATHS
+# Writes: with --yes the store, a copy of it in BACKUP_DIR, LOG_DIR/actions.jsonl
+# Exit:   0 done, 1 deleted, and the store is damaged, 2 nothing was deleted
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Reviews who can read secrets, write scripts, reach ports, and who failed to log in.
 # run: weekly 60
+# Needs:  ss and journalctl if they are there
+# Reads:  the modes of .env, deployment/maintenance.conf, BACKUP_DIR and the scripts; open ports, the journal
+# Writes: nothing
+# Exit:   0 nothing found, 1 others can read or write a file, 2 not done
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

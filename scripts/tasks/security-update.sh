@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Lists the pending security updates, and installs only those if told to.
 # run: monthly 10
+# Needs:  apt-get or dnf; sudo unless root; docker scout and needrestart if they are there
+# Reads:  UPDATE_BACKUP_AGE, STATE_DIR/backup-verified
+# Writes: the lists of packages; with --yes the packages with a security update
+# Exit:   0 done, 1 in part, 2 not done: no fresh verified backup, or no list of updates, 75 neither apt-get nor dnf
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Checks SQLite databases, empties their write-ahead logs, says their sizes, keeps a copy of each.
+# Needs:  sqlite3, pai-backup, pai-rotate
+# Reads:  SQLITE_DATABASES, SQLITE_TIMEOUT, SQLITE_BACKUP_*, CHECKPOINT_TRIES, PROTECTED_PATHS
+# Writes: SQLITE_BACKUP_DIR/NAME_STAMP.db (or .db.gz), LOG_DIR/actions.jsonl; empties write-ahead logs, removes old copies
+# Exit:   0 done, 1 a database is damaged, busy or not backed up, 2 not done, 75 no sqlite3, or no database
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

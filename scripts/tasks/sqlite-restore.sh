@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Brings the newest good copy of an SQLite database back; what was there stays beside it.
+# Needs:  sqlite3; gzip for a .gz; what SQLITE_STOP, SQLITE_POST_RESTORE and SQLITE_START run
+# Reads:  SQLITE_DATABASES, SQLITE_BACKUP_DIR, SQLITE_TIMEOUT, SQLITE_STOP, SQLITE_POST_RESTORE, SQLITE_START, PROTECTED_PATHS
+# Writes: the database; DATABASE.before-STAMP (what was there), LOG_DIR/actions.jsonl
+# Exit:   0 restored, 1 restored, but a command after it failed, 2 not done, or what was restored is not sound
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

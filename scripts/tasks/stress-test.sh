@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Loads a service or a store with more and more requests at the same time, until it fails or holds.
+# Needs:  python3, jq; sqlite3, docker or psql, if the target is a store
+# Reads:  LOAD_TARGET, LOAD_QUERY, LOAD_HEADERS, DATABASE_SERVICE, DATABASE_USER
+# Writes: LOG_DIR/stress_test_results.json (or --output), LOG_DIR/actions.jsonl
+# Exit:   0 every stage held, 1 one broke a limit, 2 not done, 75 no target
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Lists the updates of the system packages, and installs them if told to.
 # run: weekly 50
+# Needs:  apt-get, dnf or brew; sudo unless root or brew; needrestart if it is there
+# Reads:  UPDATE_BACKUP_AGE, STATE_DIR/backup-verified
+# Writes: the lists of packages; with --yes the packages
+# Exit:   0 done, 1 in part, 2 not done: no fresh verified backup, or no list of updates, 75 no apt-get, dnf or brew
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"

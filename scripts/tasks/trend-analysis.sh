@@ -1,5 +1,9 @@
 #!/usr/bin/env bash
 # Says whether memory or disk use has been growing, and when the limit is reached, from the figures of metrics.
+# Needs:  gnuplot for --plot
+# Reads:  METRICS_FILE, METRICS_RESTARTS, TREND_*, CAPACITY_DAYS
+# Writes: the file of --plot
+# Exit:   0 no trend that matters, 1 one, or nothing to draw, 2 not done, 75 too few figures
 set -euo pipefail
 # shellcheck source=scripts/lib/task.sh
 . "$(dirname "${BASH_SOURCE[0]}")/../lib/task.sh"
