@@ -159,7 +159,7 @@ const COMMANDS: [(&str, &str); 14] = [
 /// Every page that a user reads, below the repository.
 fn pages() -> Vec<String> {
     let mut pages = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
-    for folder in ["docs", "pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"] {
+    for folder in ["docs", "scripts", "pai-backup", "pai-checksum", "pai-optimize", "pai-rotate"] {
         let entries = repository().join(folder).read_dir().expect("a folder of the repository").flatten();
         let names = entries.map(|entry| format!("{folder}/{}", entry.file_name().display()));
         pages.extend(names.filter(|name| name.ends_with(".md")));

@@ -7,7 +7,7 @@ use pai_common::sha256::{digest, to_hex};
 use pai_tests::{command, has, repository, run, scratch, scratch_beside_tools, skip};
 
 use crate::stack::Stack;
-use crate::support::mode;
+use crate::support::{mode, script};
 
 /// The stack's scripts that are run as commands, relative to scripts/.
 fn commands() -> Vec<String> {
@@ -134,4 +134,144 @@ fn row_1_42f_scripts_are_writable_by_their_owner_alone() {
     for file in files() {
         assert_eq!(mode(&file) & 0o022, 0, "{}", file.display());
     }
+}
+
+/// The commands of a checkout: what they source may lie in dev/, and they are not installed.
+const OF_A_CHECKOUT: [&str; 4] = ["bench.sh", "quickstart.sh", "release.sh", "test.sh"];
+
+/// The files of a folder and below it, relative to it, sorted.
+fn below(folder: &Path) -> Vec<String> {
+    let found =
+        run(command("sh").args(["-c", "find . -type f -printf '%P\\n' | LC_ALL=C sort"]).current_dir(folder));
+    found.expect(0).stdout.lines().map(str::to_owned).collect()
+}
+
+/// The files that a script sources, relative to scripts/. shellcheck needs a line about each, and finds those that have none.
+pub(crate) fn sources(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    let named = lines.windows(2).filter(|pair| pair[1].starts_with(". "));
+    named.filter_map(|pair| pair[0].strip_prefix("# shellcheck source=scripts/")).map(str::to_owned).collect()
+}
+
+/// What one cannot tell from where a file of this scripts/ lies: which is run, which is sourced, which stays at home.
+fn misplaced(scripts: &Path) -> Vec<String> {
+    let names = below(scripts);
+    let shell: Vec<&String> = names.iter().filter(|name| name.ends_with(".sh")).collect();
+    let text = |name: &str| fs::read_to_string(scripts.join(name)).unwrap();
+    let sourced: Vec<String> = shell.iter().flat_map(|name| sources(&text(name))).collect();
+    let mut found = Vec::new();
+    for name in &names {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let executable = mode(&scripts.join(name)) & 0o111 == 0o111;
+        let mut wrong = |what: &str| found.push(format!("{name}: {what}"));
+        match folder {
+            "lib" | "dev/lib" => {
+                if mode(&scripts.join(name)) & 0o111 != 0 {
+                    wrong("it is to be sourced, and executable");
+                }
+                if !text(name).starts_with("# shellcheck shell=bash\n") || text(name).contains("#!/") {
+                    wrong("it does not begin as a file to be sourced");
+                }
+                if !sourced.contains(name) {
+                    wrong("nothing sources it");
+                }
+            }
+            "" | "tasks" | "checks" | "dev" if name != "README.md" => {
+                if !executable || !text(name).starts_with("#!/usr/bin/env bash\n") {
+                    wrong("it is to be run, and not executable, or without its first line");
+                }
+                if sourced.contains(name) {
+                    wrong("it is to be run, and sourced");
+                }
+            }
+            _ => {}
+        }
+        let at_home =
+            name.starts_with("dev/") || OF_A_CHECKOUT.contains(&name.as_str()) || name == "README.md";
+        if !at_home
+            && (text(name).contains("scripts/dev/")
+                || sources(&text(name)).iter().any(|file| file.starts_with("dev/")))
+        {
+            wrong("it uses dev/, which is not installed");
+        }
+    }
+    found
+}
+
+#[test]
+fn from_where_a_script_lies_one_can_tell_whether_it_is_run_or_sourced() {
+    assert_eq!(misplaced(&repository().join("scripts")), Vec::<String>::new());
+}
+
+#[test]
+fn a_script_in_the_wrong_place_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let (library, program) = ("# shellcheck shell=bash\n", "#!/usr/bin/env bash\n");
+    let of = |file: &str| format!("{program}# shellcheck source=scripts/{file}\n. \"$here/{file}\"\n");
+    let good = [("lib/a.sh", library.to_owned(), 0o644), ("tasks/a.sh", of("lib/a.sh"), 0o755)];
+    let cases = [
+        ("nothing is wrong", ("checks/b.sh", program.to_owned(), 0o755), ""),
+        (
+            "a program among the libraries",
+            ("lib/b.sh", program.to_owned(), 0o755),
+            "lib/b.sh: it is to be sourced, and executable",
+        ),
+        ("a first line of a program", ("lib/a.sh", program.to_owned(), 0o644), "lib/a.sh: it does not begin"),
+        (
+            "a library that nothing needs",
+            ("lib/b.sh", library.to_owned(), 0o644),
+            "lib/b.sh: nothing sources it",
+        ),
+        (
+            "a task that cannot be run",
+            ("tasks/b.sh", program.to_owned(), 0o644),
+            "tasks/b.sh: it is to be run",
+        ),
+        ("a library among the commands", ("b.sh", library.to_owned(), 0o755), "b.sh: it is to be run"),
+        (
+            "a command that is sourced",
+            ("tasks/a.sh", of("tasks/a.sh"), 0o755),
+            "tasks/a.sh: it is to be run, and sourced",
+        ),
+        ("a task that sources dev/", ("tasks/b.sh", of("dev/lib/b.sh"), 0o755), "tasks/b.sh: it uses dev/"),
+        (
+            "a library that calls dev/",
+            ("lib/a.sh", format!("{library}scripts/dev/b.sh\n"), 0o644),
+            "lib/a.sh: it uses dev/",
+        ),
+    ];
+    for (case, bad, finding) in cases {
+        let folder = scratch();
+        for (name, text, permissions) in good.iter().chain([&bad]) {
+            let file = folder.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(*permissions)).unwrap();
+        }
+        let found = misplaced(folder.path());
+        assert_eq!(found.is_empty(), finding.is_empty(), "{case}: {found:?}");
+        assert!(
+            finding.is_empty() || found.iter().any(|line| line.starts_with(finding)),
+            "{case}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn all_scripts_are_installed_but_those_of_a_checkout() {
+    let folder = scratch();
+    let mut install = script("install.sh");
+    install.args(["--dry-run", "--prefix", "/nowhere", "--from"]).arg(folder.path());
+    let listed = run(&mut install).expect(0).stdout;
+    let installed: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("would install /nowhere/libexec/pai-tools/"))
+        .filter(|name| *name != "installed-files")
+        .collect();
+    let mut wanted = below(&repository().join("scripts"));
+    wanted.retain(|name| {
+        !name.starts_with("dev/") && !OF_A_CHECKOUT.contains(&name.as_str()) && name != "README.md"
+    });
+    assert!(wanted.len() > 100, "{wanted:?}");
+    assert_eq!(installed, wanted);
 }

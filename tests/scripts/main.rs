@@ -8,6 +8,7 @@ mod documented;
 mod dotenv;
 mod emergency;
 mod ends;
+mod headers;
 mod health;
 mod house;
 mod install;

@@ -25,7 +25,8 @@ fn install(stack: &Stack, checkout: &str, version: &str) -> Outcome {
     let programs = stack.programs(&[("python3", PIP)]);
     let mut bash = command("bash");
     bash.args(["-c", "set -euo pipefail; . \"$0\"; install_vector_stores \"$1\""]);
-    bash.arg(repository().join("scripts/dev/lib/packages.sh")).arg(stack.path(checkout).join("target/python"));
+    bash.arg(repository().join("scripts/dev/lib/packages.sh"))
+        .arg(stack.path(checkout).join("target/python"));
     bash.env("PATH", path_with(&[&programs]))
         .env("PAI_LIBRARIES", stack.path("cache"))
         .env("VERSION", version);
