@@ -144,13 +144,15 @@ impl Context<'_> {
     pub(crate) fn open(&self, named: &Path) -> anyhow::Result<Archive> {
         if let Some(store) = self.store_of(named)? {
             let series = Series::new(&self.place.prefix)?;
-            let archive = store.resolve(named, &series)?;
-            if named.as_os_str() == "latest" {
+            let archive = if named.as_os_str() == "latest" {
                 let there = store.archives(&series)?;
                 if let Some(why) = store.set_back(&series, there.iter().map(|entry| &entry.name)) {
                     self.console.complain(why);
                 }
-            }
+                store.newest(&there, &series)?
+            } else {
+                store.resolve(named, &series)?
+            };
             return store.open_archive(&archive);
         }
         // A path needs no workspace.

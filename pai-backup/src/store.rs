@@ -215,11 +215,7 @@ impl Store {
     /// The archive that `named` means: `latest`, or its name with or without extension.
     pub(crate) fn resolve(&self, named: &Path, series: &Series) -> anyhow::Result<String> {
         if named.as_os_str() == "latest" {
-            let newest = self.archives(series)?.into_iter().next();
-            return match newest {
-                Some(entry) => Ok(entry.name),
-                None => bail!("no archive {} in {}", series.shelf.pattern(), self.shown),
-            };
+            return self.newest(&self.archives(series)?, series);
         }
         let name = named.to_str().map(|name| name.strip_suffix(EXTENSION).unwrap_or(name));
         match name.filter(|name| layout::is_archive(name)) {
@@ -228,14 +224,26 @@ impl Store {
         }
     }
 
-    /// Opens an archive.
+    /// The name of the newest of a series, of which these are all archives, newest first.
+    pub(crate) fn newest(&self, there: &[Entry], series: &Series) -> anyhow::Result<String> {
+        let newest = there.first().map(|entry| entry.name.clone());
+        newest.with_context(|| format!("no archive {} in {}", series.shelf.pattern(), self.shown))
+    }
+
+    /// Opens an archive. Of one that this machine remembers as it lies there no index is fetched.
     pub(crate) fn open_archive(&self, archive: &str) -> anyhow::Result<Archive> {
         let open = || {
-            let opened = self.open_list(&self.list_of(archive)?.0)?;
-            if let Some(known) = self.cache.recall(archive) {
-                lists::is_the_same(&known, &opened)?;
+            let (list, object) = self.list_of(archive)?;
+            match self.cache.recall(archive) {
+                None => self.open_list(&list),
+                // The same list means the same bytes, and these are their end.
+                Some(known) if known.is_of(&object) => self.open_known(&known),
+                Some(known) => {
+                    let opened = self.open_list(&list)?;
+                    lists::is_the_same(&known, &opened)?;
+                    Ok(opened)
+                }
             }
-            Ok::<_, anyhow::Error>(opened)
         };
         open().with_context(|| self.cannot_open(archive))
     }
@@ -257,8 +265,8 @@ impl Store {
 
     /// Opens the archive of a list.
     fn open_list(&self, list: &List) -> anyhow::Result<Archive> {
-        let stored = self.stored(list);
-        Archive::of_bytes(&self.path_of(&list.archive), Arc::new(stored))
+        // Nothing but archives with an index is sent to a store.
+        Archive::of_known_bytes(&self.path_of(&list.archive), Arc::new(self.stored(list)))
     }
 
     /// The bytes of an archive, each pack fetched whole and checked against its name.

@@ -13,7 +13,7 @@ use crate::archive::open::Archive;
 use crate::archive::reader::{TarEntry, TarError, TarReader};
 use crate::archive::stream::TarBytes;
 use crate::contents;
-use crate::pipeline::{self, Stopped};
+use crate::pipeline;
 use crate::restore::place::{Applier, LastFolder};
 use crate::restore::plan::{Plan, Verdict};
 use crate::restore::safe::{safe_path, safe_place};
@@ -115,21 +115,30 @@ fn apply_scanned(
     Ok(())
 }
 
-/// One chunk to restore from.
-struct Job {
-    offset: u64,
-    group: Group,
+/// Bytes of an archive that one thread restores at a time: files side by side go to one folder, where two threads would wait
+/// for each other.
+const BATCH: u64 = 128 << 10;
+
+/// Chunks that follow each other, some [`BATCH`] of them.
+fn batches(places: Vec<GroupPlace>) -> impl Iterator<Item = Vec<GroupPlace>> {
+    let mut places = places.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let mut batch = Vec::new();
+        let end = places.peek()?.offset + BATCH;
+        while let Some(place) = places.next_if(|place| batch.is_empty() || place.offset < end) {
+            batch.push(place);
+        }
+        Some(batch)
+    })
 }
 
-impl Job {
-    /// The chunk at `place` with those of its entries that the plan wants.
-    fn of(index: &Index, place: &GroupPlace, plan: &Plan) -> anyhow::Result<Self> {
-        let mut group = index.group_at(place.at)?;
-        group.records.retain(|record| {
-            safe_path(&record.entry.path).is_ok_and(|path| target_of(plan, &path).is_some())
-        });
-        Ok(Self { offset: place.offset, group })
-    }
+/// The chunk at `place` with those of its entries that the plan wants.
+fn wanted_of(index: &Index, place: &GroupPlace, plan: &Plan) -> anyhow::Result<Group> {
+    let mut group = index.group_at(place.at)?;
+    group
+        .records
+        .retain(|record| safe_path(&record.entry.path).is_ok_and(|path| target_of(plan, &path).is_some()));
+    Ok(group)
 }
 
 fn apply_indexed(
@@ -143,26 +152,26 @@ fn apply_indexed(
     pipeline::ordered(
         run.threads(),
         |submit| {
-            for place in index.members_of(|number| plan.needs_group(number))? {
-                let job = Job::of(index, &place, plan)?;
-                if !job.group.records.is_empty() && submit.submit(job) == Err(Stopped) {
-                    break;
-                }
-            }
+            let places = index.members_of(|number| plan.needs_group(number))?;
+            // Nobody takes them any more after a signal, which the other end tells of.
+            let _ = batches(places).try_for_each(|batch| submit.submit(batch));
             Ok(())
         },
         || (Opener::default(), LastFolder::default()),
-        |(opener, last), job: Job| {
-            let sizes = job.group.records.iter().map(|record| record.entry.size);
-            let bytes = sizes.fold(0, u64::saturating_add);
-            let outcome = apply_group(archive, plan, applier, &job, opener, last);
-            progress.add(bytes);
-            outcome
+        |(opener, last), batch: Vec<GroupPlace>| {
+            let restore = |place: &GroupPlace| {
+                let group = wanted_of(index, place, plan)?;
+                let sizes = group.records.iter().map(|record| record.entry.size);
+                let outcome = apply_group(archive, plan, applier, (place.offset, &group), opener, last);
+                progress.add(sizes.fold(0, u64::saturating_add));
+                outcome
+            };
+            batch.iter().map(restore).filter_map(Result::err).collect::<Vec<_>>()
         },
-        |outcome: anyhow::Result<()>| {
+        |errors| {
             pai_common::signal::check()?;
             // One damaged member costs its own entries; the others are still worth having.
-            if let Err(error) = outcome {
+            for error in errors {
                 run.console.complain(format_args!("{error:#}"));
             }
             Ok(())
@@ -174,14 +183,14 @@ fn apply_group(
     archive: &Archive,
     plan: &Plan,
     applier: &Applier<'_>,
-    job: &Job,
+    (offset, group): (u64, &Group),
     opener: &mut Opener,
     last: &mut LastFolder,
 ) -> anyhow::Result<()> {
-    if let [info] = job.group.members[..] {
-        let payload = contents::open_member(archive.file(), job.offset, &info, opener)
-            .with_context(|| lost(&job.group.records))?;
-        for record in &job.group.records {
+    if let [info] = group.members[..] {
+        let payload = contents::open_member(archive.file(), offset, &info, opener)
+            .with_context(|| lost(&group.records))?;
+        for record in &group.records {
             let mut reader = TarReader::new(payload.get(record.offset as usize..).unwrap_or_default());
             let found = match reader.next_entry() {
                 Ok(found) => found.context("the index names an entry that is not there")?,
@@ -194,8 +203,8 @@ fn apply_group(
         }
         return Ok(());
     }
-    for record in &job.group.records {
-        let (found, mut reader) = contents::open_entry(archive.file(), job.offset, &job.group, record)
+    for record in &group.records {
+        let (found, mut reader) = contents::open_entry(archive.file(), offset, group, record)
             .with_context(|| lost(std::slice::from_ref(record)))?;
         place_record(&found, record, plan, applier, &mut reader.data(), last)?;
     }

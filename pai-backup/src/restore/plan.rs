@@ -109,7 +109,7 @@ impl Plan {
             Err(why) => Verdict::Refuse(why.to_owned()),
             Ok(()) => self.compare(listed, &path, beneath),
         };
-        let verdict = match self.verdicts.get(&path) {
+        let verdict = match self.verdicts.get(&*path) {
             Some(_) if entry.kind == Kind::Folder => return,
             Some(_) => Verdict::Refuse("the archive has this name twice".to_owned()),
             None => verdict,
@@ -117,9 +117,9 @@ impl Plan {
         if matches!(verdict, Verdict::Write | Verdict::Replace) {
             self.groups.insert(listed.group);
         } else if entry.kind == Kind::Folder && verdict == Verdict::Leave {
-            self.left_folders.insert(path.clone(), listed.group);
+            self.left_folders.insert(path.to_path_buf(), listed.group);
         }
-        self.verdicts.insert(path, verdict);
+        self.verdicts.insert(path.into_owned(), verdict);
     }
 
     fn compare(&mut self, listed: &Listed, path: &Path, beneath: Option<&Beneath>) -> Verdict {
@@ -127,7 +127,7 @@ impl Plan {
             let Ok(link) = safe_path(&listed.entry.link) else {
                 return Verdict::Refuse(format!("a hard link to {}", listed.entry.link.display()));
             };
-            match self.verdicts.get(&link) {
+            match self.verdicts.get(&*link) {
                 Some(Verdict::Refuse(_)) => {
                     return Verdict::Refuse("a hard link to a refused file".to_owned());
                 }
@@ -135,11 +135,11 @@ impl Plan {
                     return Verdict::Leave;
                 }
                 Some(Verdict::Leave) => {
-                    self.left_links.insert(link);
+                    self.left_links.insert(link.into_owned());
                 }
                 Some(_) => {}
                 None => {
-                    self.stand_ins.entry(link).or_insert_with(|| path.to_owned());
+                    self.stand_ins.entry(link.into_owned()).or_insert_with(|| path.to_owned());
                 }
             }
         }

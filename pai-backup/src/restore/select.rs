@@ -6,6 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, bail};
 use glob::{MatchOptions, Pattern};
 
+use crate::entry::without_dots;
+
 /// Which entries are wanted.
 #[derive(Debug)]
 pub(super) struct Selector {
@@ -21,11 +23,10 @@ impl Selector {
                 // Mostly a variable that was not set: everything is the last thing it means.
                 bail!("could not restore \"\": an empty path");
             }
-            let trimmed = text.trim_start_matches("./").trim_end_matches('/');
-            let trimmed = if trimmed == "." { "" } else { trimmed };
-            let is_glob = trimmed.contains(['*', '?', '[']);
-            let pattern = is_glob.then(|| Pattern::new(trimmed)).transpose();
-            Ok((trimmed.to_owned(), pattern.with_context(|| format!("could not read pattern {text:?}"))?))
+            let clean = without_dots(Path::new(text)).to_string_lossy().into_owned();
+            let is_glob = clean.contains(['*', '?', '[']);
+            let pattern = is_glob.then(|| Pattern::new(&clean)).transpose();
+            Ok((clean, pattern.with_context(|| format!("could not read pattern {text:?}"))?))
         };
         Ok(Self { patterns: paths.iter().map(compile).collect::<anyhow::Result<_>>()? })
     }
@@ -40,7 +41,7 @@ impl Selector {
         let mut wanted = self.patterns.is_empty();
         for (number, (literal, pattern)) in self.patterns.iter().enumerate() {
             // A name with brackets in it is meant as it stands, if there is one.
-            let matches = path.starts_with(literal)
+            let matches = is_below(path, literal)
                 || pattern.as_ref().is_some_and(|pattern| {
                     path.ancestors().any(|ancestor| pattern.matches_path_with(ancestor, OPTIONS))
                 });
@@ -59,13 +60,20 @@ impl Selector {
     }
 }
 
+/// Whether `path` is `folder` or below it; neither has dots or a slash too many. All paths are below the empty one.
+fn is_below(path: &Path, folder: &str) -> bool {
+    let rest = path.as_os_str().as_encoded_bytes().strip_prefix(folder.as_bytes());
+    rest.is_some_and(|rest| folder.is_empty() || rest.is_empty() || rest[0] == b'/')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn patterns_select_what_they_match_and_what_is_below() {
-        let selector = Selector::new(&["projects/*.md".into(), "tools/".into(), "odd[1]".into()]).unwrap();
+        let patterns = ["projects/*.md", ".//tools/", "odd[1]"].map(str::to_owned);
+        let selector = Selector::new(&patterns).unwrap();
         let mut hits = HashSet::new();
         for (path, wanted) in [
             ("projects/a.md", true),

@@ -52,6 +52,11 @@ impl Remembered {
         Some(Self { list, list_size: size, list_digest: digest, tail })
     }
 
+    /// Whether it was remembered with this object as its list.
+    pub(crate) fn is_of(&self, object: &[u8]) -> bool {
+        self.list_size == object.len() as u64 && self.list_digest == sha256::digest(object)
+    }
+
     /// Where in the archive the tail begins.
     pub(crate) fn tail_start(&self) -> u64 {
         self.list.runs.size().saturating_sub(self.tail.size())

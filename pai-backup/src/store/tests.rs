@@ -21,10 +21,10 @@ use super::cache::Cache;
 use super::memory::{Memory, Trouble};
 use super::send::Sender;
 use super::state::State;
-use super::{Series, Store, forget, layout, prune, pull, push};
+use super::{Form, Series, Store, forget, layout, prune, pull, push};
 use crate::cli::Args;
 use crate::crypt::{Keys, Recipients};
-use crate::{Context, create};
+use crate::{Context, cat, create};
 
 const DAY: i64 = 24 * 3600;
 
@@ -58,6 +58,28 @@ fn an_unchanged_night_costs_five_requests_and_ten_kilobytes() {
     let (requests, sent) = (store.traffic.so_far().0 - requests, store.traffic.so_far().1 - sent);
     assert!(requests <= 5, "{requests} requests: {:?}", memory.log());
     assert!(sent < 10_000 + (1 << 20), "{sent} bytes");
+}
+
+#[test]
+fn one_file_costs_a_list_and_a_pack_where_the_archive_is_remembered_and_index_and_footer_elsewhere() {
+    let mut machine = Machine::new();
+    let memory = Memory::default();
+    let store = machine.store(&memory, "cache");
+    fs::write(machine.path("home/large"), noise(3 << 20, 1)).unwrap();
+    let path = machine.night(b"a line");
+    let archive = machine.push(&store, &path).unwrap();
+    for (cache, most) in [("cache", 2), ("another", 4)] {
+        let store = machine.store(&memory, cache);
+        let opened = store.open_archive(&archive).unwrap();
+        let mut content = Vec::new();
+        cat::copy(&opened, Path::new("file-1"), 1, &mut content).unwrap();
+        assert_eq!(content, b"a line");
+        let (requests, ..) = store.traffic.so_far();
+        assert!(requests <= most, "{requests} requests: {:?}", memory.log());
+    }
+    // The list that lies there is compared: what this machine remembers of another is of no use.
+    memory.tamper(&layout::list_name(&archive, Form::Plain), |bytes| bytes.truncate(9));
+    assert!(store.open_archive(&archive).is_err());
 }
 
 #[test]

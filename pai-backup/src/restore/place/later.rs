@@ -51,7 +51,7 @@ impl Applier<'_> {
         last: &mut LastFolder,
     ) -> io::Result<()> {
         let link = safe_path(&entry.link).map_err(io::Error::other)?;
-        let Some(file) = written.get(&link) else {
+        let Some(file) = written.get(&*link) else {
             return Err(io::Error::other(format!("it links to {}, which was not restored", link.display())));
         };
         if *file == entry.path {
