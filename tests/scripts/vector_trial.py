@@ -13,7 +13,8 @@ sys.path[:0] = [here, os.path.join(here, "..", "..", "scripts", "stores")]
 import vector_makers
 from vector_makers import np
 
-COUNT = 300
+# As tests/scripts/vector_trials.rs has it.
+COUNT = int(os.environ.get("PAI_TEST_VECTORS", "300"))
 SOURCES = ("live.npz", "others.npz", "few.npz")
 kind, top, topics = sys.argv[1], sys.argv[2], sys.argv[3:]
 os.environ["DEFRAGMENT_QUERIES"] = "30"

@@ -1,4 +1,4 @@
-"""Trials of `defragment`: KIND FOLDER TOPIC... makes a store of 300 vectors in FOLDER once, and copies it for each trial.
+"""Trials of `defragment`: KIND FOLDER TOPIC... makes a store of PAI_TEST_VECTORS (300) vectors in FOLDER once, and copies it for each trial.
 
 A topic is proof, steps, writer, copy or disk. A line of JSON says what came of a trial: its name, the exit status, what was said, what the store
 is now (`old`, to the byte; `new`, by its count; or anything else), and what was left beside it. Each trial is a process of its own, forked
