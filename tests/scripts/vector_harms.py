@@ -94,9 +94,10 @@ def new_metric(client, docs):
         return
     all_of_it = docs.get(include=["embeddings"])
     client.delete_collection("docs")
-    client.create_collection("docs", metadata={"hnsw:space": "l2"}, embedding_function=None).add(
-        ids=all_of_it["ids"], embeddings=all_of_it["embeddings"]
-    )
+    other = client.create_collection("docs", metadata={"hnsw:space": "l2"}, embedding_function=None)
+    for start in range(0, len(all_of_it["ids"]), 500):
+        batch = slice(start, start + 500)
+        other.add(ids=all_of_it["ids"][batch], embeddings=all_of_it["embeddings"][batch])
 
 
 def gone(client, _docs):

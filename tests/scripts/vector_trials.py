@@ -251,6 +251,8 @@ def copies():
     print(json.dumps({"trial": "plain-copy", "status": found[0], "said": found[1].strip().splitlines()[-1]}), flush=True)
     status, text = in_child(lambda: main(["copy", place.spec, "--to", ours]) or asked(place, ours))
     print(json.dumps({"trial": "our-copy", "status": status, "said": text.strip().splitlines()[-1]}), flush=True)
+    status, text = in_child(lambda: asked(place))
+    print(json.dumps({"trial": "original", "status": status, "said": text.strip().splitlines()[-1]}), flush=True)
 
 
 def asked(place, store=None):
