@@ -55,13 +55,13 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Those in these files. An empty name is none: a variable that is set to nothing.
+    /// The identities in these files. An empty name, as of an empty variable, is left out.
     pub fn new(files: &[PathBuf]) -> Self {
         let files = files.iter().filter(|file| !file.as_os_str().is_empty()).cloned().collect();
         Self { files, read: Mutex::default() }
     }
 
-    /// Identities that are at hand already.
+    /// Identities that were read already.
     pub fn of(identities: Identities) -> Self {
         Self { files: Vec::new(), read: Mutex::new(Some(Arc::new(identities))) }
     }
@@ -81,7 +81,7 @@ impl Keys {
         !self.files.is_empty()
     }
 
-    /// All of them; `sealed` is what they are needed for.
+    /// All identities; `sealed` is what a message says they are needed for.
     pub(crate) fn get(&self, sealed: &dyn fmt::Display) -> anyhow::Result<Arc<Identities>> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(identities) = &*read {
@@ -100,8 +100,8 @@ impl Keys {
     }
 }
 
-/// The recipients that were named, if a file of this name is to be sealed. Name and wish must agree: what is sealed must
-/// not look as if it were not, nor the other way round.
+/// The recipients that a file of this name is to be encrypted for. Fails if there are recipients but the name does not end in
+/// `.age`, or the other way round: the name must tell whether the file is encrypted.
 pub(crate) fn for_name(name: &Path, recipients: Option<Recipients>) -> anyhow::Result<Option<Recipients>> {
     let says = name.as_os_str().as_encoded_bytes().ends_with(END.as_bytes());
     match recipients {
@@ -117,7 +117,7 @@ pub(crate) fn for_name(name: &Path, recipients: Option<Recipients>) -> anyhow::R
     }
 }
 
-/// Bytes as they are before they are sealed. `name` is what messages call them.
+/// The content of an archive's bytes, which may be encrypted. `name` is what messages call them.
 pub(crate) fn open_bytes(
     bytes: Arc<dyn Bytes>,
     name: &dyn fmt::Display,
@@ -134,15 +134,15 @@ pub(crate) fn open_bytes(
     Ok(Arc::new(opened.map_err(|error| whose(error, &identities)).with_context(context)?))
 }
 
-/// What a stream turned out to be.
+/// A stream, decrypted if it was encrypted.
 pub(crate) struct Stream {
     /// Its content.
     pub(crate) content: Box<dyn Read + Send>,
-    /// Whether it was sealed.
+    /// Whether it was encrypted.
     pub(crate) was_sealed: bool,
 }
 
-/// The same of what comes through a pipe.
+/// The content of what comes through a pipe, which may be encrypted.
 pub(crate) fn open_stream(
     mut input: Box<dyn Read + Send>,
     name: &dyn fmt::Display,
@@ -163,7 +163,7 @@ pub(crate) fn open_stream(
     Ok(Stream { content: Box::new(content), was_sealed })
 }
 
-/// The error; if the identity is the wrong one, with whose it is.
+/// The error, which also names whose identity was tried if it was the wrong one.
 fn whose(error: std::io::Error, identities: &Identities) -> anyhow::Error {
     let is_other = open::kind_of(&error) == Some(open::OpenError::NotForUs);
     let error = anyhow::Error::new(error);
@@ -175,7 +175,7 @@ fn whose(error: std::io::Error, identities: &Identities) -> anyhow::Error {
     Hinted::new(error, hint).into()
 }
 
-/// Whether an error is about what was to be opened, and not about what it was to be opened with.
+/// Whether an error is about the encrypted file, and not about the identity.
 pub(crate) fn is_damage(error: &anyhow::Error) -> bool {
     let found = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
     found.is_some_and(|error| {

@@ -26,7 +26,7 @@ type Identity = Box<dyn age::Identity + Send + Sync>;
 /// At least one identity.
 pub struct Identities {
     all: Vec<Identity>,
-    /// Whom they are, publicly.
+    /// The recipients that belong to these identities, as text.
     recipients: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ impl Identities {
         Ok(this)
     }
 
-    /// Those in a text.
+    /// Reads identities from a text.
     pub fn of_text(text: &str) -> anyhow::Result<Self> {
         let mut this = Self { all: Vec::new(), recipients: Vec::new() };
         this.parse(text, Path::new("the identity"))?;
@@ -134,7 +134,7 @@ fn utf8(bytes: &[u8]) -> anyhow::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Reads without a buffer that grows, which would leave pieces of it behind.
+/// Reads a file into a buffer of fixed size: a growing buffer would leave copies of the secret in memory.
 fn read_secret(input: &mut impl Read) -> std::io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(vec![0; LONGEST as usize]);
     let count = crate::archive::member::read_full(input, &mut bytes)?;

@@ -63,7 +63,7 @@ pub(crate) fn new(path: &Path, protect: bool, now: Timestamp) -> anyhow::Result<
     Ok(recipient)
 }
 
-/// What `age -p -a` makes of it.
+/// Protects an identity with a passphrase, as `age -p -a` does.
 fn locked(text: &[u8], passphrase: SecretString) -> std::io::Result<Vec<u8>> {
     let armored = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor)?;
     let mut writer = Encryptor::with_user_passphrase(passphrase).wrap_output(armored)?;

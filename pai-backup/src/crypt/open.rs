@@ -17,20 +17,20 @@ use crate::archive::open::Bytes;
 /// What every age file begins with.
 pub const MAGIC: &[u8] = b"age-encryption.org/v1\n";
 const ARMOR: &[u8] = b"-----BEGIN AGE ";
-/// Content of a chunk.
+/// Bytes of content in a chunk.
 pub(crate) const CHUNK: u64 = 64 << 10;
-/// The same with its tag.
+/// Bytes of a chunk with its tag.
 const SEALED_CHUNK: u64 = CHUNK + 16;
-/// No head is longer: it is read before anything is known of who made it.
+/// Longest head that is read. A head is read before it is known who made it, so there must be a limit.
 pub(crate) const LONGEST_HEAD: usize = 64 << 10;
 const NONCE: usize = 16;
 
 /// Why something could not be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenError {
-    /// No identity is one of those it was sealed for.
+    /// None of the identities belongs to a recipient of it.
     NotForUs,
-    /// A passphrase seals it, and no key.
+    /// It is encrypted with a passphrase, not for recipients.
     Passphrase,
     /// It does not begin like an age file, or its head is damaged.
     Head,
@@ -57,7 +57,7 @@ impl From<OpenError> for io::Error {
     }
 }
 
-/// Which of these an error is, if it is one.
+/// The [`OpenError`] within an I/O error, if there is one.
 pub(crate) fn kind_of(error: &io::Error) -> Option<OpenError> {
     error.get_ref()?.downcast_ref().copied()
 }
@@ -66,7 +66,7 @@ fn damaged() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "it is encrypted, and damaged or cut short")
 }
 
-/// What the crate says of a chunk, in our words. An error of the file itself stays what it is.
+/// Turns an error that the `age` crate reports for a chunk into ours. An error of reading the file stays as it is.
 fn told(error: io::Error) -> io::Error {
     let is_ours = kind_of(&error).is_some();
     match error.kind() {
@@ -140,7 +140,7 @@ impl<R: Read> Read for Told<R> {
     }
 }
 
-/// A head, and chunks that begin with the one numbered `first`, as one reader that can be sought in.
+/// A seekable reader over a head and the chunks from number `first` on, as if the whole file were there.
 struct Part<'a> {
     head: &'a [u8],
     first: u64,
@@ -201,7 +201,7 @@ pub(crate) fn place_of(head: usize, offset: u64, length: u64) -> (u64, u64) {
     (head as u64 + first * SEALED_CHUNK, chunks * SEALED_CHUNK)
 }
 
-/// Opens a part: `chunks` are the bytes at [`place_of`] the content that is asked for.
+/// Decrypts a part of an age file; `chunks` are the bytes that [`place_of`] says.
 pub(crate) fn open_part(
     head: &[u8],
     chunks: &[u8],
@@ -223,13 +223,13 @@ pub(crate) fn open_part(
     reader.read_exact(buf).map_err(told)
 }
 
-/// Something sealed that lies in a file, or wherever bytes at an offset can be had.
+/// An encrypted archive in a file, or wherever else bytes can be read at an offset.
 pub(crate) struct Opened {
     sealed: Arc<dyn Bytes>,
     identities: Arc<Identities>,
     head: Vec<u8>,
     size: u64,
-    /// What was opened last, and where it begins: small reads follow one another.
+    /// The content that was decrypted last, and its offset: small reads often follow one another.
     last: Mutex<(u64, Arc<Vec<u8>>)>,
 }
 
@@ -243,7 +243,7 @@ impl fmt::Debug for Opened {
 }
 
 impl Opened {
-    /// Unwraps the file key, and looks at the last chunk: what was cut off at a border of chunks is refused here.
+    /// Unwraps the file key and decrypts the last chunk, so that a file that was cut off between two chunks is refused.
     pub(crate) fn new(sealed: Arc<dyn Bytes>, identities: Arc<Identities>) -> io::Result<Self> {
         let mut head = vec![0; LONGEST_HEAD.min(sealed.size() as usize)];
         sealed.read_exact_at(&mut head, 0)?;
@@ -280,7 +280,7 @@ impl Opened {
     }
 }
 
-/// Reads shorter than this are made as long, since others are likely to follow.
+/// Shorter reads are extended to this length, since others are likely to follow.
 const AHEAD: u64 = 1 << 20;
 
 impl Bytes for Opened {

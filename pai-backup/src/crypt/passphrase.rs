@@ -3,14 +3,14 @@
 use age::secrecy::{ExposeSecret, SecretString};
 use anyhow::{Context, ensure};
 
-/// Asks for the passphrase of something.
+/// Asks for the passphrase of a file.
 pub(super) fn ask(of: &str) -> anyhow::Result<SecretString> {
     let typed = rpassword::prompt_password(format!("Passphrase of {of}: "))
         .with_context(|| format!("could not ask for the passphrase of {of} on a terminal"))?;
     Ok(SecretString::from(typed))
 }
 
-/// Asks for a new one, twice.
+/// Asks for a new passphrase, twice.
 pub(super) fn choose(of: &str) -> anyhow::Result<SecretString> {
     let first = ask(of)?;
     ensure!(

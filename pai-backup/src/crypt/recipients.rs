@@ -9,7 +9,7 @@ use age::{ssh, x25519};
 use anyhow::{Context, bail, ensure};
 use pai_common::hint::Hinted;
 
-/// More would make the header of what is sealed longer than readers accept.
+/// Most recipients of one file. With more, its head would be longer than readers accept.
 const MOST: usize = 64;
 /// Longest file of recipients that is read.
 const LONGEST: u64 = 1 << 20;
@@ -20,12 +20,12 @@ pub(super) type Recipient = Arc<dyn age::Recipient + Send + Sync>;
 /// At least one recipient, each once.
 #[derive(Clone)]
 pub struct Recipients {
-    /// By their text without comment.
+    /// The recipients by their text without comment.
     known: BTreeMap<String, Recipient>,
 }
 
 impl Recipients {
-    /// Those named by `--recipient` and `--recipients-file`; `None` if none is.
+    /// The recipients that `--recipient` and `--recipients-file` name; `None` if they name none.
     pub fn named(texts: &[String], files: &[PathBuf]) -> anyhow::Result<Option<Self>> {
         let mut all = BTreeMap::new();
         for text in texts {
@@ -49,7 +49,7 @@ impl Recipients {
         Self::parse(&std::fs::read_to_string(path).with_context(context)?).with_context(context)
     }
 
-    /// Reads one a line; empty lines and comments that begin with `#` are skipped.
+    /// Reads recipients, one a line. Empty lines and lines that begin with `#` are skipped.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let mut known = BTreeMap::new();
         for (number, line) in text.lines().enumerate() {
@@ -65,12 +65,12 @@ impl Recipients {
         Ok(Self { known })
     }
 
-    /// One a line, as they are parsed.
+    /// The recipients as [`Recipients::parse`] reads them, one a line.
     pub fn text(&self) -> String {
         self.known.keys().flat_map(|text| [text, "\n"]).collect()
     }
 
-    /// Each as `age -r` takes it.
+    /// The recipients as `age -r` takes them.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.known.keys().map(String::as_str)
     }
@@ -100,7 +100,7 @@ impl fmt::Debug for Recipients {
     }
 }
 
-/// One recipient and its text. What is wrong with it is said without it: it may be a secret key.
+/// Reads one recipient. An error does not repeat the text: it may be a secret key.
 fn parse(text: &str) -> anyhow::Result<(String, Recipient)> {
     let text = text.trim();
     if let Ok(recipient) = text.parse::<x25519::Recipient>() {

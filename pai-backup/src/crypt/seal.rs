@@ -15,7 +15,7 @@ use super::recipients::Recipients;
 pub(crate) struct Sealed {
     /// An age file.
     pub(crate) bytes: Vec<u8>,
-    /// SHA-256 of its head: what comes before the first chunk. No other file has it.
+    /// SHA-256 of its head, the bytes before the first chunk. No two files have the same head.
     pub(crate) head: Digest,
 }
 

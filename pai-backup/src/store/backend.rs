@@ -46,7 +46,7 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
-/// What a request gives.
+/// The result of a request.
 pub(crate) type Answer<T> = Result<T, StoreError>;
 
 /// An object as a listing shows it.
@@ -70,7 +70,7 @@ pub(crate) trait Backend: fmt::Debug + Send + Sync {
     fn list(&self, folder: &str) -> Answer<Vec<Object>>;
     /// Deletes an object; one that is not there is no error.
     fn delete(&self, name: &str) -> Answer<()>;
-    /// Removes what runs that did not end have left, where they leave anything that `list` does not show.
+    /// Removes the temporary files of interrupted runs, if this backend makes any.
     fn sweep(&self) {}
 }
 
@@ -90,7 +90,7 @@ impl Traffic {
     }
 }
 
-/// Tries a passing failure again, with longer and longer pauses, and counts.
+/// A backend that repeats requests which failed for a moment, after longer and longer pauses, and counts all requests.
 #[derive(Debug)]
 pub(crate) struct Patient {
     inner: Arc<dyn Backend>,

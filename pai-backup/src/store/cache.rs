@@ -28,11 +28,11 @@ pub(crate) struct Cache {
 /// An archive whose list and index are known.
 #[derive(Debug, Clone)]
 pub(crate) struct Remembered {
-    /// Its list.
+    /// The archive's list.
     pub(crate) list: List,
     /// Length of the list as it lies in the store, perhaps encrypted.
     pub(crate) list_size: u64,
-    /// Its SHA-256 there.
+    /// SHA-256 of the list as it lies in the store.
     pub(crate) list_digest: Digest,
     /// Index members and footer, the last bytes of the archive.
     pub(crate) tail: Tail,
@@ -44,7 +44,7 @@ impl Remembered {
         Self { list, list_size: object.len() as u64, list_digest: sha256::digest(object), tail }
     }
 
-    /// The same of an object that is not at hand: how it lies in the store, its length and its SHA-256.
+    /// Reads what the cache says of the list's object in the store: its form, its length and its SHA-256.
     fn parse(mut list: List, object: &str, tail: Tail) -> Option<Self> {
         let mut words = object.split_whitespace();
         list.form = if words.next()? == SEALED { Form::Sealed } else { Form::Plain };
@@ -52,7 +52,7 @@ impl Remembered {
         Some(Self { list, list_size: size, list_digest: digest, tail })
     }
 
-    /// Whether it was remembered with this object as its list.
+    /// Whether `object` is, byte for byte, the list that the archive was remembered with.
     pub(crate) fn is_of(&self, object: &[u8]) -> bool {
         self.list_size == object.len() as u64 && self.list_digest == sha256::digest(object)
     }
@@ -64,19 +64,19 @@ impl Remembered {
 }
 
 impl Cache {
-    /// That of a store, below `$XDG_CACHE_HOME/pai-backup` or `~/.cache/pai-backup`.
+    /// The cache of a store, below `$XDG_CACHE_HOME/pai-backup` or `~/.cache/pai-backup`.
     pub(crate) fn of(store: &str) -> anyhow::Result<Self> {
         Self::below(&Self::root()?, store)
     }
 
-    /// `$XDG_CACHE_HOME` or `~/.cache`.
+    /// The user's folder for caches: `$XDG_CACHE_HOME` or `~/.cache`.
     fn root() -> anyhow::Result<PathBuf> {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let root = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
         root.context("could not find a folder for the cache: neither XDG_CACHE_HOME nor HOME is set")
     }
 
-    /// The same below `root`.
+    /// The cache of a store, below the folder `root`.
     pub(crate) fn below(root: &Path, store: &str) -> anyhow::Result<Self> {
         let name = &sha256::to_hex(&sha256::digest(store.as_bytes()))[..32];
         let folder = root.join("pai-backup").join(name);
@@ -89,7 +89,7 @@ impl Cache {
         &self.folder
     }
 
-    /// What is remembered of the archive, if it is whole.
+    /// The remembered archive of this name, if its three files are there and agree.
     pub(crate) fn recall(&self, archive: &str) -> Option<Remembered> {
         let bytes = fs::read(self.folder.join(format!("{archive}{LIST}"))).ok()?;
         let tail = Tail::open(&self.folder.join(format!("{archive}{TAIL}"))).ok()?;
@@ -115,7 +115,7 @@ impl Cache {
         NewTail::begin(&self.folder.join(format!("{archive}{TAIL}")))
     }
 
-    /// Remembers an archive, by its list, the object that this is in the store, and its last bytes; and forgets `others`.
+    /// Remembers an archive: its list, the object that the list is in the store, and its last bytes. Forgets `others`.
     pub(crate) fn remember(
         &self,
         list: List,
@@ -140,7 +140,7 @@ impl Cache {
         Ok(Remembered::new(list, object, tail))
     }
 
-    /// Removes what runs that did not end have left.
+    /// Removes the temporary files of interrupted runs.
     pub(crate) fn sweep(&self) -> anyhow::Result<()> {
         atomic::remove_abandoned(&self.folder, |name| name.ends_with(TAIL.as_bytes())).map(drop)
     }

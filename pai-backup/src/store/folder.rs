@@ -59,7 +59,7 @@ impl Folder {
     }
 }
 
-/// Makes a folder that a power cut does not take back: what lies in it must not outlive it.
+/// Makes a folder and syncs its parent, so that a power cut takes neither the folder nor what is written into it later.
 fn make_folder(folder: &Path) -> anyhow::Result<()> {
     let context = || format!("could not create folder {}", folder.display());
     if folder.is_dir() {
@@ -75,7 +75,7 @@ fn make_folder(folder: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// Removes what runs that did not end have left in a folder; what is younger than a day may still be written to.
+/// Removes the temporary files of interrupted runs from a folder. Those younger than a day may still be in use, and stay.
 fn sweep_folder(folder: &Path) -> anyhow::Result<()> {
     let is_old = |name: &[u8]| {
         let temp = folder.join(OsStr::from_bytes(&[b".", name, b".partial"].concat()));

@@ -16,16 +16,16 @@ use crate::Context;
 use crate::cli::Forget;
 use crate::create::shrink;
 
-/// What is to become of the archives that were named.
+/// What will happen to the archives that the user named.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan {
-    /// These go.
+    /// Archives that will be removed.
     forget: BTreeSet<String>,
-    /// These were named, and are not there.
+    /// Names of archives that the store does not have.
     missing: BTreeSet<String>,
-    /// This one was named, and is the newest: it stays.
+    /// The newest archive, if it was named: it stays.
     newest: Option<String>,
-    /// These were named, and stay while the newest is suspiciously small.
+    /// Archives that stay because the newest one is suspiciously small.
     good: BTreeSet<String>,
 }
 
@@ -76,7 +76,8 @@ pub(crate) fn run(args: &Forget, run: &Context<'_>) -> anyhow::Result<Exit> {
 }
 
 impl Plan {
-    /// Keeps what is not suspiciously small: a workspace that is not mounted must not age out the good archives.
+    /// If the newest archive is suspiciously small, keeps those that are not: nights of a workspace that is not mounted must not
+    /// push out the good archives.
     fn keep_good(&mut self, mut is_shrunk: impl FnMut(&str) -> anyhow::Result<bool>) -> anyhow::Result<()> {
         for archive in std::mem::take(&mut self.forget) {
             let kept = if is_shrunk(&archive)? { &mut self.forget } else { &mut self.good };
@@ -104,7 +105,7 @@ fn unknown(name: &str, what: &str) -> anyhow::Error {
     Hinted::new(error, "pai-backup verify writes it anew").into()
 }
 
-/// The names that come through a pipe, one a line; a path's last part counts.
+/// Reads names of archives from stdin, one a line. Of a path only the last part is used.
 fn from_stdin() -> anyhow::Result<Vec<PathBuf>> {
     let lines: Result<Vec<String>, _> = stdin().lock().lines().collect();
     let lines = lines.context("could not read names from stdin")?;
@@ -136,7 +137,7 @@ fn plan(named: &BTreeSet<String>, there: &[String], all: bool) -> Plan {
     plan
 }
 
-/// Removes an archive: its list, which makes it one, and then what belongs to it.
+/// Removes an archive: first its list, without which it is no archive any more, then the other objects of it.
 pub(super) fn forget(store: &Store, archive: &str) -> anyhow::Result<()> {
     for form in Form::ALL {
         store.backend().delete(&layout::list_name(archive, form))?;

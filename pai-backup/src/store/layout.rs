@@ -9,38 +9,38 @@ pub(crate) const ARCHIVES: &str = "archives";
 pub(crate) const PACKS: &str = "packs";
 /// The folder of prune's marks.
 pub(crate) const DOOMED: &str = "doomed";
-/// How to get everything back without us.
+/// The text that tells how to restore with stock tools alone.
 pub(crate) const README: &str = "README.txt";
-/// Whom what comes is encrypted for, if anybody.
+/// The recipients that new archives are encrypted for. A plain store has no such object.
 pub(crate) const RECIPIENTS: &str = "recipients.txt";
 
-/// When somebody last opened an archive of an encrypted store, whole.
+/// When an identity last opened a whole archive of an encrypted store.
 pub(crate) const TESTED: &str = "tested.txt";
 
 /// What ends the name of a pack.
 const PACK_END: &str = ".gz";
 /// What ends the name of a list.
 const LIST_END: &str = ".list.gz";
-/// What ends the name of the lines of an archive's packs.
+/// What ends the name of the file that names an archive's packs.
 const NEEDS_END: &str = ".packs";
-/// What is before the digest in the mark of a list that was written anew.
+/// In the mark of a rewritten list, what stands before the digest.
 const REWRITTEN: &str = ".rewritten-";
 
 /// How lists and packs lie in a store. An archive is all of one form.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As they are.
+    /// Not encrypted.
     #[default]
     Plain,
-    /// Encrypted. Names tell.
+    /// Encrypted. The object's name ends in `.age`.
     Sealed,
 }
 
 impl Form {
-    /// Both.
+    /// Both forms.
     pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Sealed];
 
-    /// What ends a name.
+    /// What the name of an object of this form ends in.
     fn end(self) -> &'static str {
         match self {
             Self::Plain => "",
@@ -48,47 +48,47 @@ impl Form {
         }
     }
 
-    /// The form that a name tells, and the name without it.
+    /// The form that an object's name tells, and the name without that ending.
     pub(crate) fn of(name: &str) -> (Self, &str) {
         let sealed = name.strip_suffix(Self::Sealed.end());
         sealed.map_or((Self::Plain, name), |name| (Self::Sealed, name))
     }
 }
 
-/// The list of an archive.
+/// The name of an archive's list.
 pub(crate) fn list_name(archive: &str, form: Form) -> String {
     format!("{ARCHIVES}/{archive}{LIST_END}{}", form.end())
 }
 
-/// The lines of the packs an archive needs.
+/// The name of the file that names the packs an archive needs.
 pub(crate) fn needs_name(archive: &str) -> String {
     format!("{ARCHIVES}/{archive}{NEEDS_END}")
 }
 
-/// A pack, by the SHA-256 of its bytes as they lie there.
+/// The name of a pack, by the SHA-256 of its bytes as they lie in the store.
 pub(crate) fn pack_name(digest: &Digest, form: Form) -> String {
     let hex = sha256::to_hex(digest);
     format!("{PACKS}/{}/{hex}{PACK_END}{}", &hex[..2], form.end())
 }
 
-/// The mark of a pack that no archive needs.
+/// The name of the mark of a pack that no archive needs.
 pub(crate) fn doomed_name(digest: &Digest) -> String {
     format!("{DOOMED}/{}", sha256::to_hex(digest))
 }
 
-/// The mark of an archive whose list was written anew: the start of that list's SHA-256. What somebody remembers of another
-/// list no longer holds.
+/// The name of the mark of a rewritten list. It holds the start of the new list's SHA-256, so that other machines notice that
+/// the list they remember is out of date.
 pub(crate) fn rewritten_name(archive: &str, list: &Digest) -> String {
     format!("{ARCHIVES}/{archive}{REWRITTEN}{}", &sha256::to_hex(list)[..16])
 }
 
-/// The archive that such a mark is about, and what it says of the list.
+/// The archive that the mark of a rewritten list is about, and the start of the list's SHA-256.
 pub(crate) fn rewritten_of(name: &str) -> Option<(&str, &str)> {
     let (archive, start) = name.strip_prefix(ARCHIVES)?.strip_prefix('/')?.rsplit_once(REWRITTEN)?;
     (is_plain(archive) && start.len() == 16).then_some((archive, start))
 }
 
-/// The archive whose list this is, and how it lies there.
+/// The archive that the list of this name belongs to, and the form of it.
 pub(crate) fn archive_of_list(name: &str) -> Option<(&str, Form)> {
     let (form, name) = Form::of(name);
     archive_in(name, LIST_END).map(|archive| (archive, form))
@@ -99,19 +99,19 @@ pub(crate) fn is_archive(name: &str) -> bool {
     is_plain(name)
 }
 
-/// The archive whose packs this names.
+/// The archive that the `.packs` file of this name belongs to.
 pub(crate) fn archive_of_needs(name: &str) -> Option<&str> {
     archive_in(name, NEEDS_END)
 }
 
-/// The pack of this name, and how it lies there.
+/// The digest of the pack of this name, and the form of it.
 pub(crate) fn pack_of(name: &str) -> Option<(Digest, Form)> {
     let (form, stem) = Form::of(name);
     let hex = stem.strip_prefix(PACKS)?.strip_prefix('/')?.get(3..)?.strip_suffix(PACK_END)?;
     digest(hex).filter(|digest| pack_name(digest, form) == name).map(|digest| (digest, form))
 }
 
-/// The pack that this mark is about.
+/// The pack that the mark of this name is about.
 pub(crate) fn doomed_of(name: &str) -> Option<Digest> {
     digest(name.strip_prefix(DOOMED)?.strip_prefix('/')?)
 }
@@ -128,7 +128,7 @@ fn archive_in<'a>(name: &'a str, end: &str) -> Option<&'a str> {
     is_plain(archive).then_some(archive)
 }
 
-/// Whether every place takes this name as it is, and a shell needs no quotes for it.
+/// Whether every kind of store takes this name unchanged, and a shell needs no quotes for it.
 fn is_plain(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     !name.is_empty() && name.len() <= 200 && !name.starts_with(['.', '-']) && name.bytes().all(plain)

@@ -35,7 +35,7 @@ use super::runs::Runs;
 const LONGEST: u64 = 64 << 20;
 /// Largest pack that is read. What we write is at most 16 MiB and one member more.
 pub(crate) const LARGEST_PACK: u64 = 32 << 20;
-/// No archive is as large.
+/// Longest archive that a list may describe.
 const LARGEST_ARCHIVE: u64 = 1 << 50;
 
 const FIRST_LINE: &str = "# pai-backup list 1";
@@ -45,7 +45,7 @@ const FIRST_LINE: &str = "# pai-backup list 1";
 pub(crate) struct List {
     /// The archive's name, without what follows its time.
     pub(crate) archive: String,
-    /// What it is made of.
+    /// The runs of packs that it is made of.
     pub(crate) runs: Runs,
     /// Bytes of packs that came into the store with it.
     pub(crate) added: u64,
@@ -55,7 +55,7 @@ pub(crate) struct List {
     pub(crate) blind: bool,
     /// How large it is beside those before it.
     pub(crate) sizes: Sizes,
-    /// How it and its packs lie in the store. The text does not say it.
+    /// Whether the list and its packs are encrypted in the store. The object's name tells it, not the text.
     pub(crate) form: Form,
     /// Who can open it and all of its packs, if it is encrypted.
     pub(crate) recipients: BTreeSet<String>,
@@ -64,7 +64,7 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// The text.
+    /// The list as text.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
             "{FIRST_LINE}\n# archive {}\n# size {}\n# added {}\n",
@@ -103,14 +103,14 @@ impl List {
         text
     }
 
-    /// What is put into the store, before it is encrypted.
+    /// The list as it is put into the store, but not yet encrypted.
     pub(crate) fn pack(&self) -> anyhow::Result<Vec<u8>> {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::new(9));
         gzip.write_all(self.text().as_bytes())?;
         Ok(gzip.finish()?)
     }
 
-    /// Reads an object again. It must be the list of `archive`.
+    /// Reads what [`List::pack`] made. It must be the list of `archive`.
     pub(crate) fn unpack(bytes: &[u8], archive: &str) -> anyhow::Result<Self> {
         let read = || {
             let mut text = String::new();
@@ -124,7 +124,7 @@ impl List {
         read().with_context(|| format!("could not read the list of {archive}"))
     }
 
-    /// Reads the text.
+    /// Reads what [`List::text`] made.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         // Not `lines`, which also takes away a carriage return: what is read would not be what is written.
         let mut lines = text.split_terminator('\n');

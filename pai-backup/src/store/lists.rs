@@ -13,7 +13,7 @@ use crate::archive::open::Archive;
 use crate::crypt::open::{OpenError, kind_of, open};
 
 impl Store {
-    /// An archive's list, and the object it was read from.
+    /// Fetches an archive's list. Returns it with the bytes of its object in the store.
     pub(crate) fn list_of(&self, archive: &str) -> anyhow::Result<(List, Vec<u8>)> {
         let (form, bytes) = self.find_list(archive)?;
         let text = match form {
@@ -23,7 +23,7 @@ impl Store {
         Ok((List { form, ..text }, bytes))
     }
 
-    /// The object that an archive's list is, whatever its form.
+    /// Fetches the object of an archive's list, encrypted or not.
     fn find_list(&self, archive: &str) -> anyhow::Result<(Form, Vec<u8>)> {
         let get = |form| self.backend.get(&layout::list_name(archive, form), 0, LONGEST);
         let forms: &[Form] = match (self.state.is_pinned(), self.keys.are_named()) {
@@ -42,7 +42,7 @@ impl Store {
         Err(missing.map_or_else(|| anyhow::anyhow!("there is no such archive"), Into::into))
     }
 
-    /// Opens the list of an archive that is encrypted.
+    /// Decrypts the list of an archive.
     fn unseal(&self, bytes: &[u8], archive: &str) -> anyhow::Result<Vec<u8>> {
         let identities = self.keys.get(&format_args!("{archive} in {}", self.shown))?;
         open(bytes, &identities).map_err(|error| {
@@ -61,14 +61,14 @@ impl Store {
         })
     }
 
-    /// Refuses an archive that this machine remembers otherwise.
+    /// Fails if this machine remembers another archive of this name.
     pub(crate) fn check_memory(&self, list: &List) -> anyhow::Result<()> {
         let Some(known) = self.cache.recall(&list.archive) else { return Ok(()) };
         is_the_same(&known, &self.open_list(list)?)
     }
 
-    /// What to say if this machine remembers a later archive of the series than any of these: nothing that it did has
-    /// removed that one.
+    /// The complaint to make if this machine remembers a later archive of the series than the store has, though it did not
+    /// remove that one itself.
     pub(crate) fn set_back(
         &self,
         series: &Series,
@@ -85,7 +85,8 @@ impl Store {
         })
     }
 
-    /// An identity has opened the archive of this list, whole: that is noted here, and where the machine that sends may see it.
+    /// Notes that an identity has opened all of this archive: in this machine's state, and in the store for the machine that
+    /// sends archives.
     pub(crate) fn note_tested(&self, list: &List, run: &Context<'_>) {
         if list.form == Form::Plain {
             return;
@@ -101,8 +102,8 @@ impl Store {
     }
 }
 
-/// Fails unless an archive is the one that is remembered: otherwise somebody who can write there has put another in its place.
-/// Its index has the digest of everything in it.
+/// Fails unless an opened archive is the remembered one: somebody who can write to the store may have replaced it. Index and
+/// footer are compared; they hold the digests of everything else.
 pub(super) fn is_the_same(known: &Remembered, opened: &Archive) -> anyhow::Result<()> {
     let file = opened.file();
     let is_same =

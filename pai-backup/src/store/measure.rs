@@ -1,5 +1,5 @@
-//! How large the archives of a series were, carried from list to list: a machine that may only write has nothing else to
-//! tell by that its workspace is not mounted.
+//! How large the archives of a series were. Each list carries it on to the next: a machine that may only write to the store has
+//! nothing else from which it could notice that its workspace is not mounted.
 
 use std::path::PathBuf;
 
@@ -14,9 +14,9 @@ const MOST: usize = 8;
 /// What archives of one folder and selection held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Size {
-    /// Stands for the folder and the selection.
+    /// A short digest of the folder and the selection.
     pub(crate) of: String,
-    /// Regular files.
+    /// Number of regular files.
     pub(crate) files: u64,
     /// Bytes of their content.
     pub(crate) bytes: u64,
@@ -32,12 +32,12 @@ impl Size {
         Self { of, files: totals.files, bytes: totals.bytes, archive: archive.to_owned() }
     }
 
-    /// As a list has it.
+    /// The size as text, as a list holds it.
     pub(crate) fn text(&self) -> String {
         format!("{} {} {} {}", self.of, self.files, self.bytes, self.archive)
     }
 
-    /// Reads the text.
+    /// Reads what [`Size::text`] made.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut words = text.splitn(4, ' ');
         let of = words.next()?.to_owned();
@@ -45,7 +45,7 @@ impl Size {
         Some(Self { of, files, bytes, archive: words.next()?.to_owned() })
     }
 
-    /// At least as large as both; called after the one with more files.
+    /// The larger number of files and the larger number of bytes of two archives, under the name of the one with more files.
     fn or_larger(self, other: &Self) -> Self {
         let archive = if self.files >= other.files { self.archive } else { other.archive.clone() };
         let (files, bytes) = (self.files.max(other.files), self.bytes.max(other.bytes));

@@ -17,18 +17,18 @@ const SHRUNK: &[u8] = b"# shrunk\n";
 /// The packs that an archive needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Needs {
-    /// Their digests.
+    /// The digests of the packs.
     pub(crate) packs: BTreeSet<Digest>,
-    /// SHA-256 of the list they were taken from, as it lies in the store.
+    /// SHA-256 of the archive's list as it lies in the store.
     pub(crate) list: Digest,
-    /// Whether it was found suspiciously small.
+    /// Whether the archive was found suspiciously small.
     pub(crate) shrunk: bool,
-    /// How they lie there.
+    /// Whether the packs are encrypted.
     pub(crate) form: Form,
 }
 
 impl Needs {
-    /// Those of a list, and of the object it is in.
+    /// The packs of a list; `object` is the list as it lies in the store.
     pub(crate) fn of(list: &List, object: &[u8]) -> Self {
         Self {
             packs: list.runs.packs(),
@@ -38,7 +38,7 @@ impl Needs {
         }
     }
 
-    /// The object.
+    /// The bytes of the `.packs` file.
     pub(crate) fn text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         for pack in &self.packs {
@@ -58,7 +58,7 @@ impl Needs {
         text
     }
 
-    /// Reads an object; `None` if a byte of it is not as it was written.
+    /// Reads a `.packs` file; `None` if a byte of it has changed.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let packs: Option<BTreeSet<Digest>> = text

@@ -20,7 +20,7 @@ use super::{LONGEST, Store, layout, repack};
 use crate::Context;
 use crate::cli::Prune;
 
-/// An object that is written to learn what time it is where the store is.
+/// The name of an object that is written only to read the store's clock from it.
 const CLOCK: &str = "doomed/clock";
 
 /// Runs `prune`.
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Prune, run: &Context<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::partial_if(run.console.complaints() > 0))
 }
 
-/// Writes packs anew that are mostly unused.
+/// Runs `prune --repack`: rewrites packs that are mostly unused.
 fn repack(store: &Store, dry_run: bool, out: &mut Output) -> anyhow::Result<()> {
     let plan = repack::Plan::make(store)?;
     for (object, used) in plan.packs.values() {
@@ -84,7 +84,7 @@ fn name<'a>(there: &'a There, pack: &sha256::Digest) -> &'a str {
     there.get(pack).map_or("", |object| &object.name)
 }
 
-/// Looks at the store. `now` is the store's own time unless given.
+/// Lists what is in the store and plans what to do. `now` is the time on the store's clock unless given.
 pub(super) fn make(store: &Store, now: Option<Timestamp>) -> anyhow::Result<(Plan, There)> {
     let backend = store.backend();
     if now.is_none() {

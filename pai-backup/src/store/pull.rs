@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Pull, run: &Context<'_>) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Writes the archive to `file`, and looks at every byte of what was written.
+/// Writes the archive to `file`, then verifies every byte that was written.
 fn fetch(store: &Store, list: &List, file: &mut AtomicFile, run: &Context<'_>) -> anyhow::Result<()> {
     let progress = Progress::bytes(run.console, "fetching", Some(list.runs.size()));
     let mut hasher = Sha256::new();
@@ -61,7 +61,7 @@ fn fetch(store: &Store, list: &List, file: &mut AtomicFile, run: &Context<'_>) -
     verify_stream(written, run.threads(), None, &Progress::bytes(run.console, "verifying", None), run.console)
 }
 
-/// Hands all bytes of an archive on, in order.
+/// Passes all bytes of an archive to `take`, in order.
 pub(super) fn copy(
     store: &Store,
     list: &List,

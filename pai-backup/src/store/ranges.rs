@@ -7,7 +7,7 @@ use std::ops::Range;
 pub(crate) struct Ranges(Vec<Range<u64>>);
 
 impl Ranges {
-    /// Adds bytes, which may be in it already.
+    /// Adds a range. Parts of it may be in the set already.
     pub(crate) fn add(&mut self, range: Range<u64>) {
         if range.is_empty() {
             return;
@@ -21,23 +21,23 @@ impl Ranges {
         self.0.splice(first..behind, [joined]);
     }
 
-    /// Whether all these bytes are in it.
+    /// Whether all bytes of a range are in the set.
     pub(crate) fn hold(&self, range: &Range<u64>) -> bool {
         let at = self.0.partition_point(|other| other.end < range.end);
         range.is_empty() || self.0.get(at).is_some_and(|other| other.start <= range.start)
     }
 
-    /// In order.
+    /// The ranges in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
         self.0.iter()
     }
 
-    /// How many bytes.
+    /// The number of bytes in the set.
     pub(crate) fn total(&self) -> u64 {
         self.0.iter().map(|range| range.end - range.start).sum()
     }
 
-    /// Where the last one ends.
+    /// Where the last range ends.
     pub(crate) fn end(&self) -> u64 {
         self.0.last().map_or(0, |range| range.end)
     }

@@ -16,12 +16,12 @@ use super::stored::fetch_whole;
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     lists: Vec<List>,
-    /// Packs as they lie there, and what is used of them.
+    /// Packs with their sizes in the store, and the ranges that archives use.
     pub(super) packs: BTreeMap<Digest, (Object, Ranges)>,
 }
 
 impl Plan {
-    /// Looks at the store.
+    /// Lists what is in the store and plans what to rewrite.
     pub(super) fn make(store: &Store) -> anyhow::Result<Self> {
         let objects = store.backend().list(layout::PACKS)?;
         let lists = rewrite::all_lists(store)?;
@@ -39,7 +39,7 @@ impl Plan {
         Ok(Self { lists, packs })
     }
 
-    /// Carries it out. The packs themselves go as all do that no archive needs.
+    /// Carries the plan out. The old packs are then marked and deleted like all packs that no archive needs.
     pub(super) fn apply(&self, store: &Store) -> anyhow::Result<Vec<String>> {
         if self.packs.is_empty() {
             return Ok(Vec::new());

@@ -21,7 +21,7 @@ use crate::archive::member::MemberInfo;
 use crate::archive::open::{Archive, open_to_read};
 use crate::shelf::Shelf;
 
-/// Reads every pack that an archive needs, and mends what can be mended. What cannot is complained of.
+/// Reads every pack that an archive needs, repairs those it can, and complains of the others.
 pub(super) fn repair(store: &Store, shelf: &Shelf, run: &Context<'_>) -> anyhow::Result<()> {
     let lists = rewrite::all_lists(store)?;
     let used = rewrite::used(&lists);
@@ -70,7 +70,7 @@ pub(super) fn repair(store: &Store, shelf: &Shelf, run: &Context<'_>) -> anyhow:
     out.finish()
 }
 
-/// How packs lie there.
+/// The form of each pack: encrypted or not.
 fn forms(lists: &[List]) -> HashMap<Digest, Form> {
     lists.iter().flat_map(|list| list.runs.packs().into_iter().map(|pack| (pack, list.form))).collect()
 }
@@ -119,9 +119,9 @@ fn warn_of_blind(users: &[&List], run: &Context<'_>) {
 #[derive(Debug, Default)]
 struct Fill {
     bytes: Vec<u8>,
-    /// What of it is there.
+    /// The ranges that have been filled in.
     have: Ranges,
-    /// What of it is certainly right. The rest is only if the whole has the pack's digest.
+    /// The ranges that are certainly right. The others are right only if the whole pack has the digest of its name.
     certain: Ranges,
 }
 
@@ -159,7 +159,7 @@ impl Fill {
 /// The archives of the archive folder.
 struct Local {
     archives: Vec<Archive>,
-    /// Members by the SHA-256 of their payload: which archive, and where.
+    /// By the SHA-256 of a member's payload: the archive that holds the member, and its place in it.
     members: HashMap<Digest, (usize, u64, MemberInfo)>,
     by_name: HashMap<String, PathBuf>,
 }
@@ -189,7 +189,7 @@ impl Local {
         Ok(this)
     }
 
-    /// Fills in what an archive of the store has in the pack.
+    /// Fills in the bytes that an archive of the store has in the pack.
     fn fill(&self, store: &Store, list: &List, pack: &Digest, fill: &mut Fill) -> anyhow::Result<()> {
         if let Some(path) = self.by_name.get(&list.archive) {
             fill_from_same(path, list, pack, fill)?;

@@ -1,4 +1,4 @@
-//! Bytes that move to other packs, and the lists that are written anew to name those.
+//! Moving bytes to other packs, and rewriting the lists so that they name the new packs.
 //!
 //! The archives stay what they are, byte for byte. New packs are there before a list names them; `.packs` is written before
 //! its list, so that a run that dies between the two leaves a pair that do not belong together, and `prune` stands still
@@ -32,7 +32,7 @@ pub(super) struct Mover {
 /// Where bytes of packs are now.
 #[derive(Debug, Default)]
 pub(super) struct Moved {
-    /// By pack, and by where they began there: how many, the new pack, and where in it they begin.
+    /// By old pack and old offset: the number of bytes, the new pack, and the offset in it.
     places: HashMap<Digest, BTreeMap<u64, (u64, Digest, u64)>>,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn used(lists: &[List]) -> BTreeMap<Digest, Ranges> {
 }
 
 impl Mover {
-    /// Looks at which names of packs must not be used. What moves is of some of these lists.
+    /// Lists the names that new packs must not have. The bytes to move belong to some of these lists.
     pub(super) fn begin(store: &Store, lists: &[List]) -> anyhow::Result<Self> {
         let began = Instant::now();
         let recipients = recipients_of(lists)?;
@@ -72,7 +72,7 @@ impl Mover {
         Ok(Self { packer, moved: Moved::default(), began })
     }
 
-    /// These bytes were in `pack`, from `offset` on.
+    /// Moves bytes that were in `pack`, from `offset` on.
     pub(super) fn add(&mut self, pack: Digest, offset: u64, bytes: &[u8]) -> anyhow::Result<()> {
         let (new, at) = self.packer.append(bytes)?;
         self.moved.places.entry(pack).or_default().insert(offset, (bytes.len() as u64, new, at));
@@ -109,7 +109,7 @@ impl Mover {
 }
 
 impl Moved {
-    /// An archive with its bytes where they are now; `None` if none of them moved.
+    /// The list of an archive after the move; `None` if none of its bytes moved.
     fn runs(&self, old: &Runs, form: Form) -> anyhow::Result<Option<Runs>> {
         if old.packs().iter().all(|pack| !self.places.contains_key(pack)) {
             return Ok(None);
@@ -198,7 +198,7 @@ pub(super) fn fixed(lists: &[List]) -> BTreeSet<Digest> {
     newest.values().filter(|list| list.blind).flat_map(|list| list.runs.packs()).collect()
 }
 
-/// The name without its time.
+/// An archive's name without the time in it: its series.
 fn series_of(archive: &str) -> &str {
     archive.get(..archive.len().saturating_sub("-YYYYMMDD-HHMMSS".len())).unwrap_or(archive)
 }

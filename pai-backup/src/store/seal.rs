@@ -20,13 +20,13 @@ const LONGEST: u64 = 1 << 20;
 /// What a store's `recipients.txt` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Said {
-    /// It may not be read.
+    /// The credentials do not allow reading it.
     Unknown,
-    /// There is none.
+    /// There is no such object.
     Nothing,
-    /// These.
+    /// These recipients.
     Them(Recipients),
-    /// Something that is none.
+    /// Something that is no list of recipients.
     Nonsense(String),
 }
 
@@ -44,9 +44,9 @@ impl fmt::Display for Said {
 /// Everything the decision is made from.
 #[derive(Debug, Clone)]
 struct Seen {
-    /// By `--recipient` and `--recipients-file`.
+    /// The recipients that `--recipient` and `--recipients-file` name.
     named: Option<Recipients>,
-    /// By this machine, earlier.
+    /// The recipients that this machine has pinned.
     pinned: Option<Recipients>,
     said: Said,
     /// Whether there are archives of each form.
@@ -54,18 +54,18 @@ struct Seen {
     any_plain: bool,
 }
 
-/// What is done.
+/// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Decision {
-    /// Seal for them.
+    /// The recipients to encrypt for.
     to: Recipients,
-    /// Put them into the store.
+    /// Whether to write these recipients into the store.
     write: bool,
     /// What the user should know.
     tell: Option<String>,
 }
 
-/// `None`: the store is plain.
+/// `None` means that nothing is encrypted.
 fn decide(seen: &Seen) -> anyhow::Result<Option<Decision>> {
     let decision = |to: &Recipients, tell: Option<String>| {
         let write = match &seen.said {
@@ -126,8 +126,8 @@ fn said(store: &Store) -> anyhow::Result<Said> {
     }
 }
 
-/// Decides, and writes down what was decided, here and there. `forms` are those of the archives there, `None` if they may
-/// not be listed.
+/// Decides, and writes the decision to this machine's state and to the store. `forms` are the forms of the archives in the
+/// store, `None` if the credentials allow no listing.
 pub(super) fn settle(
     store: &Store,
     named: Option<&Recipients>,

@@ -47,20 +47,20 @@ pub(crate) struct Sender<'a> {
     there: Option<BTreeSet<String>>,
     /// Packs that are marked, and so as good as gone.
     doomed: HashSet<Digest>,
-    /// Packs that are there though no archive is known to need them: of a run that did not end.
+    /// Packs that no archive needs, left by an interrupted run.
     present: HashSet<Digest>,
     /// Archives whose list was written anew, and the start of its SHA-256.
     rewritten: HashSet<(String, String)>,
     /// Whom what is sent is sealed for, if the store is encrypted.
     recipients: Option<Recipients>,
     parent: Option<Parent>,
-    /// Take nothing over.
+    /// Whether to take nothing over.
     full: bool,
     began: Instant,
 }
 
 impl<'a> Sender<'a> {
-    /// Looks at the store. `full`: take nothing over. `named`: recipients of the command line.
+    /// Lists what is in the store. With `full` nothing of it is taken over; `named` are the recipients of the command line.
     pub(crate) fn begin(
         store: &'a Store,
         series: &'a Series,
@@ -124,7 +124,7 @@ impl<'a> Sender<'a> {
         Ok(this)
     }
 
-    /// How what is sent lies in the store.
+    /// Whether the archives that are sent are encrypted.
     fn form(&self) -> Form {
         if self.recipients.is_some() { Form::Sealed } else { Form::Plain }
     }
@@ -148,7 +148,7 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Says once a month that no identity was ever tried, as long as that is so.
+    /// Warns once a month as long as no identity has ever opened an archive of an encrypted store.
     pub(crate) fn remind(&self, run: &crate::Context<'_>) -> anyhow::Result<()> {
         let (state, now) = (self.store.state(), run.clock.now());
         if self.recipients.is_none() || !state.is_due(now)? {
@@ -166,7 +166,7 @@ impl<'a> Sender<'a> {
         state.note_warned(now)
     }
 
-    /// The name an archive of `now` gets: that of the next second that is free.
+    /// The name of an archive that is begun at `now`, or in the next second whose name is free.
     pub(crate) fn free_name(&self, now: Timestamp) -> String {
         let mut time = Timestamp::new(now.secs(), 0);
         loop {
@@ -186,14 +186,14 @@ impl<'a> Sender<'a> {
         parent.map(|parent| self.store.open_known(&parent.known))
     }
 
-    /// How large an archive is beside those before it, and whether it is suspiciously small.
+    /// Compares the size of an archive with those before it: is it suspiciously small?
     fn judge(&self, archive: &str, about: &About, totals: Totals) -> (Sizes, Option<Shrunk>) {
         let before = self.parent.as_ref().map(|parent| &parent.known.list.sizes);
         let is_there = |archive: &str| self.there.as_ref().is_none_or(|there| there.contains(archive));
         Sizes::judge(archive, about, totals, before, is_there)
     }
 
-    /// What the sink wrote is made an archive.
+    /// Makes an archive of what the sink wrote: sends `.packs` and the list.
     fn conclude(
         &mut self,
         mut list: List,
@@ -234,7 +234,7 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
-    /// Of the packs that were taken over, the parent's list knows the heads.
+    /// The heads of the packs: of those taken over they stand in the parent's list.
     fn complete_heads(&self, list: &mut List) {
         let packs = list.runs.packs();
         let before = self.parent.iter().flat_map(|parent| &parent.known.list.heads);

@@ -1,5 +1,5 @@
-//! What this machine must not forget of a store, however often its cache is emptied: whom the store is encrypted for, and when
-//! its identity was last tried.
+//! What this machine must remember of a store even when its cache is emptied: the recipients that the store is encrypted for, and
+//! when an identity last opened an archive of it.
 
 use std::fs;
 use std::io;
@@ -25,7 +25,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// That of the store whose cache this is, below `$XDG_STATE_HOME/pai-backup` or `~/.local/state/pai-backup`; beside the
+    /// The state of the store that this cache belongs to, below `$XDG_STATE_HOME/pai-backup` or `~/.local/state/pai-backup`; beside the
     /// cache where there is neither.
     pub(crate) fn beside(cache: &Path) -> Self {
         let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -36,7 +36,7 @@ impl State {
         }
     }
 
-    /// The same in a folder of the cache's.
+    /// A state inside the folder of the cache.
     pub(crate) fn within(cache: &Path) -> Self {
         Self { folder: cache.join("state") }
     }
@@ -60,29 +60,29 @@ impl State {
         self.read(PINNED)?.map(|text| Recipients::parse(&text).with_context(context)).transpose()
     }
 
-    /// Whether anything is pinned.
+    /// Whether recipients are pinned.
     pub(crate) fn is_pinned(&self) -> bool {
         self.folder.join(PINNED).exists()
     }
 
-    /// Pins them.
+    /// Pins these recipients.
     pub(crate) fn pin(&self, recipients: &Recipients) -> anyhow::Result<()> {
         self.write(PINNED, &recipients.text())
     }
 
-    /// An identity has opened an archive, whole.
+    /// Notes that an identity has opened a whole archive.
     pub(crate) fn note_tested(&self, now: Timestamp) -> anyhow::Result<()> {
         self.write(TESTED, &format!("{}\n", now.rfc3339(Zone::Utc)))
     }
 
-    /// Whether to say that none ever has, and then not again for a month.
+    /// Whether to warn now that no identity has ever opened an archive: at most once a month.
     pub(crate) fn is_due(&self, now: Timestamp) -> anyhow::Result<bool> {
         let tested = self.folder.join(TESTED).exists();
         let warned = self.read(WARNED)?.and_then(|text| Timestamp::parse(text.trim()).ok());
         Ok(!tested && warned.is_none_or(|warned| warned <= now.minus(MONTH)))
     }
 
-    /// It was said.
+    /// Notes that the warning was given.
     pub(crate) fn note_warned(&self, now: Timestamp) -> anyhow::Result<()> {
         self.write(WARNED, &format!("{}\n", now.rfc3339(Zone::Utc)))
     }

@@ -37,11 +37,11 @@ const USUAL_HEAD: u64 = 1024;
 #[derive(Debug)]
 pub(crate) struct Stored {
     runs: Runs,
-    /// SHA-256 of the heads of encrypted packs. One without is only read whole.
+    /// SHA-256 of the heads of encrypted packs. A pack whose head is not in here is only read whole.
     heads: BTreeMap<Digest, Digest>,
     /// The last bytes of the archive, from this offset on, where they are known without asking.
     tail: Option<(u64, Tail)>,
-    /// Fetch no ranges: every byte is wanted, and every pack checked.
+    /// Whether to fetch whole packs only, each checked against its name, because every byte is wanted.
     whole: bool,
     packs: Arc<Packs>,
 }
@@ -65,7 +65,7 @@ impl Stored {
         }
     }
 
-    /// Knows the last bytes already.
+    /// Uses these last bytes of the archive, from `start` on, instead of fetching them.
     pub(crate) fn with_tail(mut self, start: u64, tail: Tail) -> Self {
         self.tail = Some((start, tail));
         self
@@ -133,7 +133,7 @@ impl Stored {
         head.filter(|head| expected == Some(&sha256::digest(head))).ok_or_else(bad)
     }
 
-    /// So much content of an encrypted pack from `offset` on: nothing but its chunks are fetched.
+    /// Reads `length` bytes of an encrypted pack's content from `offset` on. Only the chunks that hold them are fetched.
     fn fetch_sealed(&self, pack: Digest, head: &[u8], offset: u64, length: u64) -> io::Result<Vec<u8>> {
         let name = layout::pack_name(&pack, self.packs.form);
         let (start, size) = place_of(head.len(), offset, length);

@@ -16,31 +16,31 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 pub(in crate::store) struct Seen {
     /// The store's time.
     pub(super) now: Timestamp,
-    /// Packs, and since when they are there.
+    /// Packs, each with the time it was written.
     pub(super) packs: BTreeMap<Digest, Timestamp>,
-    /// Packs that are marked, and since when.
+    /// Marked packs, each with the time it was marked.
     pub(super) marks: BTreeMap<Digest, Timestamp>,
     /// Archives, each with the SHA-256 of its list.
     pub(super) lists: BTreeMap<String, Digest>,
-    /// `.packs` by archive.
+    /// The `.packs` files by archive.
     pub(super) claims: BTreeMap<String, Claim>,
-    /// Marks of lists written anew that are about no list that is there, and since when.
+    /// Marks of rewritten lists whose archive is gone, each with the time it was written.
     pub(super) stale: Vec<(String, Timestamp)>,
 }
 
-/// One `.packs`.
+/// A `.packs` file.
 #[derive(Debug)]
 pub(in crate::store) struct Claim {
-    /// What it says, if it is whole.
+    /// What the file says, if no byte of it has changed.
     pub(super) needs: Option<Needs>,
     /// When it was written.
     pub(super) since: Timestamp,
 }
 
-/// What is done about it.
+/// What `prune` will do.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::store) struct Plan {
-    /// Why it is not certain what is needed. Then nothing else is planned.
+    /// Why it is not certain which packs are needed. If there is a reason, nothing else is planned.
     pub(super) problems: Vec<String>,
     /// Packs to mark.
     pub(super) mark: Vec<Digest>,
@@ -50,7 +50,7 @@ pub(in crate::store) struct Plan {
     pub(super) delete: Vec<Digest>,
     /// Marks of packs that are needed after all, or are gone.
     pub(super) unmark: Vec<Digest>,
-    /// Archives whose push did not end, and whose `.packs` goes.
+    /// Archives whose push was interrupted: their `.packs` files will be deleted.
     pub(super) abandoned: Vec<String>,
     /// Marks of lists that are gone.
     pub(super) stale: Vec<String>,

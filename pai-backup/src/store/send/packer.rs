@@ -11,7 +11,7 @@ use crate::store::backend::Backend;
 /// A pack is closed before it grows beyond this.
 const PACK: usize = 16 << 20;
 
-/// Fills packs. Until the name of one is known it goes by a number that looks like one.
+/// Fills packs. A pack's digest is known only when it is full: until then a number of the same form stands for it.
 #[derive(Debug)]
 pub(in crate::store) struct Packer {
     pack: Vec<u8>,

@@ -26,7 +26,7 @@ pub(super) struct Parent {
 }
 
 impl Parent {
-    /// An index that cannot be read is one of which nothing can be taken over.
+    /// If its index cannot be read, nothing can be taken over from it.
     pub(super) fn new(known: Remembered) -> Self {
         let mut offset = known.tail_start();
         let mut pieces = HashMap::new();
@@ -46,7 +46,7 @@ impl Sender<'_> {
         known.list.form == self.form() && to.into_iter().all(|recipient| readers.contains(recipient))
     }
 
-    /// Makes an archive the parent, if it can be one.
+    /// Uses an archive as the parent, if all packs of it may be taken over.
     fn adopt(&self, known: Remembered, console: &Console) -> Option<Parent> {
         if self.can_take_over(&known) {
             return Some(Parent::new(known));
@@ -55,7 +55,7 @@ impl Sender<'_> {
         None
     }
 
-    /// Says so if the store was set back.
+    /// Complains if the store seems to have been set back to an earlier state.
     pub(super) fn tell_if_set_back(&self, lists: &[(String, u64)], console: &Console) {
         let there = lists.iter().map(|(archive, _)| archive);
         if let Some(why) = self.store.set_back(self.series, there) {

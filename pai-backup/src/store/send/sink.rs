@@ -15,7 +15,7 @@ use crate::store::list::List;
 use crate::store::runs::Runs;
 use crate::store::tail::NewTail;
 
-/// Takes an archive front to back; what is new of it goes into packs.
+/// Receives an archive front to back, and puts the bytes that the store does not have into packs.
 #[derive(Debug)]
 pub(crate) struct StoreSink {
     archive: String,
@@ -70,7 +70,7 @@ impl StoreSink {
     }
 }
 
-/// What an archive came to.
+/// The figures of an archive that was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Summary {
     /// Bytes of the archive.

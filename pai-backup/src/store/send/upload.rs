@@ -16,16 +16,16 @@ use crate::store::layout::{self, Form};
 /// Uploads at a time: each holds a pack.
 const AT_ONCE: usize = 3;
 
-/// What becomes of a pack before it is sent.
+/// What decides whether a pack is sent, and under which name.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Rules {
     /// Packs that are there and stay: they are not sent again.
     pub(in crate::store) present: std::collections::HashSet<Digest>,
     /// Names that must not be used.
     pub(in crate::store) doomed: std::collections::HashSet<Digest>,
-    /// Every name must be new, since nobody can say which are doomed.
+    /// Whether every pack must get a new name. A machine that cannot see which packs are marked must not rely on any of them.
     pub(in crate::store) always_new: bool,
-    /// Packs are sealed for them. Then no two have the same bytes, nor the same name.
+    /// The recipients that packs are encrypted for. No two encrypted packs have the same bytes or the same name.
     pub(in crate::store) recipients: Option<Recipients>,
 }
 
