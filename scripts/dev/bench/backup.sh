@@ -80,7 +80,8 @@ first_archive() {
   versus "create" wall 6x "pai-backup -q --home home --full -o ours.tar.gz" "tar -czf tar.tar.gz -C home tree"
   versus "create" wall 3x "pai-backup -q --home home --full -o ours.tar.gz" \
     "tar -cf - -C home tree | pigz -6 >pigz.tar.gz"
-  local fresh='rm -rf restic borg caches && restic init --quiet && borg init --encryption none'
+  # Whoever comes next would wait for what the one before left unwritten.
+  local fresh='rm -rf restic borg caches && restic init --quiet && borg init --encryption none && sync'
   prepare=$fresh
   versus "create" wall 1.3x "pai-backup -q --home home --full -o ours.tar.gz" "restic backup -q home/tree"
   versus "create" wall 3x "pai-backup -q --home home --full -o ours.tar.gz" \
