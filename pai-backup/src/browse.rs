@@ -7,9 +7,9 @@
 //! | --- | --- |
 //! | `html`, `link` | text into markup, escaped by its type; addresses |
 //! | `server` | who may ask, what is asked for |
-//! | `calendar` | the nights |
+//! | `calendar`, `short` | the nights; figures that fit a cell |
 //! | `tree` | a folder at a night |
-//! | `compare` | what differs between two nights, or a night and now |
+//! | `compare`, `sums` | what differs between two nights, or a night and now; a folder's sums |
 //! | `versions` | a file's versions, side by side |
 //! | `memory` | summary lines of memory.md beside their days |
 //! | `search` | names |
@@ -23,6 +23,8 @@ mod link;
 mod memory;
 mod search;
 mod server;
+mod short;
+mod sums;
 mod tree;
 mod versions;
 

@@ -160,6 +160,52 @@ fn nothing_outside_the_archives_is_served() {
 }
 
 #[test]
+fn a_day_tells_its_size_and_what_changed_since_the_day_before() {
+    let mut nights = two_nights();
+    fs::remove_file(nights.workspace.home().join("projects/a.md")).unwrap();
+    nights.night(&[]);
+    let archives = nights.workspace.home().join("archive");
+    let bytes = |name: &str| fs::metadata(archives.join(name)).unwrap().len();
+    let (_, page) = Server::start(&nights).get("");
+    let cells: Vec<&str> = page.split("<td class=has ").skip(1).collect();
+    assert_eq!(cells.len(), 3, "{page}");
+    for (cell, name) in cells.iter().zip([FIRST, SECOND]) {
+        let kib = format!("<span class=bytes>{:.1}K</span>", bytes(name) as f64 / 1024.0);
+        assert!(bytes(name) > 1023 && cell.contains(&kib), "{kib}: {cell}");
+    }
+    assert!(!cells[0].split("</td>").next().unwrap().contains("class=counts"), "{}", cells[0]);
+    assert!(cells[1].contains("<span class=counts>+1 ~1</span>"), "{}", cells[1]);
+    assert!(cells[1].contains(": 1 new, 0 gone, 1 changed\">"), "{}", cells[1]);
+    assert!(cells[2].contains("<span class=counts>\u{2212}1</span>"), "{}", cells[2]);
+}
+
+#[test]
+fn a_folder_tells_the_sums_of_what_differs_in_it() {
+    let mut nights = Nights::new();
+    nights.workspace.write("p/q/grows", &[b'a'; 1024]);
+    nights.workspace.write("p/goes", &[b'b'; 2048]);
+    nights.workspace.write("p/stays", &[b'c'; 4096]);
+    nights.night(&[]);
+    nights.workspace.write("p/q/grows", &[b'a'; 3072]);
+    nights.workspace.write("p/q/new", &[b'd'; 512]);
+    fs::remove_file(nights.workspace.home().join("p/goes")).unwrap();
+    nights.night(&[]);
+    let server = Server::start(&nights);
+    for page in [format!("compare/{FIRST}/{SECOND}"), format!("compare/{FIRST}/now")] {
+        let (_, page) = server.get(&page);
+        for (folder, count, sizes) in
+            [("p", 3, "3.0 KiB \u{2192} 3.5 KiB"), ("q", 2, "1.0 KiB \u{2192} 3.5 KiB")]
+        {
+            let summary = format!(
+                "<bdi>{folder}</bdi>/ <span class=quiet>{count} in all,</span> <span class=size>~ {sizes}</span></summary>"
+            );
+            assert!(page.contains(&summary), "{summary}:\n{page}");
+        }
+        assert!(page.contains("3 in all, <span class=size>~ 3.0 KiB \u{2192} 3.5 KiB</span>"), "{page}");
+    }
+}
+
+#[test]
 fn pages_tell_of_nights_folders_differences_and_versions() {
     let nights = two_nights();
     let server = Server::start(&nights);
@@ -312,7 +358,12 @@ fn pages_fit_a_phone() {
     let nights = two_nights();
     let server = Server::start(&nights);
     let style = server.get("style.css").1;
-    for page in [String::new(), format!("tree/{SECOND}/"), "versions/projects/a.md".to_owned()] {
+    for page in [
+        String::new(),
+        format!("tree/{SECOND}/"),
+        format!("compare/{FIRST}/{SECOND}"),
+        "versions/projects/a.md".to_owned(),
+    ] {
         let html = server.get(&page).1;
         let link = html.find("<link rel=stylesheet").unwrap();
         let end = html[link..].find('>').unwrap() + link + 1;
