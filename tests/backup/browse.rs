@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Stdio};
 
 use pai_tests::rigs::browser;
@@ -50,6 +50,17 @@ impl Server {
 
     fn request(&self, method: &str, address: &str, host: &str) -> u16 {
         self.send(&format!("{method} {address} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).0
+    }
+
+    /// Sends bytes that need not be a request; what comes back before the other side closes.
+    fn shout(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        // The server may close before it has read all.
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        answer
     }
 
     /// A page, by its address behind the token.
@@ -156,6 +167,45 @@ fn nothing_outside_the_archives_is_served() {
     ] {
         let (status, body) = server.get(&page);
         assert_eq!(status, 404, "{page}: {body}");
+    }
+}
+
+#[test]
+fn what_is_no_good_request_gets_nothing_and_the_next_one_is_answered() {
+    let nights = two_nights();
+    let server = Server::start(&nights);
+    let (token, port) = (&server.token, server.port);
+    let host = format!("Host: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    let long = "a/".repeat(40_000);
+    let get = |address: &str| format!("GET {address} HTTP/1.1\r\n{host}").into_bytes();
+    let of_token = |page: &str| get(&format!("/{token}/{page}"));
+    for (bytes, status) in [
+        (Vec::new(), None),
+        (b"\0\0\0\0\r\n\r\n".to_vec(), None),
+        (b"GET\r\n\r\n".to_vec(), None),
+        (b"\xff\xfe / HTTP/1.1\r\n\r\n".to_vec(), None),
+        (get(&format!("http://127.0.0.1:{port}/{token}/")), Some(403)),
+        (get(&format!("/{token}%2F")), Some(403)),
+        (get(&format!("//{token}/")), Some(403)),
+        (get(&format!("/{}/", token.to_uppercase())), Some(403)),
+        (get(&format!("/{token}0/")), Some(403)),
+        (format!("GET /{token}/ HTTP/1.1\r\nConnection: close\r\n\r\n").into_bytes(), Some(403)),
+        (format!("BREW /{token}/ HTTP/1.1\r\n{host}").into_bytes(), Some(405)),
+        (format!("get /{token}/ HTTP/1.1\r\n{host}").into_bytes(), Some(405)),
+        (of_token(&format!("get/{FIRST}/projects/a.md%00")), Some(404)),
+        (of_token(&format!("get/{FIRST}/%252e%252e/a.md")), Some(404)),
+        (of_token(&format!("get/{FIRST}/projects/%+f.md")), Some(404)),
+        (of_token(&format!("tree/{FIRST}/{long}")), Some(404)),
+    ] {
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
+        let answer = String::from_utf8_lossy(&server.shout(&bytes)).into_owned();
+        assert!(!answer.contains("three") && !answer.contains(FIRST), "{shown}: {answer}");
+        let found: Option<u16> = answer.get(9..12).and_then(|status| status.parse().ok());
+        match status {
+            Some(status) => assert_eq!(found, Some(status), "{shown}: {answer}"),
+            None => assert!(found.is_none_or(|found| found >= 400), "{shown}: {answer}"),
+        }
+        assert_eq!(server.get("").0, 200, "after {shown}");
     }
 }
 
