@@ -22,6 +22,8 @@ pub(super) fn page(site: &Site<'_>) -> Answer {
     if let Some(last) = catalogue.nights().last() {
         compare::chooser(&mut html, &catalogue, &last.named.name, compare::NOW);
     }
+    let changed: Vec<Option<(usize, Counts)>> =
+        (0..catalogue.nights().len()).map(|night| Counts::since(&catalogue, night, night)).collect();
     let mut months: BTreeMap<(i32, u32), Vec<usize>> = BTreeMap::new();
     for (number, night) in catalogue.nights().iter().enumerate() {
         let civil = night.named.time.civil(Zone::Local);
@@ -29,8 +31,8 @@ pub(super) fn page(site: &Site<'_>) -> Answer {
     }
     for (&(year, month), nights) in months.iter().rev() {
         html.raw("<section><h2>").text(format!("{year:04}-{month:02}")).raw("</h2><div class=month>");
-        grid(&mut html, &catalogue, (year, month), nights);
-        table(&mut html, &catalogue, nights);
+        grid(&mut html, &catalogue, (year, month), nights, &changed);
+        table(&mut html, &catalogue, nights, &changed);
         html.raw("</div></section>");
     }
     Answer::page(html)
@@ -41,7 +43,13 @@ fn civil(catalogue: &Catalogue, night: usize) -> Civil {
 }
 
 /// Seven columns, Monday first; a day with archives leads to its last one.
-fn grid(html: &mut Html, catalogue: &Catalogue, (year, month): (i32, u32), nights: &[usize]) {
+fn grid(
+    html: &mut Html,
+    catalogue: &Catalogue,
+    (year, month): (i32, u32),
+    nights: &[usize],
+    changed: &[Option<(usize, Counts)>],
+) {
     html.raw("<table class=calendar><thead><tr>");
     for day in ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"] {
         html.raw("<th scope=col>").raw(day).raw("</th>");
@@ -57,9 +65,12 @@ fn grid(html: &mut Html, catalogue: &Catalogue, (year, month): (i32, u32), night
         }
         match nights.iter().rev().find(|&&night| civil(catalogue, night).day == day) {
             Some(&night) => {
-                let on_it = |&&night: &&usize| civil(catalogue, night).day == day;
-                let earliest = nights.iter().find(on_it).copied().unwrap_or(night);
-                cell(html, day, &catalogue.nights()[night], Counts::since(catalogue, earliest, night));
+                let first = nights.iter().copied().find(|&night| civil(catalogue, night).day == day);
+                let counts = match first.filter(|&first| first != night) {
+                    Some(first) => Counts::since(catalogue, first, night),
+                    None => changed[night],
+                };
+                cell(html, day, &catalogue.nights()[night], counts);
             }
             None => {
                 html.raw("<td>").text(day).raw("</td>");
@@ -89,7 +100,7 @@ fn cell(html: &mut Html, day: u32, night: &Night, counts: Option<(usize, Counts)
 }
 
 /// One line a night: what it is, and what changed.
-fn table(html: &mut Html, catalogue: &Catalogue, nights: &[usize]) {
+fn table(html: &mut Html, catalogue: &Catalogue, nights: &[usize], changed: &[Option<(usize, Counts)>]) {
     html.raw("<ul class=nights>");
     for &number in nights.iter().rev() {
         let night = &catalogue.nights()[number];
@@ -102,7 +113,7 @@ fn table(html: &mut Html, catalogue: &Catalogue, nights: &[usize]) {
             .raw("<span class=quiet>, ")
             .text(counted(night.totals.files, "file", "files"))
             .raw("</span> ");
-        if let Some((before, counts)) = Counts::since(catalogue, number, number) {
+        if let Some((before, counts)) = changed[number] {
             let older = &catalogue.nights()[before].named.name;
             html.link(&Link::Compare(older, name), counts.shown(|count| count.to_string(), "unchanged"));
         }
