@@ -1,15 +1,16 @@
 //! `browse`: what the archives hold, as pages on 127.0.0.1.
 //!
 //! Every page is made here, whole, from the catalogue (`past`): no script runs in the browser and nothing is fetched from
-//! elsewhere. Only who knows the address, which holds a random token, gets an answer (`server`).
+//! elsewhere. Only who knows the address, which holds a random token, gets an answer (`request`).
 //!
 //! | file | page |
 //! | --- | --- |
 //! | `html`, `link` | text into markup, escaped by its type; addresses |
-//! | `server` | who may ask, what is asked for |
-//! | `calendar` | the nights |
+//! | `request` | who may ask, what is asked for |
+//! | `server` | answers |
+//! | `calendar`, `short` | the nights; figures that fit a cell |
 //! | `tree` | a folder at a night |
-//! | `compare` | what differs between two nights, or a night and now |
+//! | `compare`, `sums` | what differs between two nights, or a night and now; a folder's sums |
 //! | `versions` | a file's versions, side by side |
 //! | `memory` | summary lines of memory.md beside their days |
 //! | `search` | names |
@@ -21,8 +22,12 @@ mod download;
 mod html;
 mod link;
 mod memory;
+pub(crate) mod probe;
+mod request;
 mod search;
 mod server;
+mod short;
+mod sums;
 mod tree;
 mod versions;
 

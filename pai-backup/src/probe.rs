@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pai_common::sha256;
@@ -52,6 +53,32 @@ pub fn list(bytes: &[u8], name: &str) -> Option<String> {
 /// Whether the lines of an archive's packs are whole, byte for byte.
 pub fn packs(bytes: &[u8]) -> bool {
     crate::store::probe::needs(bytes)
+}
+
+/// What an address behind the token asks for, and the address that a link to it would have, if there is one.
+pub fn asked(address: &str) -> Option<Asked> {
+    crate::browse::probe::asked(address)
+}
+
+/// What a page is asked to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Names of archives.
+    pub names: Vec<String>,
+    /// A path in an archive.
+    pub path: Option<PathBuf>,
+    /// The address of a link to the same.
+    pub link: Option<String>,
+}
+
+/// The address of the page that downloads a path of an archive.
+pub fn address(archive: &str, path: &Path) -> String {
+    crate::browse::probe::address(archive, path)
+}
+
+/// Whether `browse` answers such a request, or the status of its refusal.
+pub fn admitted(token: &str, port: u16, method: &str, hosts: &[&str], url: &str) -> Result<(), u16> {
+    crate::browse::probe::admitted(token, port, method, hosts, url)
 }
 
 /// A store of packs, and an archive that is made of them.

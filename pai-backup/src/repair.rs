@@ -1,12 +1,15 @@
 //! `repair`: a damaged archive made whole again from what others hold of it.
 //!
 //! Thirty nights are thirty copies. What an archive was is told by its index (`blueprint`), or, where that is damaged, by what
-//! is left of it and the tar headers (`survey`, `rebuild`, `proof`). Each member that is damaged is looked for by its SHA-256 in the
-//! other archives of the folder and in the store (`donors`), then made anew from files that did not change; what is found is
-//! first a list (`plan`), then a new archive that must verify before it takes the name (`write`).
+//! is left of it and the tar headers (`survey`, `rebuild`, `proof`). Each member that is damaged (`own`) is looked for by its
+//! SHA-256 in the other archives of the folder and in the store (`donors`), then made anew from files that did not change; what
+//! is found is first a list (`plan`), then a new archive that must verify before it takes the name (`write`). Where index and
+//! footer stay as they were, it is verified while it is written (`passing`), and read back.
 
 mod blueprint;
 mod donors;
+mod own;
+mod passing;
 mod plan;
 mod proof;
 mod rebuild;
@@ -29,6 +32,7 @@ use serde::Serialize;
 
 use self::blueprint::Blueprint;
 use self::donors::Donors;
+use self::own::Glance;
 use self::plan::Plan;
 use self::unread::Unread;
 use crate::archive::member::read_full;
@@ -68,17 +72,27 @@ pub(crate) fn mend(
         _ => Path::new("."),
     };
     let _lock = if dry_run { None } else { Some(DirLock::acquire(folder, None)?) };
-    let Some(why) = verify::why_damaged(path, run)? else {
-        tell(out, path, "good", 0, &[], true)?;
-        return Ok(Outcome::Good);
+    let looked = Unread::default();
+    let glance = match looked.open(path) {
+        Ok(archive) => Glance::at(archive, run)?,
+        Err(_) => None,
     };
-    run.console.note(format_args!("{} is damaged: {why:#}", path.display()));
+    let (why, unread) = if let Some(glance) = &glance {
+        (format!("{:#}", glance.why), looked)
+    } else {
+        let Some(why) = verify::why_damaged(path, run)? else {
+            tell(out, path, "good", 0, &[], true)?;
+            return Ok(Outcome::Good);
+        };
+        let unread = Unread::default();
+        unread.own(&why);
+        (format!("{why:#}"), unread)
+    };
+    run.console.note(format_args!("{} is damaged: {why}", path.display()));
     if is_sealed(path)? {
         return mend_sealed(path, dry_run, out, run);
     }
-    let unread = Unread::default();
-    unread.own(&why);
-    let outcome = mend_damaged(path, dry_run, &unread, out, run);
+    let outcome = mend_damaged(path, dry_run, glance, &unread, out, run);
     unread.tell(run.console, outcome.is_err());
     outcome
 }
@@ -86,11 +100,15 @@ pub(crate) fn mend(
 fn mend_damaged(
     path: &Path,
     dry_run: bool,
+    glance: Option<Glance>,
     unread: &Unread,
     out: &mut Output,
     run: &Context<'_>,
 ) -> anyhow::Result<Outcome> {
-    let archive = unread.open(path)?;
+    let (archive, whole) = match glance {
+        Some(Glance { archive, whole, .. }) => (archive, Some(whole)),
+        None => (unread.open(path)?, None),
+    };
     let donors = Donors::beside(path, unread, run)?;
     let blueprint = Blueprint::of(&archive, &donors, run)?;
     if blueprint.is_empty() && archive.index().is_err() && !shelf::par2(path).exists() {
@@ -98,7 +116,7 @@ fn mend_damaged(
         let what = if foreign { "it is not an archive with an index" } else { "nothing of it can be read" };
         bail!("could not repair {}: {what}", path.display());
     }
-    let plan = Plan::make(&archive, blueprint, &donors, run)?;
+    let plan = Plan::make(&archive, blueprint, whole, &donors, run)?;
     if !plan.is_exact() && mended_by_par2(path, dry_run, run)? {
         tell(out, path, "mended by its PAR2 file", 0, &[], true)?;
         return Ok(Outcome::Mended);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::process::{Child, Stdio};
 
 use pai_tests::rigs::browser;
@@ -50,6 +50,17 @@ impl Server {
 
     fn request(&self, method: &str, address: &str, host: &str) -> u16 {
         self.send(&format!("{method} {address} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).0
+    }
+
+    /// Sends bytes that need not be a request; what comes back before the other side closes.
+    fn shout(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        // The server may close before it has read all.
+        let _ = stream.write_all(bytes);
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        answer
     }
 
     /// A page, by its address behind the token.
@@ -156,6 +167,91 @@ fn nothing_outside_the_archives_is_served() {
     ] {
         let (status, body) = server.get(&page);
         assert_eq!(status, 404, "{page}: {body}");
+    }
+}
+
+#[test]
+fn what_is_no_good_request_gets_nothing_and_the_next_one_is_answered() {
+    let nights = two_nights();
+    let server = Server::start(&nights);
+    let (token, port) = (&server.token, server.port);
+    let host = format!("Host: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    let long = "a/".repeat(40_000);
+    let get = |address: &str| format!("GET {address} HTTP/1.1\r\n{host}").into_bytes();
+    let of_token = |page: &str| get(&format!("/{token}/{page}"));
+    for (bytes, status) in [
+        (Vec::new(), None),
+        (b"\0\0\0\0\r\n\r\n".to_vec(), None),
+        (b"GET\r\n\r\n".to_vec(), None),
+        (b"\xff\xfe / HTTP/1.1\r\n\r\n".to_vec(), None),
+        (get(&format!("http://127.0.0.1:{port}/{token}/")), Some(403)),
+        (get(&format!("/{token}%2F")), Some(403)),
+        (get(&format!("//{token}/")), Some(403)),
+        (get(&format!("/{}/", token.to_uppercase())), Some(403)),
+        (get(&format!("/{token}0/")), Some(403)),
+        (format!("GET /{token}/ HTTP/1.1\r\nConnection: close\r\n\r\n").into_bytes(), Some(403)),
+        (format!("BREW /{token}/ HTTP/1.1\r\n{host}").into_bytes(), Some(405)),
+        (format!("get /{token}/ HTTP/1.1\r\n{host}").into_bytes(), Some(405)),
+        (of_token(&format!("get/{FIRST}/projects/a.md%00")), Some(404)),
+        (of_token(&format!("get/{FIRST}/%252e%252e/a.md")), Some(404)),
+        (of_token(&format!("get/{FIRST}/projects/%+f.md")), Some(404)),
+        (of_token(&format!("tree/{FIRST}/{long}")), Some(404)),
+    ] {
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]).into_owned();
+        let answer = String::from_utf8_lossy(&server.shout(&bytes)).into_owned();
+        assert!(!answer.contains("three") && !answer.contains(FIRST), "{shown}: {answer}");
+        let found: Option<u16> = answer.get(9..12).and_then(|status| status.parse().ok());
+        match status {
+            Some(status) => assert_eq!(found, Some(status), "{shown}: {answer}"),
+            None => assert!(found.is_none_or(|found| found >= 400), "{shown}: {answer}"),
+        }
+        assert_eq!(server.get("").0, 200, "after {shown}");
+    }
+}
+
+#[test]
+fn a_day_tells_its_size_and_what_changed_since_the_day_before() {
+    let mut nights = two_nights();
+    fs::remove_file(nights.workspace.home().join("projects/a.md")).unwrap();
+    nights.night(&[]);
+    let archives = nights.workspace.home().join("archive");
+    let bytes = |name: &str| fs::metadata(archives.join(name)).unwrap().len();
+    let (_, page) = Server::start(&nights).get("");
+    let cells: Vec<&str> = page.split("<td class=has ").skip(1).collect();
+    assert_eq!(cells.len(), 3, "{page}");
+    for (cell, name) in cells.iter().zip([FIRST, SECOND]) {
+        let kib = format!("<span class=bytes>{:.1}K</span>", bytes(name) as f64 / 1024.0);
+        assert!(bytes(name) > 1023 && cell.contains(&kib), "{kib}: {cell}");
+    }
+    assert!(!cells[0].split("</td>").next().unwrap().contains("class=counts"), "{}", cells[0]);
+    assert!(cells[1].contains("<span class=counts>+1 ~1</span>"), "{}", cells[1]);
+    assert!(cells[1].contains(": 1 new, 0 gone, 1 changed\">"), "{}", cells[1]);
+    assert!(cells[2].contains("<span class=counts>\u{2212}1</span>"), "{}", cells[2]);
+}
+
+#[test]
+fn a_folder_tells_the_sums_of_what_differs_in_it() {
+    let mut nights = Nights::new();
+    nights.workspace.write("p/q/grows", &[b'a'; 1024]);
+    nights.workspace.write("p/goes", &[b'b'; 2048]);
+    nights.workspace.write("p/stays", &[b'c'; 4096]);
+    nights.night(&[]);
+    nights.workspace.write("p/q/grows", &[b'a'; 3072]);
+    nights.workspace.write("p/q/new", &[b'd'; 512]);
+    fs::remove_file(nights.workspace.home().join("p/goes")).unwrap();
+    nights.night(&[]);
+    let server = Server::start(&nights);
+    for page in [format!("compare/{FIRST}/{SECOND}"), format!("compare/{FIRST}/now")] {
+        let (_, page) = server.get(&page);
+        for (folder, count, sizes) in
+            [("p", 3, "3.0 KiB \u{2192} 3.5 KiB"), ("q", 2, "1.0 KiB \u{2192} 3.5 KiB")]
+        {
+            let summary = format!(
+                "<bdi>{folder}</bdi>/ <span class=quiet>{count} in all,</span> <span class=size>~ {sizes}</span></summary>"
+            );
+            assert!(page.contains(&summary), "{summary}:\n{page}");
+        }
+        assert!(page.contains("3 in all, <span class=size>~ 3.0 KiB \u{2192} 3.5 KiB</span>"), "{page}");
     }
 }
 
@@ -312,7 +408,12 @@ fn pages_fit_a_phone() {
     let nights = two_nights();
     let server = Server::start(&nights);
     let style = server.get("style.css").1;
-    for page in [String::new(), format!("tree/{SECOND}/"), "versions/projects/a.md".to_owned()] {
+    for page in [
+        String::new(),
+        format!("tree/{SECOND}/"),
+        format!("compare/{FIRST}/{SECOND}"),
+        "versions/projects/a.md".to_owned(),
+    ] {
         let html = server.get(&page).1;
         let link = html.find("<link rel=stylesheet").unwrap();
         let end = html[link..].find('>').unwrap() + link + 1;

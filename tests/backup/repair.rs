@@ -10,7 +10,7 @@ use pai_backup::archive::open::Archive;
 use pai_backup::entry::Kind;
 use pai_tests::{Outcome, command, run};
 
-use crate::craft::members;
+use crate::craft::{Item, members, write_ours};
 use crate::fixtures::{Workspace, archived_tree, assert_same_tree, names_in, noise, set_time, tree};
 
 /// Two nights of one workspace that did not change between them.
@@ -377,6 +377,24 @@ fn a_plan_changes_nothing_and_verify_tells_of_repair_or_does_it() {
     assert_eq!((whole.stdout.matches(": OK\n").count(), whole.stderr.as_str()), (2, ""));
     let good = scene.repair(&scene.good, &[]).expect(0);
     assert_eq!(good.stdout, format!("{}: good\n", scene.path.display()));
+}
+
+#[test]
+fn what_does_not_verify_while_it_is_written_does_not_take_the_name() {
+    let scene = Scene::new();
+    // Each member is what the index says, and the index says another digest of the file.
+    let items = [Item::file("a", b"content")];
+    write_ours(&scene.path, &items, |_, records| records[0].digest = Some([9; 32]));
+    fs::copy(&scene.path, scene.neighbour()).unwrap();
+    let mut damaged = fs::read(&scene.path).unwrap();
+    let data = members(&damaged).into_iter().filter(|(is, _)| matches!(is, Announced::Data { .. }));
+    let end_of_data: usize = data.map(|(_, bytes)| bytes.len()).sum();
+    damaged[end_of_data - 1] ^= 1;
+    let told = scene.repair(&damaged, &[]).expect(2);
+    let why = "what was put together does not verify, and nothing was replaced: the index disagrees";
+    assert!(told.stderr.contains(why), "{}", told.stderr);
+    assert_eq!(fs::read(&scene.path).unwrap(), damaged);
+    assert_eq!(names_in(scene.path.parent().unwrap()).len(), 2, "nothing is left over");
 }
 
 #[test]

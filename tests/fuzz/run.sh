@@ -3,7 +3,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-all=(archive checksum dated index listing memory pax sealed_file sealed_list sealed_packs stamp tar)
+all=(archive checksum dated index listing memory pax request sealed_file sealed_list sealed_packs stamp tar)
 
 usage() {
   cat <<'TEXT'
@@ -16,7 +16,8 @@ Fuzzes what reads bytes that somebody else wrote; the properties are in tests/pr
   --seeds      make the first corpus and stop
   -h, --help   this text
 
-Targets: archive checksum dated index listing memory pax sealed_file sealed_list sealed_packs stamp tar [all of them]
+Targets: archive checksum dated index listing memory pax request sealed_file sealed_list sealed_packs stamp tar
+[all of them]
 
 What is found is kept in tests/fuzz/artifacts/TARGET. Run it again with
   cargo +nightly fuzz run --fuzz-dir tests/fuzz TARGET tests/fuzz/artifacts/TARGET/FILE
@@ -75,6 +76,9 @@ seed_lines() {
   sha256sum "$1/src/file" | seed checksum text
   sha256sum --tag "$1/src/file" | seed checksum tag
   printf '# 10 1.000000001 2.000000000 x\n%064d  x\n\\%064d  a\\nb\n' 1 2 | seed checksum manifest
+  printf 'tree/pai-20250916-090003.tar.gz/a%%20b/%%3C%%FF?at=x' | seed request tree
+  printf 'compare?from=a&to=now' | seed request compare
+  printf '/../%%2e%%2e/%%252f%%00' | seed request out
   printf 'pai-20250916-090003.tar.gz' | seed stamp compact
   printf 'folder/x 2025-09-16 09.00.03Z.sql' | seed stamp dashed
   # shellcheck disable=SC2059 # the names stand there with their line feeds

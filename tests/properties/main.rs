@@ -11,6 +11,7 @@ mod index;
 mod listing;
 mod memory;
 mod pax;
+mod request;
 mod sealed;
 mod stamp;
 mod tar;
@@ -152,6 +153,55 @@ const CHECKSUM: &[&str] = &[
     "E3B0",
     "(",
     ")",
+];
+
+const ADDRESSES: &[&str] = &[
+    "/",
+    "//",
+    ".",
+    "..",
+    "../",
+    "%2e",
+    "%2E%2e",
+    "%2f",
+    "%252f",
+    "%252e",
+    "%00",
+    "\0",
+    "%ff",
+    "%c0%ae",
+    "%",
+    "%4",
+    "%zz",
+    "%+f",
+    "+",
+    "?",
+    "&",
+    "=",
+    "#",
+    ";",
+    "at=",
+    "q=",
+    "tree",
+    "get/",
+    "a",
+    "now",
+    "\u{e4}",
+    "\u{202e}",
+    "http://",
+    "@",
+    ":8090",
+    "127.0.0.1:8090",
+    "localhost:8090",
+    "LOCALHOST:8090",
+    "0123456789abcdef0123456789abcdef",
+    "0123456789ABCDEF0123456789abcdef",
+    "GET",
+    "get",
+    "HEAD",
+    "POST",
+    "\r\n",
+    " ",
 ];
 
 /// What names begin with, versions and ports among it.
@@ -344,6 +394,11 @@ proptest! {
     #[test]
     fn an_archive_in_packs_is_what_its_list_says_or_nothing(input in steered(vec(any::<u8>(), 3..300))) {
         sealed::packs(&input.0);
+    }
+
+    #[test]
+    fn no_request_asks_for_what_lies_outside_an_archive(text in words(ADDRESSES).prop_map(Input)) {
+        request::holds(&text.0);
     }
 
     #[test]

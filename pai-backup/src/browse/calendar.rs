@@ -3,22 +3,27 @@
 use std::collections::BTreeMap;
 
 use pai_common::clock::{Civil, Timestamp, Zone};
-use pai_common::units::counted;
+use pai_common::units::{counted, human_size};
 
 use super::html::Html;
 use super::link::Link;
 use super::server::Answer;
-use super::{Site, compare};
+use super::{Site, compare, short};
 use crate::past::catalogue::{Catalogue, Change, Night};
 
 /// The page.
 pub(super) fn page(site: &Site<'_>) -> Answer {
     let catalogue = site.renewed();
     let mut html = Html::page(&site.token, "Nights");
-    html.raw("<h1>Nights</h1><p class=quiet>+ new, \u{2212} gone, ~ changed since the night before</p>");
+    html.raw(
+        "<h1>Nights</h1><p class=quiet>A day shows its last archive: the size, and what is + new, \u{2212} gone, ~ changed \
+         since the last day before that has one.</p>",
+    );
     if let Some(last) = catalogue.nights().last() {
         compare::chooser(&mut html, &catalogue, &last.named.name, compare::NOW);
     }
+    let changed: Vec<Option<(usize, Counts)>> =
+        (0..catalogue.nights().len()).map(|night| Counts::since(&catalogue, night, night)).collect();
     let mut months: BTreeMap<(i32, u32), Vec<usize>> = BTreeMap::new();
     for (number, night) in catalogue.nights().iter().enumerate() {
         let civil = night.named.time.civil(Zone::Local);
@@ -26,8 +31,8 @@ pub(super) fn page(site: &Site<'_>) -> Answer {
     }
     for (&(year, month), nights) in months.iter().rev() {
         html.raw("<section><h2>").text(format!("{year:04}-{month:02}")).raw("</h2><div class=month>");
-        grid(&mut html, &catalogue, (year, month), nights);
-        table(&mut html, &catalogue, nights);
+        grid(&mut html, &catalogue, (year, month), nights, &changed);
+        table(&mut html, &catalogue, nights, &changed);
         html.raw("</div></section>");
     }
     Answer::page(html)
@@ -38,7 +43,13 @@ fn civil(catalogue: &Catalogue, night: usize) -> Civil {
 }
 
 /// Seven columns, Monday first; a day with archives leads to its last one.
-fn grid(html: &mut Html, catalogue: &Catalogue, (year, month): (i32, u32), nights: &[usize]) {
+fn grid(
+    html: &mut Html,
+    catalogue: &Catalogue,
+    (year, month): (i32, u32),
+    nights: &[usize],
+    changed: &[Option<(usize, Counts)>],
+) {
     html.raw("<table class=calendar><thead><tr>");
     for day in ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"] {
         html.raw("<th scope=col>").raw(day).raw("</th>");
@@ -52,26 +63,44 @@ fn grid(html: &mut Html, catalogue: &Catalogue, (year, month): (i32, u32), night
         if day > 1 && (first + day - 1).is_multiple_of(7) {
             html.raw("</tr><tr>");
         }
-        let last = nights.iter().rev().find(|&&night| civil(catalogue, night).day == day);
-        match last.map(|&night| &catalogue.nights()[night]) {
-            Some(night) if is_partial(night) => {
-                html.raw("<td class=\"has partial\" title=\"partial\">");
-                html.link(&Link::Tree(&night.named.name, "".as_ref()), format!("{day}!"));
-            }
-            Some(night) => {
-                html.raw("<td class=has>").link(&Link::Tree(&night.named.name, "".as_ref()), day);
+        match nights.iter().rev().find(|&&night| civil(catalogue, night).day == day) {
+            Some(&night) => {
+                let first = nights.iter().copied().find(|&night| civil(catalogue, night).day == day);
+                let counts = match first.filter(|&first| first != night) {
+                    Some(first) => Counts::since(catalogue, first, night),
+                    None => changed[night],
+                };
+                cell(html, day, &catalogue.nights()[night], counts);
             }
             None => {
-                html.raw("<td>").text(day);
+                html.raw("<td>").text(day).raw("</td>");
             }
         }
-        html.raw("</td>");
     }
     html.raw("</tr></tbody></table>");
 }
 
+/// A day with an archive.
+fn cell(html: &mut Html, day: u32, night: &Night, counts: Option<(usize, Counts)>) {
+    let counts = counts.map(|(_, counts)| counts);
+    let partial = is_partial(night);
+    html.raw(if partial { "<td class=\"has partial\" title=\"" } else { "<td class=has title=\"" });
+    html.text(state(night).map_or_else(String::new, |state| format!("{state}, ")))
+        .text(human_size(night.size));
+    if let Some(counts) = counts {
+        html.text(format!(": {} new, {} gone, {} changed", counts.new, counts.gone, counts.changed));
+    }
+    html.raw("\">").open(&Link::Tree(&night.named.name, "".as_ref())).raw("<b>").text(day);
+    html.raw(if partial { "!</b>" } else { "</b>" });
+    html.raw("<span class=bytes>").text(short::size(night.size)).raw("</span>");
+    if let Some(counts) = counts {
+        html.raw("<span class=counts>").text(counts.shown(short::count, "same")).raw("</span>");
+    }
+    html.raw("</a></td>");
+}
+
 /// One line a night: what it is, and what changed.
-fn table(html: &mut Html, catalogue: &Catalogue, nights: &[usize]) {
+fn table(html: &mut Html, catalogue: &Catalogue, nights: &[usize], changed: &[Option<(usize, Counts)>]) {
     html.raw("<ul class=nights>");
     for &number in nights.iter().rev() {
         let night = &catalogue.nights()[number];
@@ -84,18 +113,12 @@ fn table(html: &mut Html, catalogue: &Catalogue, nights: &[usize]) {
             .raw("<span class=quiet>, ")
             .text(counted(night.totals.files, "file", "files"))
             .raw("</span> ");
-        // What a damaged archive does not tell was not deleted.
-        let before = (0..number).rev().find(|&before| !catalogue.nights()[before].damaged);
-        if let Some(before) = before.filter(|_| !night.damaged) {
+        if let Some((before, counts)) = changed[number] {
             let older = &catalogue.nights()[before].named.name;
-            html.link(&Link::Compare(older, name), counts(&catalogue.differences(before, number)));
+            html.link(&Link::Compare(older, name), counts.shown(|count| count.to_string(), "unchanged"));
         }
-        if is_partial(night) {
-            html.raw(if night.damaged {
-                " <strong class=warn>damaged"
-            } else {
-                " <strong class=warn>partial"
-            });
+        if let Some(state) = state(night) {
+            html.raw(" <strong class=warn>").text(state);
             if night.incomplete > 0 {
                 html.text(format!(": {} left out or cut", night.incomplete));
             }
@@ -108,21 +131,47 @@ fn table(html: &mut Html, catalogue: &Catalogue, nights: &[usize]) {
 
 /// Whether it does not hold all that was there.
 pub(super) fn is_partial(night: &Night) -> bool {
-    night.incomplete > 0 || night.damaged
+    state(night).is_some()
 }
 
-/// `+1 -2 ~3`: new, gone, changed; what is none is left out.
-pub(super) fn counts(changes: &[Change]) -> String {
-    let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
-    let new = count(|change| change.old.is_none());
-    let gone = count(|change| change.new.is_none());
-    match (new, gone, changes.len() - new - gone) {
-        (0, 0, 0) => "unchanged".to_owned(),
-        counts => {
-            let parts = [('+', counts.0), ('\u{2212}', counts.1), ('~', counts.2)];
-            let parts = parts.iter().filter(|(_, count)| *count > 0);
-            parts.map(|(sign, count)| format!("{sign}{count}")).collect::<Vec<_>>().join(" ")
-        }
+/// What is wrong with it.
+fn state(night: &Night) -> Option<&'static str> {
+    match night {
+        Night { damaged: true, .. } => Some("damaged"),
+        Night { incomplete: 1.., .. } => Some("partial"),
+        _ => None,
+    }
+}
+
+/// How many entries differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    new: usize,
+    gone: usize,
+    changed: usize,
+}
+
+impl Counts {
+    fn of(changes: &[Change]) -> Self {
+        let count = |is: fn(&Change) -> bool| changes.iter().filter(|change| is(change)).count();
+        let (new, gone) = (count(|change| change.old.is_none()), count(|change| change.new.is_none()));
+        Self { new, gone, changed: changes.len() - new - gone }
+    }
+
+    /// What a night differs in from the last one before `earliest` that is not damaged, and which one that is. What a
+    /// damaged archive does not tell was not deleted.
+    fn since(catalogue: &Catalogue, earliest: usize, night: usize) -> Option<(usize, Self)> {
+        let nights = catalogue.nights();
+        let before = (0..earliest).rev().find(|&before| !nights[before].damaged)?;
+        (!nights[night].damaged).then(|| (before, Self::of(&catalogue.differences(before, night))))
+    }
+
+    /// `+1 -2 ~3`: new, gone, changed; what is none is left out.
+    fn shown(self, figure: fn(usize) -> String, none: &str) -> String {
+        let parts = [('+', self.new), ('\u{2212}', self.gone), ('~', self.changed)];
+        let parts = parts.into_iter().filter(|(_, count)| *count > 0);
+        let parts: Vec<String> = parts.map(|(sign, count)| format!("{sign}{}", figure(count))).collect();
+        if parts.is_empty() { none.to_owned() } else { parts.join(" ") }
     }
 }
 
@@ -151,5 +200,16 @@ mod tests {
         {
             assert_eq!((weekday(year, month), days_in(year, month)), (first, days), "{year}-{month}");
         }
+    }
+
+    #[test]
+    fn what_differs_is_counted_by_kind_and_what_is_none_is_left_out() {
+        let change = |old, new| Change { path: 0, old, new };
+        let changes = [change(None, Some(1)), change(Some(1), None), change(Some(1), Some(2))];
+        let all = Counts::of(&[&changes[..], &changes[2..]].concat());
+        assert_eq!(all, Counts { new: 1, gone: 1, changed: 2 });
+        assert_eq!(all.shown(|count| count.to_string(), ""), "+1 \u{2212}1 ~2");
+        assert_eq!(Counts { gone: 0, changed: 1500, ..all }.shown(short::count, "same"), "+1 ~1.5k");
+        assert_eq!(Counts::of(&[]).shown(short::count, "same"), "same");
     }
 }

@@ -1,8 +1,7 @@
 //! What differs between two nights, or a night and now, as a tree.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::fs::Metadata;
+use std::path::Path;
 
 use pai_common::clock::Zone;
 use pai_common::units::human_size;
@@ -11,31 +10,15 @@ use super::Site;
 use super::html::Html;
 use super::link::Link;
 use super::server::Answer;
+use super::sums::{Difference, Node, Sum};
 use crate::diff::{self, State};
+use crate::entry::Kind;
 use crate::past::catalogue::Catalogue;
 
 /// More lines are not shown.
 const MOST: usize = 5000;
-/// Deeper folders are shown by their whole path.
-const DEEPEST: usize = 60;
-
 /// The name of the present workspace among the nights.
 pub(super) const NOW: &str = "now";
-
-/// One difference: sizes before and after, as far as there was and is something.
-struct Difference {
-    path: PathBuf,
-    old: Option<u64>,
-    new: Option<u64>,
-    /// Content is the same, and mode, owner or time is not.
-    outside: bool,
-}
-
-#[derive(Default)]
-struct Node {
-    below: BTreeMap<OsString, Node>,
-    difference: Option<Difference>,
-}
 
 /// The page; `None` if there are no such archives.
 pub(super) fn page(site: &Site<'_>, old: &str, new: &str) -> anyhow::Result<Option<Answer>> {
@@ -58,26 +41,21 @@ pub(super) fn page(site: &Site<'_>, old: &str, new: &str) -> anyhow::Result<Opti
         Some(_) => html.link(&Link::Tree(new, Path::new("")), until),
         None => html.text(until),
     };
-    html.raw(", ").text(differences.len()).raw(" in all</p>");
+    let top = Node::of(differences);
+    html.raw(", ").text(top.sum.count).raw(" in all");
+    if top.sum.count > 0 {
+        html.raw(", <span class=size>").text(signed(top.sum)).raw("</span>");
+    }
+    html.raw("</p>");
     chooser(&mut html, &catalogue, old, new);
-    if differences.is_empty() {
+    if top.sum.count == 0 {
         html.raw("<p>Nothing differs.</p>");
     }
-    let mut top = Node::default();
-    for difference in differences.into_iter().take(MOST) {
-        let mut node = &mut top;
-        let parts: Vec<OsString> =
-            difference.path.components().map(|part| part.as_os_str().to_owned()).collect();
-        let (shallow, rest) = parts.split_at(parts.len().min(DEEPEST));
-        for part in shallow {
-            node = node.below.entry(part.clone()).or_default();
-        }
-        if !rest.is_empty() {
-            node = node.below.entry(rest.iter().collect::<PathBuf>().into_os_string()).or_default();
-        }
-        node.difference = Some(difference);
+    if top.sum.count > MOST {
+        html.raw("<p class=quiet>The first ").text(MOST).raw(" are shown; the sums are of all.</p>");
     }
-    show(&mut html, &top, newer.map(|_| new), old);
+    let mut left = MOST;
+    show(&mut html, &top, Between { older: old, newer: newer.map(|_| new) }, &mut left);
     Ok(Some(Answer::page(html)))
 }
 
@@ -104,14 +82,18 @@ fn choice(html: &mut Html, value: &str, shown: &str, chosen: &str) {
 }
 
 fn between(catalogue: &Catalogue, older: usize, newer: usize) -> Vec<Difference> {
-    let size = |thing: Option<u32>| thing.map(|thing| catalogue.thing(thing).size);
+    let thing = |number: Option<u32>| number.map(|number| catalogue.thing(number));
     let changes = catalogue.differences(older, newer).into_iter();
     changes
-        .map(|change| Difference {
-            path: catalogue.path(change.path).to_owned(),
-            old: size(change.old),
-            new: size(change.new),
-            outside: false,
+        .map(|change| {
+            let (old, new) = (thing(change.old), thing(change.new));
+            Difference {
+                path: catalogue.path(change.path).to_owned(),
+                old: old.map(|old| old.size),
+                new: new.map(|new| new.size),
+                is_folder: new.or(old).is_some_and(|thing| thing.kind == Kind::Folder),
+                outside: false,
+            }
         })
         .collect()
 }
@@ -126,29 +108,46 @@ fn until_now(
     let archive = site.place.open(name)?;
     let root = diff::root_of(&archive, site.run)?;
     let changes = diff::with_disk(&archive, true, site.run)?;
-    let sizes = catalogue.sizes(night, changes.iter().map(|change| change.path.as_path()));
-    Ok(changes
-        .into_iter()
-        .map(|change| Difference {
-            old: sizes.get(&change.path).copied(),
-            new: root.join(&change.path).symlink_metadata().ok().map(|now| now.len()),
+    let things = catalogue.things_at(night, changes.iter().map(|change| change.path.as_path()));
+    let difference = |change: diff::Change| {
+        let old = things.get(&change.path);
+        let new = root.join(&change.path).symlink_metadata().ok();
+        Difference {
+            old: old.map(|old| old.size),
+            is_folder: new.as_ref().map_or(old.is_some_and(|old| old.kind == Kind::Folder), Metadata::is_dir),
+            // Only a file has content: what a file system says of the size of a folder is another thing.
+            new: new.map(|new| if new.is_file() { new.len() } else { 0 }),
             outside: change.state == State::U,
             path: change.path,
-        })
-        .collect())
+        }
+    };
+    Ok(changes.into_iter().map(difference).collect())
 }
 
-fn show(html: &mut Html, node: &Node, newer: Option<&str>, older: &str) {
+/// Which nights are compared; `None` is now.
+#[derive(Clone, Copy)]
+struct Between<'a> {
+    older: &'a str,
+    newer: Option<&'a str>,
+}
+
+/// The lines of a folder, as far as `left` of them may be shown.
+fn show(html: &mut Html, node: &Node, nights: Between<'_>, left: &mut usize) {
     html.raw("<ul class=differences>");
     for (name, node) in &node.below {
-        html.raw("<li>");
-        if let Some(difference) = &node.difference {
-            line(html, difference, Path::new(name), newer, older);
+        if *left == 0 {
+            html.raw("<li class=quiet>\u{22ef}</li>");
+            break;
         }
-        if !node.below.is_empty() {
-            html.raw("<details open><summary>").name(Path::new(name)).raw("/ <span class=quiet>");
-            html.text(count(node)).raw("</span></summary>");
-            show(html, node, newer, older);
+        html.raw("<li>");
+        *left -= usize::from(node.difference.is_some());
+        if node.below.is_empty() {
+            line(html, node, Path::new(name), nights);
+        } else {
+            html.raw("<details open><summary>");
+            line(html, node, Path::new(name), nights);
+            html.raw("</summary>");
+            show(html, node, nights, left);
             html.raw("</details>");
         }
         html.raw("</li>");
@@ -156,27 +155,72 @@ fn show(html: &mut Html, node: &Node, newer: Option<&str>, older: &str) {
     html.raw("</ul>");
 }
 
-fn count(node: &Node) -> usize {
-    usize::from(node.difference.is_some()) + node.below.values().map(count).sum::<usize>()
+/// What differs at a name, and the sums of what differs below it.
+fn line(html: &mut Html, node: &Node, name: &Path, nights: Between<'_>) {
+    match &node.difference {
+        Some(difference) => named(html, difference, name, nights),
+        None => drop(html.name(name).raw("/")),
+    }
+    if !node.below.is_empty() {
+        html.raw(" <span class=quiet>").text(node.sum.count).raw(" in all,</span>");
+        html.raw(" <span class=size>").text(signed(node.sum)).raw("</span>");
+    } else if node.difference.as_ref().is_some_and(|difference| !difference.is_folder) {
+        html.raw(" <span class=size>").text(sizes(node.sum)).raw("</span>");
+    }
+    if node.difference.as_ref().is_some_and(|difference| difference.outside) {
+        html.raw(" <span class=quiet>mode, owner or time</span>");
+    }
 }
 
-fn line(html: &mut Html, difference: &Difference, name: &Path, newer: Option<&str>, older: &str) {
-    let Difference { path, old, new, outside } = difference;
-    let size = human_size;
-    let (class, sign, sizes) = match (*old, *new) {
-        (None, Some(new)) => ("<span class=new>", "+ ", size(new)),
-        (Some(old), None) => ("<span class=gone>", "\u{2212} ", size(old)),
-        (Some(old), Some(new)) if old == new => ("<span class=changed>", "~ ", size(new)),
-        (Some(old), Some(new)) => {
-            ("<span class=changed>", "~ ", format!("{} \u{2192} {}", size(old), size(new)))
+/// A name with what became of it, as a link to its versions.
+fn named(html: &mut Html, difference: &Difference, name: &Path, nights: Between<'_>) {
+    let Difference { path, old, new, is_folder, .. } = difference;
+    html.raw(match (old, new) {
+        (None, Some(_)) => "<span class=new>",
+        (Some(_), None) => "<span class=gone>",
+        _ => "<span class=changed>",
+    });
+    html.text(sign(*old, *new)).raw(" ");
+    let at = if new.is_some() { nights.newer } else { None };
+    html.link(&Link::Versions(path, at.or(Some(nights.older))), name.display());
+    html.raw(if *is_folder { "/</span>" } else { "</span>" });
+}
+
+fn sign(old: Option<u64>, new: Option<u64>) -> char {
+    match (old, new) {
+        (None, Some(_)) => '+',
+        (Some(_), None) => '\u{2212}',
+        _ => '~',
+    }
+}
+
+/// Sizes before and after, as far as there was and is something.
+fn sizes(sum: Sum) -> String {
+    match (sum.old, sum.new) {
+        (Some(old), Some(new)) if old != new => format!("{} \u{2192} {}", human_size(old), human_size(new)),
+        (old, new) => new.or(old).map(human_size).unwrap_or_default(),
+    }
+}
+
+/// The same behind a sign that tells whether all of it is new, or gone.
+fn signed(sum: Sum) -> String {
+    format!("{} {}", sign(sum.old, sum.new), sizes(sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_tell_what_was_and_what_is() {
+        for (old, new, shown) in [
+            (None, Some(1536), "+ 1.5 KiB"),
+            (Some(3), None, "\u{2212} 3 B"),
+            (Some(3), Some(1536), "~ 3 B \u{2192} 1.5 KiB"),
+            (Some(3), Some(3), "~ 3 B"),
+            (None, None, "~ "),
+        ] {
+            assert_eq!(signed(Sum { count: 1, old, new }), shown);
         }
-        (None, None) => ("<span class=changed>", "~ ", String::new()),
-    };
-    html.raw(class).raw(sign);
-    let at = if new.is_some() { newer } else { None };
-    html.link(&Link::Versions(path, at.or(Some(older))), name.display());
-    html.raw("</span> <span class=size>").text(sizes).raw("</span>");
-    if *outside {
-        html.raw(" <span class=quiet>mode, owner or time</span>");
     }
 }

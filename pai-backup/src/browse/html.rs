@@ -73,8 +73,13 @@ impl Html {
 
     /// A link with a text.
     pub(super) fn link(&mut self, link: &Link<'_>, text: impl Display) -> &mut Self {
+        self.open(link).raw("<bdi>").text(text).raw("</bdi></a>")
+    }
+
+    /// A link, up to where what it shows begins.
+    pub(super) fn open(&mut self, link: &Link<'_>) -> &mut Self {
         let address = link.address(&self.base);
-        self.raw("<a href=\"").text(address).raw("\"><bdi>").text(text).raw("</bdi></a>")
+        self.raw("<a href=\"").text(address).raw("\">")
     }
 
     /// A form that asks for differences, up to where its choices begin.

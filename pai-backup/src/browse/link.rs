@@ -12,6 +12,11 @@ use anyhow::Context as _;
 pub(super) struct Token(String);
 
 impl Token {
+    /// This very one.
+    pub(super) fn of(token: &str) -> Self {
+        Self(token.to_owned())
+    }
+
     /// 128 random bits.
     pub(super) fn random() -> anyhow::Result<Self> {
         let mut bits = [0; 16];
@@ -34,7 +39,7 @@ impl Token {
 
 /// A page.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Link<'a> {
+pub(crate) enum Link<'a> {
     /// All nights.
     Home,
     /// A folder at a night.
@@ -53,7 +58,7 @@ pub(super) enum Link<'a> {
 
 impl Link<'_> {
     /// Its address; all but plain letters are percent-encoded.
-    pub(super) fn address(&self, base: &str) -> String {
+    pub(crate) fn address(&self, base: &str) -> String {
         let mut address = base.to_owned();
         let (page, night, path, at) = match *self {
             Self::Home => return format!("{base}/"),
@@ -97,8 +102,8 @@ pub(super) fn decoded(text: &str, in_query: bool) -> Option<Vec<u8>> {
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
             b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                (digit()? << 4 | digit()?) as u8
             }
             b'+' if in_query => b' ',
             byte => byte,
@@ -123,7 +128,9 @@ mod tests {
         assert_eq!(address, "/t/tree/pai-1.tar.gz/a%20b/%3C%FF%3E%3F%23%25%2B%26/%0A");
         assert_eq!(path_of(address.strip_prefix("/t/tree/pai-1.tar.gz/").unwrap()).unwrap(), path);
         assert_eq!(decoded("a+b%2B", true).unwrap(), b"a b+");
-        assert!(decoded("%4", false).is_none() && decoded("%zz", false).is_none());
+        for broken in ["%", "%4", "%zz", "%+f", "%-1", "% f", "%\u{e4}"] {
+            assert_eq!(decoded(broken, false), None, "{broken}");
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Who may ask, and what is asked for.
+//! Answers to requests.
 
 use std::io::{Cursor, Read};
 use std::path::Path;
 
-use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
+use tiny_http::{Header, Request, Response, Server, StatusCode};
 
 use super::html::Html;
-use super::link::{decoded, path_of};
+use super::request::{Asked, admitted};
 use super::{Site, calendar, compare, download, memory, search, tree, versions};
 
 /// The only style sheet.
@@ -62,26 +62,15 @@ pub(super) fn answer_all(server: &Server, site: &Site<'_>, port: u16) {
 }
 
 fn answer(request: &Request, site: &Site<'_>, port: u16) -> Answer {
-    // A page of another site can send requests here under a name of its own that leads to 127.0.0.1 (DNS rebinding).
-    let hosts: Vec<&str> = request
-        .headers()
-        .iter()
-        .filter(|header| header.field.equiv("Host"))
-        .map(|header| header.value.as_str())
-        .collect();
-    let own = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
-    if hosts.len() != 1 || !own.iter().any(|own| own == hosts[0]) {
-        return Answer::plain(403, "this is not a name of mine");
-    }
-    let (address, query) = request.url().split_once('?').unwrap_or((request.url(), ""));
-    let mut parts = address.strip_prefix('/').unwrap_or_default().splitn(2, '/');
-    if !site.token.is(parts.next().unwrap_or_default()) {
-        return Answer::plain(403, "the address is not the one that was told");
-    }
-    if !matches!(request.method(), Method::Get | Method::Head) {
-        return Answer::plain(405, "there is nothing to change here");
-    }
-    match page(parts.next().unwrap_or_default(), query, site) {
+    let fields = request.headers().iter().filter(|header| header.field.equiv("Host"));
+    let hosts: Vec<&str> = fields.map(|header| header.value.as_str()).collect();
+    let (address, query) = match admitted(&site.token, port, request.method().as_str(), &hosts, request.url())
+    {
+        Ok(asked) => asked,
+        Err((status, why)) => return Answer::plain(status, why),
+    };
+    let Some(asked) = Asked::of(address, query) else { return Answer::nothing() };
+    match page(&asked, site) {
         Ok(answer) => answer.unwrap_or_else(Answer::nothing),
         Err(error) => {
             site.run.console.warn(format_args!("{error:#}"));
@@ -90,35 +79,18 @@ fn answer(request: &Request, site: &Site<'_>, port: u16) -> Answer {
     }
 }
 
-fn page(address: &str, query: &str, site: &Site<'_>) -> anyhow::Result<Option<Answer>> {
-    let (page, rest) = address.split_once('/').unwrap_or((address, ""));
-    let (first, second) = rest.split_once('/').unwrap_or((rest, ""));
-    let Some((whole, path)) = path_of(rest).zip(path_of(second)) else { return Ok(None) };
-    let night = decoded(first, false).and_then(|name| String::from_utf8(name).ok()).unwrap_or_default();
-    match page {
-        "" => Ok(Some(calendar::page(site))),
-        "style.css" => Ok(Some(Answer::bytes(200, "text/css", STYLE.as_bytes().to_vec()))),
-        "tree" => Ok(tree::page(site, &night, &path)),
-        // What the form asks.
-        "compare" if rest.is_empty() => {
-            let (from, to) = (value(query, "from"), value(query, "to"));
-            compare::page(site, &from.unwrap_or_default(), &to.unwrap_or_default())
-        }
-        "compare" => compare::page(site, &night, &path.to_string_lossy()),
-        "versions" => versions::page(site, &whole, value(query, "at").as_deref()),
-        "text" => versions::text(site, &night, &path),
-        "get" => download::get(site, &night, &path),
-        "memory" => memory::page(site, &night, Path::new("memory.md")),
-        "find" => Ok(Some(search::page(site, &value(query, "q").unwrap_or_default()))),
-        _ => Ok(None),
+fn page(asked: &Asked, site: &Site<'_>) -> anyhow::Result<Option<Answer>> {
+    match asked {
+        Asked::Nights => Ok(Some(calendar::page(site))),
+        Asked::Style => Ok(Some(Answer::bytes(200, "text/css", STYLE.as_bytes().to_vec()))),
+        Asked::Tree(night, path) => Ok(tree::page(site, night, path)),
+        Asked::Compare(old, new) => compare::page(site, old, new),
+        Asked::Versions(path, at) => versions::page(site, path, at.as_deref()),
+        Asked::Text(night, path) => versions::text(site, night, path),
+        Asked::Get(night, path) => download::get(site, night, path),
+        Asked::Memory(night) => memory::page(site, night, Path::new("memory.md")),
+        Asked::Find(query) => Ok(Some(search::page(site, query))),
     }
-}
-
-/// The value of a query's field.
-fn value(query: &str, field: &str) -> Option<String> {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let value = pairs.into_iter().find(|(name, _)| *name == field)?.1;
-    decoded(value, true).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn response(answer: Answer) -> Response<Box<dyn Read + Send>> {

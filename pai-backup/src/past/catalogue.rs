@@ -192,15 +192,15 @@ impl Catalogue {
         changes
     }
 
-    /// The sizes that these paths had at a night.
-    pub(crate) fn sizes<'a>(
+    /// What stood at these paths at a night.
+    pub(crate) fn things_at<'a>(
         &self,
         night: usize,
         paths: impl Iterator<Item = &'a Path>,
-    ) -> HashMap<PathBuf, u64> {
+    ) -> HashMap<PathBuf, &Thing> {
         let wanted: HashSet<&Path> = paths.collect();
         let held = self.held(night).filter(|&(path, _)| wanted.contains(self.path(path)));
-        held.map(|(path, thing)| (self.path(path).to_owned(), self.thing(thing).size)).collect()
+        held.map(|(path, thing)| (self.path(path).to_owned(), self.thing(thing))).collect()
     }
 
     /// The things that stood at each of the wanted paths, one for each night.

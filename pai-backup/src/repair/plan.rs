@@ -1,19 +1,20 @@
 //! Where each member of the mended archive comes from, and what is lost.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use pai_common::sha256::{self, Digest};
+use pai_common::sha256;
 use serde::Serialize;
 
 use super::blueprint::Blueprint;
 use super::donors::{self, Donors, Taken};
+use super::own::Own;
 use crate::Context;
 use crate::archive::index::{About, Group};
 use crate::archive::member::{MemberInfo, Opener, Sealer};
-use crate::archive::open::{Archive, ArchiveFile};
+use crate::archive::open::Archive;
 use crate::entry::{Kind, without_dots};
 use crate::pack::remake;
 
@@ -46,14 +47,15 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Looks for all that is damaged.
+    /// Looks for all that is damaged. `whole` tells which of the archive's members are, if that is known.
     pub(super) fn make(
         archive: &Archive,
         blueprint: Blueprint,
+        whole: Option<Vec<bool>>,
         donors: &Donors,
         run: &Context<'_>,
     ) -> anyhow::Result<Self> {
-        let own = Own::of(archive.file(), &blueprint)?;
+        let own = Own::of(archive.file(), &blueprint, whole, run)?;
         let found = donors.find(&own.damaged)?;
         let Blueprint { about, groups, tail, unknown, .. } = blueprint;
         let root = match &run.place.workspace.home {
@@ -198,47 +200,6 @@ impl Line<'_> {
             }
             Self::Unknown { what } => writeln!(text, "lost {what}"),
         }
-    }
-}
-
-/// What of the archive's own members is whole.
-struct Own {
-    /// For each member of the blueprint, where its bytes are, if they are whole.
-    places: Vec<Option<u64>>,
-    damaged: HashSet<Digest>,
-}
-
-impl Own {
-    fn of(file: &ArchiveFile, blueprint: &Blueprint) -> anyhow::Result<Self> {
-        let mut own = Self { places: Vec::new(), damaged: HashSet::new() };
-        // Equal members lie in several places: one that is whole stands for all.
-        let mut seen: HashMap<Digest, u64> = blueprint.elsewhere.clone();
-        let mut missing = Vec::new();
-        for (start, group) in &blueprint.groups {
-            pai_common::signal::check()?;
-            let mut offset = *start;
-            for info in &group.members {
-                let candidates = [Some(offset), seen.get(&info.digest).copied()];
-                let place = candidates.into_iter().flatten().find(|&at| file.member(at, info).is_ok());
-                match place {
-                    Some(at) => {
-                        seen.insert(info.digest, at);
-                    }
-                    None => missing.push((own.places.len(), *info)),
-                }
-                own.places.push(place);
-                offset += u64::from(info.size);
-            }
-        }
-        for (number, info) in missing {
-            match seen.get(&info.digest).filter(|&&at| file.member(at, &info).is_ok()) {
-                Some(&at) => own.places[number] = Some(at),
-                None => {
-                    own.damaged.insert(info.digest);
-                }
-            }
-        }
-        Ok(own)
     }
 }
 

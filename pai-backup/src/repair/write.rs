@@ -13,8 +13,9 @@ use pai_common::sha256::{self, Digest, Sha256};
 use std::os::unix::ffi::OsStrExt;
 
 use super::donors::{self, Donors};
+use super::own::{damage, places};
 use super::plan::{From, Plan};
-use super::sidecar_digest;
+use super::{passing, sidecar_digest};
 use crate::Context;
 use crate::archive::index::Group;
 use crate::archive::member::{MemberInfo, Opener, Sealer};
@@ -22,6 +23,8 @@ use crate::archive::open::{Archive, open_to_read};
 use crate::archive::writer::ArchiveWriter;
 use crate::pack::remake;
 use crate::{shelf, verify};
+
+pub(super) const NOT_PROVED: &str = "what was put together does not verify, and nothing was replaced";
 
 /// Writes the mended archive and lets it take the name. `unread` says whether the disk could not read something. Whether it is, byte for byte, what the archive was.
 pub(super) fn write(
@@ -33,31 +36,41 @@ pub(super) fn write(
     run: &Context<'_>,
 ) -> anyhow::Result<bool> {
     let context = || format!("could not repair {}", path.display());
-    let out = AtomicFile::replace(path, 0o600)?;
-    let mut out = Hashed { out: BufWriter::with_capacity(1 << 20, out), whole: Sha256::new() };
+    let known = sidecar_digest(path)?;
+    let file = AtomicFile::replace(path, 0o600)?;
+    let whole = known.map(|_| Sha256::new());
+    let mut out = Hashed { out: BufWriter::with_capacity(1 << 20, file), whole };
     let mut source = Source::new(archive, plan, donors);
-    match &plan.tail {
-        Some(tail) if plan.is_whole() => copy(&mut source, tail, &mut out).with_context(context)?,
-        _ => rebuild(&mut source, &mut out).with_context(context)?,
+    let copied = match &plan.tail {
+        Some(tail) if plan.is_whole() => Some(tail),
+        _ => None,
+    };
+    match copied {
+        Some(tail) => passing::copy(&mut source, tail, &mut out, run),
+        None => rebuild(&mut source, &mut out),
     }
+    .with_context(context)?;
     let Hashed { out, whole } = out;
     let file = out.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(context)?;
-    let digest = whole.finish();
-    let known = sidecar_digest(path)?;
-    let temp = file.temp().to_owned();
-    prove(&temp, run).with_context(context)?;
-    let as_it_was = plan.is_exact() || known == Some(digest);
+    let digest = whole.map(Sha256::finish);
+    match copied {
+        Some(tail) => read_back(file.temp(), tail, run),
+        None => prove(file.temp(), run),
+    }
+    .context(NOT_PROVED)
+    .with_context(context)?;
+    let as_it_was = plan.is_exact() || (known.is_some() && known == digest);
     // What could not be read today may be read tomorrow.
     if !plan.is_whole() || (unread && !as_it_was) {
         keep(path).with_context(context)?;
     }
     // A sidecar goes before its file: one of another archive would call this one bad.
-    let renewed = known.is_some_and(|known| known != digest);
-    if renewed {
+    let renewed = digest.filter(|_| known != digest);
+    if renewed.is_some() {
         shelf::remove_sidecar(path)?;
     }
     file.commit()?;
-    if renewed {
+    if let Some(digest) = renewed {
         let name = path.file_name().unwrap_or_default().as_bytes();
         let mut line = checksum_line::format(&digest, name, Style::Text);
         line.push(b'\n');
@@ -89,18 +102,16 @@ fn prove(temp: &Path, run: &Context<'_>) -> anyhow::Result<()> {
     let progress = Progress::bytes(run.console, "verifying", temp.metadata().ok().map(|found| found.len()));
     let input: File = open_to_read(temp)?;
     verify::verify_stream(input, run.threads(), None, &progress, run.console)
-        .context("what was put together does not verify, and nothing was replaced")
 }
 
-/// All members as they are, then index and footer as they were.
-fn copy(source: &mut Source<'_>, tail: &[u8], out: &mut impl Write) -> anyhow::Result<()> {
-    for (group, from) in &source.plan.groups {
-        for (number, from) in from.iter().enumerate() {
-            out.write_all(&source.member(group, number, *from)?)?;
-        }
-    }
-    out.write_all(tail)?;
-    Ok(())
+/// What was verified on its way must have arrived: index and footer byte for byte, and each member by the CRC-32 that this
+/// index has of it.
+fn read_back(temp: &Path, tail: &[u8], run: &Context<'_>) -> anyhow::Result<()> {
+    let archive = Archive::open(temp)?;
+    let index = archive.index().map_err(Clone::clone)?;
+    anyhow::ensure!(archive.file().tail(index.data_size())? == tail, "another index was written");
+    let damage = damage(archive.file(), &places(index)?, run)?.into_iter().flatten().next();
+    damage.map_or(Ok(()), Err)
 }
 
 /// All members as they are, then a new end, index and footer.
@@ -110,7 +121,7 @@ fn rebuild(source: &mut Source<'_>, out: &mut impl Write) -> anyhow::Result<()> 
     let mut writer = ArchiveWriter::new(out, &about, false);
     for (group, from) in source.plan.groups.iter().filter(|(group, _)| !group.records.is_empty()) {
         for (number, from) in from.iter().enumerate() {
-            writer.member(&source.member(group, number, *from)?)?;
+            writer.member(&source.member(group, number, *from, Vec::new())?)?;
         }
         writer.group(group);
     }
@@ -119,9 +130,9 @@ fn rebuild(source: &mut Source<'_>, out: &mut impl Write) -> anyhow::Result<()> 
 }
 
 /// Gets the bytes of members.
-struct Source<'a> {
+pub(super) struct Source<'a> {
     archive: &'a Archive,
-    plan: &'a Plan,
+    pub(super) plan: &'a Plan,
     donors: &'a Donors,
     open: HashMap<usize, Archive>,
     opener: Opener,
@@ -137,11 +148,18 @@ impl<'a> Source<'a> {
         Self { archive, plan, donors, open: HashMap::new(), opener: Opener::default(), sealer }
     }
 
-    fn member(&mut self, group: &Group, number: usize, from: From) -> anyhow::Result<Vec<u8>> {
+    /// The bytes of a member of a group, as their index has them. They may come in `room`, which may have been used before.
+    pub(super) fn member(
+        &mut self,
+        group: &Group,
+        number: usize,
+        from: From,
+        room: Vec<u8>,
+    ) -> anyhow::Result<Vec<u8>> {
         pai_common::signal::check()?;
         let info = &group.members[number];
         match from {
-            From::Own(at) => self.archive.file().member(at, info),
+            From::Own(at) => self.archive.file().members(at, std::iter::once(info), room),
             From::Donor(taken) => {
                 if !self.open.contains_key(&taken.donor) {
                     if self.open.len() == HELD_OPEN {
@@ -173,16 +191,18 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Hashes what passes.
+/// Hashes what passes, if somebody wants to know.
 struct Hashed<W> {
     out: W,
-    whole: Sha256,
+    whole: Option<Sha256>,
 }
 
 impl<W: Write> Write for Hashed<W> {
     fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
         let count = self.out.write(buf)?;
-        self.whole.update(&buf[..count]);
+        if let Some(whole) = &mut self.whole {
+            whole.update(&buf[..count]);
+        }
         Ok(count)
     }
 

@@ -19,7 +19,7 @@ use crate::entry::{Entry, Kind};
 use crate::pipeline;
 
 /// Reads an archive of ours to its end, its members on all cores.
-pub(super) fn verify(input: impl Read + Send, threads: usize, progress: &Progress<'_>) -> anyhow::Result<()> {
+pub(crate) fn verify(input: impl Read + Send, threads: usize, progress: &Progress<'_>) -> anyhow::Result<()> {
     let mut found = Found::default();
     let tail = pipeline::ordered(
         threads,

@@ -1,0 +1,31 @@
+//! The reader of requests, without a server around it: `crate::probe`'s door.
+
+use std::path::Path;
+
+use super::link::{Link, Token};
+use super::request::{self, Asked};
+use crate::probe;
+
+pub(crate) fn asked(address: &str) -> Option<probe::Asked> {
+    let (path_part, query) = address.split_once('?').unwrap_or((address, ""));
+    let asked = Asked::of(path_part, query)?;
+    let link = asked.link().map(|link| link.address("").trim_start_matches('/').to_owned());
+    let (names, path) = match asked {
+        Asked::Nights | Asked::Style | Asked::Find(_) => (Vec::new(), None),
+        Asked::Tree(night, path) | Asked::Text(night, path) | Asked::Get(night, path) => {
+            (vec![night], Some(path))
+        }
+        Asked::Compare(old, new) => (vec![old, new], None),
+        Asked::Versions(path, at) => (at.into_iter().collect(), Some(path)),
+        Asked::Memory(night) => (vec![night], None),
+    };
+    Some(probe::Asked { names, path, link })
+}
+
+pub(crate) fn address(archive: &str, path: &Path) -> String {
+    Link::Get(archive, path).address("").trim_start_matches('/').to_owned()
+}
+
+pub(crate) fn admitted(token: &str, port: u16, method: &str, hosts: &[&str], url: &str) -> Result<(), u16> {
+    request::admitted(&Token::of(token), port, method, hosts, url).map(drop).map_err(|(status, _)| status)
+}
