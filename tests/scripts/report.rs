@@ -301,8 +301,11 @@ fn row_3_3_logs_of_ten_megabytes_go_to_the_archive_and_a_live_writer_loses_no_li
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap()
     });
+    // A copy that the writer had open just when it was to be compressed waits for the next run.
+    run(stack.script("tasks/log-rotation.sh").env("PAI_NOW", "2026-11-21T02:03:00Z")).expect(0);
     let archived = names(&stack.logs().join("archive"));
-    assert!(archived.len() == 3 && archived[0] == "app.log-20261121-020000.gz", "{archived:?}");
+    assert!(archived.len() >= 3 && archived[0] == "app.log-20261121-020000.gz", "{archived:?}");
+    assert!(archived.iter().all(|name| name.ends_with(".gz")), "{archived:?}");
     assert_eq!(names(&stack.logs()).iter().filter(|name| name.starts_with("small")).count(), 1);
     let seen = sh(
         "{ zcat -f archive/app.log-*; cat app.log; } | cut -d' ' -f1 | sort -n | uniq -c | awk '$1 != 1 || $2 != NR - 1 { print \"bad\", $0 } END { print NR }'",
