@@ -463,6 +463,8 @@ fn history_and_find_agree_with_the_extraction_of_every_archive() {
     let rows = rows.unwrap();
     let count = |what: &str| rows.iter().filter(|row| row["type"] == what).count();
     assert!(count("version") > 10 && count("renamed") > 2 && count("deleted") > 4, "{rows:?}");
+    // A file that got two names at once: the one that is like the old one is told, though the other is first in the archive.
+    agrees(&[vec![Write(4, 1)], vec![Link(4, 0), Rename(4, 3)]]).unwrap();
     let strategy = proptest::collection::vec(proptest::collection::vec(step(), 1..6), 2..6);
     let config = Config { cases: 10, failure_persistence: None, ..Config::default() };
     TestRunner::new(config).run(&strategy, |history| agrees(&history).map(drop)).unwrap();

@@ -1,6 +1,7 @@
 //! Under what other name a content was the night before, or is the night after: renames, told by what was renamed.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use super::catalogue::{Catalogue, Thing};
 use crate::entry::Kind;
@@ -26,6 +27,13 @@ pub(crate) fn other_name(
     if names.is_empty() {
         return None;
     }
+    // A hard link is a name like the one that it leads to.
+    let files: HashSet<&Path> = names.iter().map(|&name| catalogue.path(name)).collect();
+    let leads_to_one = |thing: u32| {
+        let thing = catalogue.thing(thing);
+        thing.kind == Kind::HardLink && files.contains(thing.link.as_path())
+    };
+    names.extend(catalogue.held(then).filter(|&(_, thing)| leads_to_one(thing)).map(|(path, _)| path));
     names.retain(|&name| catalogue.nights()[now].covers(catalogue.path(name)));
     for (path, _) in catalogue.held(now) {
         names.remove(&path);
