@@ -6,7 +6,7 @@ use std::path::Path;
 
 use pai_tests::run;
 
-use crate::fixtures::{Workspace, archived_tree, assert_same_tree, names_in, tree};
+use crate::fixtures::{Workspace, archived_tree, assert_same_tree, names_in, noise, tree};
 
 /// The paths an archive holds.
 fn held(workspace: &Workspace, archive: &Path) -> Vec<String> {
@@ -118,4 +118,25 @@ fn a_file_is_shown_under_any_spelling_of_its_path() {
             assert_eq!(shown.stdout, "# Alpha\n", "{path}");
         }
     }
+}
+
+#[test]
+fn damage_where_nothing_is_wanted_costs_a_restore_nothing() {
+    let workspace = Workspace::empty();
+    for number in 0..9 {
+        workspace.write(&format!("a-noise-{number}"), &noise(20_000, number));
+    }
+    workspace.write("m-file", b"linked");
+    fs::hard_link(workspace.home().join("m-file"), workspace.home().join("z-link")).unwrap();
+    let archive = workspace.back_up(["-q"]);
+    let mut bytes = fs::read(&archive).unwrap();
+    bytes[50_000] ^= 1;
+    fs::write(&archive, bytes).unwrap();
+    // The file of a hard link that is wanted alone may be in any chunk, so all are looked into.
+    let target = workspace.beside("back");
+    let restored = run(workspace.pai(["restore", "latest", "z-link", "--target"]).arg(&target)).expect(0);
+    assert_eq!(restored.stderr, "", "nothing is said of what was not asked for");
+    assert_eq!(fs::read(target.join("z-link")).unwrap(), b"linked");
+    let all = run(workspace.pai(["restore", "latest", "--force", "--target"]).arg(&target)).expect(1);
+    assert!(all.stderr.contains("could not restore a-noise-"), "{}", all.stderr);
 }

@@ -161,6 +161,9 @@ fn apply_indexed(
         |(opener, last), batch: Vec<GroupPlace>| {
             let restore = |place: &GroupPlace| {
                 let group = wanted_of(index, place, plan)?;
+                if group.records.is_empty() {
+                    return Ok(());
+                }
                 let sizes = group.records.iter().map(|record| record.entry.size);
                 let outcome = apply_group(archive, plan, applier, (place.offset, &group), opener, last);
                 progress.add(sizes.fold(0, u64::saturating_add));
