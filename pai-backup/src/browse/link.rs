@@ -12,7 +12,7 @@ use anyhow::Context as _;
 pub(super) struct Token(String);
 
 impl Token {
-    /// This very one.
+    /// A token with this text. `browse` itself makes a random one.
     pub(super) fn of(token: &str) -> Self {
         Self(token.to_owned())
     }

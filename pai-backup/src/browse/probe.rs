@@ -1,4 +1,4 @@
-//! The reader of requests, without a server around it: `crate::probe`'s door.
+//! What `crate::probe` needs of `browse`: its reader of requests, without a server around it.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use super::link::{Link, Token};
 use super::request::{self, Asked};
 use crate::probe;
 
+/// Reads an address behind the token.
 pub(crate) fn asked(address: &str) -> Option<probe::Asked> {
     let (path_part, query) = address.split_once('?').unwrap_or((address, ""));
     let asked = Asked::of(path_part, query)?;
@@ -22,10 +23,12 @@ pub(crate) fn asked(address: &str) -> Option<probe::Asked> {
     Some(probe::Asked { names, path, link })
 }
 
+/// The address, behind the token, of the page that downloads a path of an archive.
 pub(crate) fn address(archive: &str, path: &Path) -> String {
     Link::Get(archive, path).address("").trim_start_matches('/').to_owned()
 }
 
+/// Whether a request is answered, or the status of its refusal.
 pub(crate) fn admitted(token: &str, port: u16, method: &str, hosts: &[&str], url: &str) -> Result<(), u16> {
     request::admitted(&Token::of(token), port, method, hosts, url).map(drop).map_err(|(status, _)| status)
 }

@@ -1,4 +1,4 @@
-//! What a request asks for, and whether it may ask: pure, for whatever bytes come.
+//! Reads requests: whether a request is answered at all, and which page it asks for. No I/O, so that it can be tried with any bytes.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,21 +7,31 @@ use super::link::{Link, Token, decoded, path_of};
 /// A page, as its address names it. Paths are those of an archive, and never lead out of it; names are one component.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Asked {
+    /// The calendar of all nights.
     Nights,
+    /// The style sheet.
     Style,
+    /// A folder of an archive.
     Tree(String, PathBuf),
+    /// The differences between two archives.
     Compare(String, String),
+    /// The versions of a file; the one of this archive is chosen.
     Versions(PathBuf, Option<String>),
+    /// The content of a file as text.
     Text(String, PathBuf),
+    /// A file or folder as a download.
     Get(String, PathBuf),
+    /// The summary lines of memory.md in an archive.
     Memory(String),
+    /// The files whose names match a pattern.
     Find(String),
 }
 
-/// Status and text of a refusal.
+/// HTTP status and text of a refusal.
 pub(super) type Refusal = (u16, &'static str);
 
-/// The address behind the token, and the query, if the one who asks was told the token and knows this program by its name.
+/// The address behind the token, and the query, if the request is answered: it must have the token, one of the server's two names
+/// as its host, and a method that only reads.
 pub(super) fn admitted<'a>(
     token: &Token,
     port: u16,
@@ -46,7 +56,7 @@ pub(super) fn admitted<'a>(
 }
 
 impl Asked {
-    /// What an address and a query ask for; `None`: there can be no such page.
+    /// The page that an address and a query ask for; `None` if there can be no such page.
     pub(crate) fn of(address: &str, query: &str) -> Option<Self> {
         let (page, rest) = address.split_once('/').unwrap_or((address, ""));
         let (first, second) = rest.split_once('/').unwrap_or((rest, ""));
@@ -57,7 +67,7 @@ impl Asked {
             "style.css" => Self::Style,
             "find" => Self::Find(field("q").unwrap_or_default()),
             "tree" => Self::Tree(night()?, inside(second)?),
-            // What the form asks.
+            // The form for two nights sends them as a query.
             "compare" if rest.is_empty() => Self::Compare(named(field("from")?)?, named(field("to")?)?),
             "compare" => Self::Compare(night()?, name(decoded(second, false)?)?),
             "versions" => Self::Versions(inside(rest)?, field("at").and_then(named)),
@@ -68,7 +78,7 @@ impl Asked {
         })
     }
 
-    /// The link that leads to it; there is none to the style sheet, nor to what was searched.
+    /// The link to the page. The style sheet and the results of a search have none.
     pub(crate) fn link(&self) -> Option<Link<'_>> {
         Some(match self {
             Self::Nights => Link::Home,
@@ -83,7 +93,7 @@ impl Asked {
     }
 }
 
-/// The name of an archive. A name is looked for among those of the place; one that could be a path is none.
+/// The name of an archive. Text that could be a path is no name.
 fn name(bytes: Vec<u8>) -> Option<String> {
     named(String::from_utf8(bytes).ok()?)
 }

@@ -1,4 +1,4 @@
-//! Figures in four letters at most, for the cells of the calendar.
+//! Figures of at most four characters, for the cells of the calendar.
 
 /// `812B`, `1.4M`, `14M`: powers of 1024, as `ls -h` writes them.
 pub(super) fn size(bytes: u64) -> String {
@@ -18,7 +18,7 @@ fn short(number: u64, step: f64, units: &[&str]) -> String {
         value /= step;
         unit += 1;
     }
-    // As 9.96 would be in `10.0`.
+    // 9.95 and more would be rounded to `10.0`, which is too long with a unit.
     let decimals = usize::from(unit > 0 && value < 9.95);
     format!("{value:.decimals$}{}", units[unit])
 }

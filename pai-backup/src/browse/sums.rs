@@ -7,15 +7,15 @@ use std::path::PathBuf;
 /// Deeper folders are shown by their whole path.
 const DEEPEST: usize = 60;
 
-/// One difference: sizes before and after, as far as there was and is something.
+/// A path that differs, with its sizes before and after. A size is `None` where the path did not exist.
 #[derive(Debug)]
 pub(super) struct Difference {
     pub(super) path: PathBuf,
     pub(super) old: Option<u64>,
     pub(super) new: Option<u64>,
-    /// It was or is a folder.
+    /// Whether it is a folder, or was one before it was deleted.
     pub(super) is_folder: bool,
-    /// Content is the same, and mode, owner or time is not.
+    /// Whether only mode, owner or time differ.
     pub(super) outside: bool,
 }
 
@@ -24,11 +24,11 @@ pub(super) struct Difference {
 pub(super) struct Node {
     pub(super) below: BTreeMap<OsString, Node>,
     pub(super) difference: Option<Difference>,
-    /// Over what differs here and below.
+    /// The sums of this path and all below it.
     pub(super) sum: Sum,
 }
 
-/// How many things differ, and their sizes before and after. What is the same in both is in no sum.
+/// The number of paths that differ, and their summed sizes before and after. Paths that do not differ are not counted.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sum {
     pub(super) count: usize,

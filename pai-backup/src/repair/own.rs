@@ -1,4 +1,4 @@
-//! What of the archive's own members is whole, by the CRC-32 that the index has of each member's bytes.
+//! Which members of the damaged archive are still whole, by the CRC-32 that the index has of each member's bytes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +17,7 @@ use crate::verify::ours;
 /// Bytes of members that one thread looks at in one go.
 const STRETCH: u64 = 4 << 20;
 
-/// A member, and where it must be.
+/// A member, and its offset in the archive.
 pub(super) type Place = (u64, MemberInfo);
 
 /// An archive whose index is whole, and some of whose members are not.
@@ -26,12 +26,13 @@ pub(super) struct Glance {
     pub(super) archive: Archive,
     /// For each member of the index, in order, whether it is whole.
     pub(super) whole: Vec<bool>,
-    /// What is wrong with the first that is not.
+    /// What is wrong with the first damaged member.
     pub(super) why: anyhow::Error,
 }
 
 impl Glance {
-    /// Looks at every member, and inflates none. `None`: the damage, if there is any, is not so simple, and `verify` must say.
+    /// Checks the CRC-32 of every member, and inflates none. `None` if the index cannot be read or no member is found damaged: then
+    /// only a whole `verify` can tell.
     pub(super) fn at(archive: Archive, run: &Context<'_>) -> anyhow::Result<Option<Self>> {
         let Some(places) = archive.index().ok().and_then(|index| places(index).ok()) else { return Ok(None) };
         let whole = are_whole(archive.file(), &places, run)?;
@@ -54,7 +55,7 @@ pub(super) fn places(index: &Index) -> anyhow::Result<Vec<Place>> {
     Ok(places)
 }
 
-/// What is wrong with each of these members, as far as its CRC-32 tells; `None`: it is whole. All cores look.
+/// What is wrong with each of these members by its CRC-32; `None` for one that is whole. All cores check.
 pub(super) fn damage(
     file: &ArchiveFile,
     places: &[Place],
@@ -95,13 +96,13 @@ fn are_whole(file: &ArchiveFile, places: &[Place], run: &Context<'_>) -> anyhow:
     Ok(damage(file, places, run)?.iter().map(Option::is_none).collect())
 }
 
-/// Why the bytes of a member are not those that the index knows. They are read into `bytes`, which may have been used before.
+/// Why the bytes of a member are not those that the index knows. `bytes` is a buffer for them that may have been used before.
 fn damage_of(file: &ArchiveFile, (offset, info): &Place, bytes: &mut Vec<u8>) -> Option<anyhow::Error> {
     let read = file.members(*offset, std::iter::once(info), std::mem::take(bytes));
     read.map(|read| *bytes = read).err()
 }
 
-/// What `verify` says of a member that is not whole.
+/// The error that `verify` gives for a damaged member.
 fn why_not_whole(file: &ArchiveFile, (offset, info): Place) -> anyhow::Error {
     let read = file.bytes_at(offset, info.size as usize).context("could not read it");
     match read.map(|bytes| ours::open(&mut Opener::default(), &bytes)) {
@@ -111,16 +112,17 @@ fn why_not_whole(file: &ArchiveFile, (offset, info): Place) -> anyhow::Error {
     }
 }
 
-/// What of the archive's own members is whole.
+/// Where the damaged archive itself still has the members it needs.
 #[derive(Debug)]
 pub(super) struct Own {
     /// For each member of the blueprint, where its bytes are, if they are whole.
     pub(super) places: Vec<Option<u64>>,
+    /// SHA-256 of the payloads of members that must come from elsewhere.
     pub(super) damaged: HashSet<Digest>,
 }
 
 impl Own {
-    /// `whole` tells which members are, if that is known already.
+    /// `whole` tells for each member whether it is whole, if that is known already.
     pub(super) fn of(
         file: &ArchiveFile,
         blueprint: &Blueprint,

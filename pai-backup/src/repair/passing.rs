@@ -10,8 +10,8 @@ use crate::Context;
 use crate::archive::index::Group;
 use crate::verify::ours;
 
-/// Writes all members as they are, then index and footer as they were. An error: it cannot be done, or what was written does
-/// not verify.
+/// Writes all members, then index and footer unchanged, and verifies the archive as it passes. Fails if a member cannot be had, or
+/// if the archive does not verify.
 pub(super) fn copy(
     source: &mut Source<'_>,
     tail: &[u8],
@@ -40,10 +40,10 @@ struct Passing<'a, 'b, I, W> {
     members: I,
     tail: Option<&'a [u8]>,
     out: &'a mut W,
-    /// What was written last, and how much of it has been read.
+    /// The bytes that were written last; `at` of them have been read by the verifier.
     part: Vec<u8>,
     at: usize,
-    /// Why there is no more.
+    /// Why the next bytes could not be had.
     failed: Option<anyhow::Error>,
 }
 

@@ -115,8 +115,8 @@ fn apply_scanned(
     Ok(())
 }
 
-/// Bytes of an archive that one thread restores at a time: files side by side go to one folder, where two threads would wait
-/// for each other.
+/// Bytes of an archive that one thread restores at a time. Files that follow each other mostly go to one folder, where two threads
+/// would wait for each other.
 const BATCH: u64 = 128 << 10;
 
 /// Chunks that follow each other, some [`BATCH`] of them.
@@ -153,7 +153,7 @@ fn apply_indexed(
         run.threads(),
         |submit| {
             let places = index.members_of(|number| plan.needs_group(number))?;
-            // Nobody takes them any more after a signal, which the other end tells of.
+            // After a signal nobody takes batches any more, and the run fails at the other end of the pipeline.
             let _ = batches(places).try_for_each(|batch| submit.submit(batch));
             Ok(())
         },
