@@ -1,19 +1,20 @@
 //! Packs that are lost are made again, and packs of which little is used are written anew: the archives stay what they are.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pai_common::console::Console;
 
 use super::{DAY, Machine, assert_whole, hooked, noise, prune, pulled};
-use crate::Context;
 use crate::crypt::Keys;
 use crate::shelf::Shelf;
 use crate::store::backend::Backend as _;
 use crate::store::layout::Form;
 use crate::store::memory::{Memory, Trouble};
 use crate::store::{Series, Store, forget, layout, repack, repair};
+use crate::{Context, cat};
 
 /// Five nights, of which the first pack is used by all, and packs of which little is used in the end.
 fn five_nights() -> (Machine, Memory) {
@@ -145,6 +146,11 @@ fn packs_of_which_little_is_used_are_written_anew() {
     assert!(size(&memory) < before - 40_000, "{before} bytes became {}", size(&memory));
     assert_eq!(assert_whole(&machine, &memory), 1);
     // What the machine remembers is of the list before: it must not be believed.
+    let reader = machine.store(&memory, "cache");
+    let newest = reader.archives(&Series::new("pai").unwrap()).unwrap().remove(0).name;
+    let mut kept = Vec::new();
+    cat::copy(&reader.open_archive(&newest).unwrap(), Path::new("kept"), 1, &mut kept).unwrap();
+    assert!(kept == noise(40_000, 99));
     let next = machine.night(&noise(60_000, 5));
     machine.push(&machine.store(&memory, "cache"), &next).unwrap();
     machine.prune_for_days(&memory);
