@@ -23,6 +23,10 @@ pub struct Query {
     starts: Regex,
 }
 
+/// Number of letters by which the places are found where a word may begin. The last letter of a stem may stand for
+/// another one (`studi` for `study`), but never one of the first three.
+const BEGINNING: usize = 3;
+
 /// One place where a text has a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hit {
@@ -58,9 +62,8 @@ impl Query {
         let starts: Vec<String> = terms
             .iter()
             .map(|term| match term {
-                Term::Word(stem) => {
-                    regex::escape(stem.strip_suffix('i').filter(|rest| rest.len() > 2).unwrap_or(stem))
-                }
+                // Few letters in both cases are few literals, which the expression finds without an automaton.
+                Term::Word(stem) => regex::escape(&stem.chars().take(BEGINNING).collect::<String>()),
                 Term::Part(part) => regex::escape(part),
             })
             .collect();

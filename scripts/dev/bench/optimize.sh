@@ -59,14 +59,15 @@ SH
   each pai-optimize --once -q --home
   cd "$work/home/1"
   prepare=
+  # Into a pipe: grep stops at the first match of each file where its output is /dev/null.
   local word
   for word in 'no such words' 'deploy doctor'; do
     versus "recall over 20,000 archived sections" wall 1x \
-      "pai-optimize recall --home . -F -e '$word'; true" "grep -rnF '$word' archive; true"
+      "pai-optimize recall --home . -F -e '$word' | cat" "grep -rnF '$word' archive | cat"
   done
   for word in 'nowhere' 'deploy doctor'; do
     versus "recall of words, ranked, over the same" wall 1x \
-      "pai-optimize recall --home . $word; true" "grep -rniE '${word// /|}' archive; true"
+      "pai-optimize recall --home . $word | cat" "grep -rniE '${word// /|}' archive | cat"
   done
 }
 
