@@ -1,12 +1,21 @@
 //! Which kernels this CPU runs best.
 
-use std::sync::LazyLock;
+use std::mem::size_of;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Block, State, kernels};
 
 /// Names one of [`ENGINES`] instead of the best one: for tests and benchmarks. A name that is unknown, or that
 /// this CPU cannot run, changes nothing.
 const FORCE: &str = "PAI_SHA256";
+
+/// So many bytes a process hashes before it asks the CPU what it can. In a virtual machine each of some ten questions goes to
+/// the hypervisor and takes microseconds: a short file is hashed sooner without them.
+const UNASKED: usize = 4 << 10;
+
+/// The engine of this process, once the CPU was asked.
+static CURRENT: OnceLock<&Engine> = OnceLock::new();
 
 /// How one stream, and how several, are compressed.
 #[derive(Debug)]
@@ -29,7 +38,7 @@ pub(super) struct Wide {
     pub(super) compress: fn(&mut [State], &[&[Block]]),
 }
 
-/// Best first.
+/// Best first, and the one that every CPU runs last.
 #[cfg(target_arch = "x86_64")]
 static ENGINES: [Engine; 5] = [
     Engine {
@@ -78,15 +87,29 @@ fn has_sha() -> bool {
 }
 
 impl Engine {
-    /// The engine of this process.
+    /// The best engine, or the one that [`FORCE`] names.
     pub(super) fn current() -> &'static Self {
-        static CURRENT: LazyLock<&'static Engine> = LazyLock::new(|| {
+        CURRENT.get_or_init(|| {
             let forced = std::env::var(FORCE).unwrap_or_default();
             Engine::available().find(|engine| engine.name == forced).unwrap_or_else(|| {
                 Engine::available().next().expect("the portable engine is always available")
             })
-        });
-        *CURRENT
+        })
+    }
+
+    /// The engine for `blocks` more blocks of one stream: the first few of a process go to the portable one, unasked.
+    pub(super) fn for_blocks(blocks: usize) -> &'static Self {
+        static HASHED: AtomicUsize = AtomicUsize::new(0);
+        if let Some(current) = CURRENT.get() {
+            return current;
+        }
+        let bytes = blocks * size_of::<Block>();
+        let before = HASHED.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes <= UNASKED && std::env::var_os(FORCE).is_none() {
+            &ENGINES[ENGINES.len() - 1]
+        } else {
+            Self::current()
+        }
     }
 
     /// Every engine this CPU can run, best first.

@@ -6,7 +6,8 @@ use super::{Block, Digest, START, State};
 /// A streaming hasher.
 #[derive(Clone)]
 pub struct Sha256 {
-    engine: &'static Engine,
+    /// The engine that was asked for; `None` takes what [`Engine::for_blocks`] gives.
+    engine: Option<&'static Engine>,
     state: State,
     /// The bytes after the last whole block: `total % 64` of them.
     carry: Block,
@@ -16,11 +17,12 @@ pub struct Sha256 {
 impl Sha256 {
     /// A hasher that has seen nothing.
     pub fn new() -> Self {
-        Self::on(Engine::current())
+        Self { engine: None, state: START, carry: [0; 64], total: 0 }
     }
 
+    #[cfg(test)]
     pub(super) fn on(engine: &'static Engine) -> Self {
-        Self { engine, state: START, carry: [0; 64], total: 0 }
+        Self { engine: Some(engine), ..Self::new() }
     }
 
     /// Takes more bytes.
@@ -33,11 +35,11 @@ impl Sha256 {
             if carried + take < 64 {
                 return;
             }
-            (self.engine.alone)(&mut self.state, &[self.carry]);
+            self.compress(&[self.carry]);
             bytes = &bytes[take..];
         }
         let (blocks, rest) = bytes.as_chunks();
-        (self.engine.alone)(&mut self.state, blocks);
+        self.compress(blocks);
         self.carry[..rest.len()].copy_from_slice(rest);
     }
 
@@ -45,8 +47,13 @@ impl Sha256 {
     pub fn finish(mut self) -> Digest {
         let mut tail = [self.carry, [0; 64]];
         let blocks = pad(&mut tail, self.total);
-        (self.engine.alone)(&mut self.state, &tail[..blocks]);
+        self.compress(&tail[..blocks]);
         to_digest(&self.state)
+    }
+
+    fn compress(&mut self, blocks: &[Block]) {
+        let engine = self.engine.unwrap_or_else(|| Engine::for_blocks(blocks.len()));
+        (engine.alone)(&mut self.state, blocks);
     }
 }
 
@@ -59,7 +66,7 @@ impl Default for Sha256 {
 impl std::fmt::Debug for Sha256 {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sha256")
-            .field("engine", &self.engine.name)
+            .field("engine", &self.engine.map(|engine| engine.name))
             .field("total", &self.total)
             .finish_non_exhaustive()
     }
