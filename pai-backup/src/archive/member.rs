@@ -237,11 +237,9 @@ pub enum NextMember {
 }
 
 fn grow(input: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> io::Result<()> {
-    let have = bytes.len();
-    bytes.resize(length.max(have), 0);
-    let got = read_full(input, &mut bytes[have..])?;
-    bytes.truncate(have + got);
-    Ok(())
+    let wanted = length.saturating_sub(bytes.len());
+    bytes.reserve_exact(wanted);
+    input.take(wanted as u64).read_to_end(bytes).map(drop)
 }
 
 /// Reads until `buffer` is full or the input ends; says how much it got.

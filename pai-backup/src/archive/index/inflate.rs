@@ -61,8 +61,9 @@ pub(super) fn inflate_piece<'a>(
     let mut length = bound.min(room.len().max(ROOM));
     loop {
         if room.len() < length {
-            room.try_reserve_exact(length - room.len()).map_err(|_| BadIndex)?;
-            room.resize(length, 0);
+            // Asked for first: more than there is must be an error, not the end of the process.
+            Vec::<u8>::new().try_reserve_exact(length).map_err(|_| BadIndex)?;
+            *room = vec![0; length];
         }
         match opener.inflate(piece, &mut room[..length]) {
             Ok(inflated) => return Ok(&room[..inflated]),

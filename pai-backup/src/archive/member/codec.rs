@@ -60,7 +60,7 @@ impl Sealer {
     pub fn deflate_here(&mut self, bytes: &[u8]) -> &[u8] {
         let bound = self.compressor.deflate_compress_bound(bytes.len());
         if self.room.len() < bound {
-            self.room.resize(bound, 0);
+            self.room = vec![0; bound];
         }
         // The bound is what the compressor itself asked for, so the buffer always suffices.
         let length = self

@@ -15,7 +15,7 @@ impl Target {
         let mut machine = Machine::new();
         let memory = Memory::default();
         let pair = machine.pair("key");
-        fs::write(machine.path("home/large"), noise(1 << 20, 9)).unwrap();
+        fs::write(machine.path("home/large"), noise(200_000, 9)).unwrap();
         let store = machine.store(&memory, "cache");
         let nights = [1, 2].map(|night| machine.sealed_night(&store, &noise(60_000, night), &pair));
         Self { machine, memory, pair, nights }
