@@ -81,6 +81,8 @@ pub(crate) fn files_below(root: &Path, options: &walk::Options, own: &Own, talk:
                 files.push(found.path);
             }
             Ok(_) => {}
+            // Another run's unfinished list was there when the folder was read, and is in its place now.
+            Err(failure) if own.is(&root.join(&failure.path), None) => {}
             Err(failure) => talk.trouble(root.join(failure.path).as_os_str().as_bytes(), &failure.error),
         }
     }

@@ -1,5 +1,6 @@
 //! Two runs at once: one waits inside each of its system calls in turn while the other runs from start to end.
 
+use std::fs;
 use std::process::Stdio;
 
 use pai_tests::{run, scratch};
@@ -83,4 +84,36 @@ fn two_repairs_do_not_harm_each_other() {
 #[test]
 fn two_prunes_do_not_harm_each_other() {
     started_together("prune");
+}
+
+/// A run may read a folder while another one's unfinished list is there, and look at that list when it is in its place.
+#[test]
+fn the_unfinished_list_of_another_run_may_go_while_a_folder_is_listed() {
+    let (_, set_up) = ALL.iter().find(|(scene, _)| *scene == "checksum -o").unwrap();
+    let folder = scratch();
+    let scene = set_up(folder.path(), SIZE);
+    let Some(shim) = Shim::new(folder.path(), &["statx", "newfstatat"]) else { return };
+    let unfinished = folder.path().join("files/.SHA256SUMS.partial");
+    let mut tally = Tally::new("an unfinished list goes", "checksum -o");
+    let mut looked_at = 0;
+    for nth in 1.. {
+        scene.reset();
+        fs::write(&unfinished, "half a li").unwrap();
+        tally.tried += 1;
+        let held = match shim.hold(nth, &scene.command()) {
+            Ok(held) => held,
+            Err(status) => {
+                assert_eq!(status, Some(DONE));
+                break;
+            }
+        };
+        // Once the run writes its own, there is none of another.
+        let _ = fs::remove_file(&unfinished);
+        let (status, call) = held.release();
+        looked_at += usize::from(call.contains(".partial"));
+        let verdict = judge(&*scene, status, Some(DONE));
+        tally.take(format_args!("the list went before call {nth}, {call}"), verdict);
+    }
+    assert!(looked_at > 0, "none of {} calls looked at the unfinished list", tally.hit);
+    tally.conclude();
 }

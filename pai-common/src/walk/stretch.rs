@@ -127,6 +127,8 @@ impl Looker {
         };
         let metadata = match metadata {
             Ok(metadata) => metadata,
+            // What is left out may come and go meanwhile.
+            Err(_) if self.options.excludes.excludes(&path, false) => return,
             Err(error) => return seen.item(Err(Failure { path, error })),
         };
         if self.options.excludes.excludes(&path, metadata.is_dir()) {

@@ -93,6 +93,18 @@ fn a_missing_start_is_one_failure() {
 }
 
 #[test]
+fn a_name_that_is_gone_is_a_failure_but_for_one_that_is_left_out() {
+    let root = tree();
+    let mut options = Options::default();
+    options.excludes.add("*.partial").unwrap();
+    let looker = stretch::Looker::new(root.path(), &options);
+    let names = Some([".list.partial", "gone.md"].map(Into::into).to_vec());
+    let seen = looker.look(stretch::Stretch { start: 0, folder: "a".into(), names });
+    let [stretch::Step::Item(Err(failure))] = &seen.steps[..] else { panic!("{:?}", seen.steps) };
+    assert_eq!(failure.path, Path::new("a/gone.md"));
+}
+
+#[test]
 fn a_large_folder_and_a_deep_one_come_in_order() {
     let root = tempfile::tempdir().unwrap();
     let mut folder = root.path().to_owned();
