@@ -61,9 +61,7 @@ pub(super) fn inflate_piece<'a>(
     let mut length = bound.min(room.len().max(ROOM));
     loop {
         if room.len() < length {
-            // Asked for first: more than there is must be an error, not the end of the process.
-            Vec::<u8>::new().try_reserve_exact(length).map_err(|_| BadIndex)?;
-            *room = vec![0; length];
+            *room = zeros(length)?;
         }
         match opener.inflate(piece, &mut room[..length]) {
             Ok(inflated) => return Ok(&room[..inflated]),
@@ -71,6 +69,18 @@ pub(super) fn inflate_piece<'a>(
             Err(_) => return Err(BadIndex),
         }
     }
+}
+
+/// Makes room for the longest piece that is usual, or for one that a damaged index claims: that is an error where there is
+/// not so much memory, not the end of the process.
+fn zeros(length: usize) -> Result<Vec<u8>, BadIndex> {
+    if length <= ROOM {
+        return Ok(vec![0; length]);
+    }
+    let mut room = Vec::new();
+    room.try_reserve_exact(length).map_err(|_| BadIndex)?;
+    room.resize(length, 0);
+    Ok(room)
 }
 
 /// The inflated bytes so far.
