@@ -73,6 +73,9 @@ pub fn read(text: &str, order: Option<Order>) -> Verdict {
 pub fn leading(text: &str, order: Option<Order>) -> Option<Date> {
     let start =
         text.len() - text.trim_start_matches(|c: char| c.is_whitespace() || "*_[(`（【「".contains(c)).len();
+    if addresses(text).iter().any(|address| address.contains(&start)) {
+        return None;
+    }
     let first = forms::at(text, start, order)?;
     let What::Day(date) = first.what else { return None };
     let rest =

@@ -136,6 +136,7 @@ fn an_entry_of_a_list_begins_with_its_day() {
         ("2026-03-01 – 2026-03-07: holiday", false),
         ("2026-03-06.md", false),
         ("[2026-03-06.md](x)", false),
+        ("20260306://host/ learned on 2026-03-07", false),
     ] {
         assert_eq!(leading(text, None).is_some(), found, "{text}");
     }
