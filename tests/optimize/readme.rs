@@ -62,7 +62,11 @@ fn stats_say_what_is_shown_with_bars_on_a_terminal() {
     std::fs::write(workspace.path(".pai-optimize.toml"), block(notes, "the command line wins")).unwrap();
     let like = workspace.command(&[]);
     let mut script = command("script");
-    script.args(["-qec", &format!("{} stats --file MEMORY.md", tool("pai-optimize").display()), "/dev/null"]);
+    script.args([
+        "-qec",
+        &format!("'{}' stats --file MEMORY.md", tool("pai-optimize").display()),
+        "/dev/null",
+    ]);
     script.current_dir(workspace.folder.path());
     script.envs(like.get_envs().filter_map(|(key, value)| Some((key, value?))));
     let shown = run(&mut script).expect(0).stdout.replace("\r\n", "\n");

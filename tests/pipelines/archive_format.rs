@@ -165,7 +165,7 @@ fn the_python_reader_lists_what_pai_backup_lists() {
     let released = repository().join("tests/backup/released");
     for archive in ["v1-first.tar.gz", "v1-second.tar.gz"] {
         let both = format!(
-            "pai-backup list {0}/{archive} >theirs && python3 reader.py {0}/{archive} | grep -av '^member ' | cmp - theirs",
+            "pai-backup list '{0}/{archive}' >theirs && python3 reader.py '{0}/{archive}' | grep -av '^member ' | cmp - theirs",
             released.display()
         );
         sh(&both, folder.path()).expect(0);

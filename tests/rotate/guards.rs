@@ -236,7 +236,7 @@ fn another_file_system_mounted_in_a_dated_folder_saves_it() {
         write(&home.path().join(name), "file");
     }
     let line = format!(
-        "mount --bind {0} {0}/backup-20250914/mnt && {1} --now {2} --dirs --keep-last 1 {0}",
+        "mount --bind {0} {0}/backup-20250914/mnt && '{1}' --now {2} --dirs --keep-last 1 {0}",
         home.path().display(),
         tool("pai-rotate").display(),
         crate::NOW
