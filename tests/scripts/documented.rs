@@ -51,7 +51,7 @@ fn blocks(page: &str) -> Vec<String> {
 /// A block as it runs on the private machine: /usr and /srv are the real machine's, so what goes there goes to /opt.
 fn here(block: &str) -> String {
     let scripts = repository().join("scripts").display().to_string();
-    let from = format!("install.sh --from {}", bin_folder().display());
+    let from = format!("install.sh --from '{}'", bin_folder().display());
     let mut script = String::from("set -euo pipefail\n");
     for line in block.lines() {
         if LINES.iter().any(|(start, _)| line.starts_with(start)) {
@@ -62,7 +62,7 @@ fn here(block: &str) -> String {
             .replace("sudo ./scripts/install.sh", "sudo ./scripts/install.sh --prefix /opt/pai")
             .replace("sudo scripts/install.sh", "sudo scripts/install.sh --prefix /opt/pai")
             .replace("./scripts/", "scripts/")
-            .replace("scripts/install.sh", &format!("{scripts}/{from}"))
+            .replace("scripts/install.sh", &format!("'{scripts}'/{from}"))
             .replace("/usr/local/", "/opt/pai/")
             .replace("/srv/", "/opt/srv/");
         script.push_str(&line);

@@ -170,7 +170,7 @@ fn a_second_installation_replaces_the_first_and_uninstall_leaves_what_it_found()
 fn machine() -> Option<Machine> {
     let machine = Machine::new()?;
     let setup = format!(
-        "{}/install.sh --prefix /opt/pai --from {} && useradd --create-home keeper && \
+        "'{}/install.sh' --prefix /opt/pai --from '{}' && useradd --create-home keeper && \
          install -d -o keeper '/home/keeper/my pai'",
         repository().join("scripts").display(),
         bin_folder().display()

@@ -24,7 +24,7 @@ impl Host {
         let mail = Mail::new();
         let (scripts, bin) = (repository().join("scripts"), bin_folder());
         machine.sh(&format!(
-            "{}/install.sh --prefix /opt/pai --from {} && ln -s {}/mail /opt/pai/bin/mail && mkdir /etc/pai-tools && \
+            "'{}/install.sh' --prefix /opt/pai --from '{}' && ln -s '{}/mail' /opt/pai/bin/mail && mkdir /etc/pai-tools && \
              echo NOTIFY_MAIL_TO=ops@example.com >/etc/pai-tools/notify.env",
             scripts.display(),
             bin.display(),

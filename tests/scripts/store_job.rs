@@ -214,7 +214,7 @@ fn an_archive_in_the_store_that_grows_old_is_a_finding_of_the_health_check() {
 fn machine() -> Option<Machine> {
     let machine = Machine::new()?;
     let setup = format!(
-        "{}/install.sh --prefix /opt/pai --from {} && useradd --create-home keeper && \
+        "'{}/install.sh' --prefix /opt/pai --from '{}' && useradd --create-home keeper && \
          install -d -o keeper /home/keeper/pai /home/keeper/.config /home/keeper/.config/pai /home/keeper/store && \
          echo precious >/home/keeper/pai/memory.md && \
          echo AWS_SECRET_ACCESS_KEY={MACHINES} >/home/keeper/.config/pai/store.env && \

@@ -15,7 +15,7 @@ fn machine(prefix: &str, umask: &str) -> Option<Machine> {
     let setup = format!(
         "useradd --create-home -K HOME_MODE=0755 keeper && useradd --create-home -K HOME_MODE=0700 closed && \
          install -d -o keeper /home/keeper/pai && echo a >/home/keeper/pai/memory.md && chown keeper: /home/keeper/pai/* && \
-         install -d -o closed /home/closed/pai && (umask {umask} && {}/install.sh --prefix {prefix} --from {})",
+         install -d -o closed /home/closed/pai && (umask {umask} && '{}/install.sh' --prefix {prefix} --from '{}')",
         repository().join("scripts").display(),
         bin_folder().display()
     );
@@ -38,7 +38,7 @@ fn an_installation_under_any_umask_is_everybodys_to_run_and_a_job_runs_from_it()
     assert_eq!(closed.expect(0).stdout, "");
     // An installation that an earlier version closed is opened by the next one.
     let again = format!(
-        "find /opt/new/pai/libexec/pai-tools -type d -exec chmod 700 {{}} +; umask 077; {}/install.sh --prefix /opt/new/pai --from {}; \
+        "find /opt/new/pai/libexec/pai-tools -type d -exec chmod 700 {{}} +; umask 077; '{}/install.sh' --prefix /opt/new/pai --from '{}'; \
          cd / && runuser -u keeper -- env PATH=/opt/new/pai/libexec/pai-tools:/usr/bin:/bin run-job.sh x -- pai-backup --home /home/keeper/pai",
         repository().join("scripts").display(),
         bin_folder().display()

@@ -14,7 +14,7 @@ fn machine() -> Option<Machine> {
     let setup = "useradd --create-home keeper && install -d -o keeper /opt/store /opt/store/deployment";
     machine
         .sh(&format!(
-            "{}/install.sh --prefix /opt/pai --from {} && {setup}",
+            "'{}/install.sh' --prefix /opt/pai --from '{}' && {setup}",
             scripts.display(),
             bin.display()
         ))
@@ -159,7 +159,7 @@ fn row_3_11a_the_units_of_either_scope_pass_verify_and_only_the_systems_name_a_u
     let (scripts, bin) = (repository().join("scripts"), bin_folder());
     machine
         .sh(&format!(
-            "{}/install.sh --prefix /opt/pai --from {} && mkdir /opt/store",
+            "'{}/install.sh' --prefix /opt/pai --from '{}' && mkdir /opt/store",
             scripts.display(),
             bin.display()
         ))
