@@ -152,7 +152,7 @@ fn row_2_16_a_disk_with_too_little_room_is_refused_before_the_dump_and_a_full_on
     let Some(machine) = Machine::new() else { return };
     let disk = |line: &str| {
         machine.sh(&format!(
-            "mount -t tmpfs -o size=300k none /backups && export DOCKER_HOST={} HOME=/ PATH={} && {line}",
+            "mount -t tmpfs -o size=300k none /backups && export DOCKER_HOST={} HOME=/ PATH='{}' && {line}",
             codex.engine.host(),
             path_with(&[]).display()
         ))

@@ -154,7 +154,7 @@ fn real_cron_ignores_what_the_lint_refuses_and_runs_what_it_passes() {
     for (name, text) in ignored.iter().chain(&run) {
         fs::write(machine.path("/etc/cron.d").join(name), text).expect("the file is written");
     }
-    let lint = machine.sh(&format!("{}/scripts/lint-cron.sh /etc/cron.d/*", repository().display()));
+    let lint = machine.sh(&format!("'{}/scripts/lint-cron.sh' /etc/cron.d/*", repository().display()));
 
     // 2026-11-22 is a Sunday.
     let log = machine.cron("2026-11-22 01:56:00", 6, "UTC");

@@ -245,7 +245,7 @@ fn row_1_31a_to_d_the_installed_lines_are_taken_by_real_cron_and_append_to_the_d
     let scripts = repository().join("scripts");
     machine.sh("mkdir -p /opt/shop/deployment").expect(0);
     machine
-        .sh(&format!("STACK_HOME=/opt/shop {}/maintenance.sh monitoring-setup", scripts.display()))
+        .sh(&format!("STACK_HOME=/opt/shop '{}/maintenance.sh' monitoring-setup", scripts.display()))
         .expect(0);
     let installed = machine.sh("crontab -l").expect(0).stdout;
     for (schedule, rest) in [
