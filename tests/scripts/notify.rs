@@ -158,7 +158,7 @@ fn a_full_disk_stops_the_log_but_not_the_telling() {
     let Some(machine) = Machine::new() else { return };
     let mail = Mail::new();
     let line = format!(
-        "mkdir /opt/full && mount -t tmpfs -o size=16k none /opt/full && PATH={path} && export NOTIFY_MAIL_TO=a@b HOME=/ && \
+        "mkdir /opt/full && mount -t tmpfs -o size=16k none /opt/full && PATH='{path}' && export NOTIFY_MAIL_TO=a@b HOME=/ && \
          (head -c 1M /dev/zero >/opt/full/ballast || true) && \
          run-job.sh --log /opt/full/job.log nightly -- sh -c 'echo the reason; exit 4'",
         path = path_with(&[mail.folder()]).display()

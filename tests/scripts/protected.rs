@@ -14,7 +14,7 @@ use crate::vector_store::sqlite;
 fn verdicts(stack: &Stack, list: &str, paths: &[&str]) -> Vec<String> {
     let lib = repository().join("scripts/lib");
     let script = format!(
-        "set -euo pipefail; . {0}/stack.sh; . {0}/protected.sh; for path in \"$@\"; do
+        "set -euo pipefail; . '{0}/stack.sh'; . '{0}/protected.sh'; for path in \"$@\"; do
          find_protected \"$path\"; echo \"${{protected:-free}}\"; done",
         lib.display()
     );
@@ -108,7 +108,7 @@ fn row_3_9_a_bind_mount_of_a_protected_folder_is_protected() {
     }
     let lib = repository().join("scripts/lib");
     let line = format!(
-        "mount --bind data mounted && . {0}/stack.sh && . {0}/protected.sh && find_protected mounted/x && echo ${{protected:-free}}",
+        "mount --bind data mounted && . '{0}/stack.sh' && . '{0}/protected.sh' && find_protected mounted/x && echo ${{protected:-free}}",
         lib.display()
     );
     let mut bash = command("unshare");

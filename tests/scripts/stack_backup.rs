@@ -94,7 +94,7 @@ fn a_backup_dry_run_prints_the_commands_and_writes_nothing() {
 fn row_1_42f_backups_are_private_whatever_the_umask() {
     let Some(shop) = Shop::open() else { return };
     let line = format!(
-        "umask 000; exec {}/scripts/backup.sh --quiet --config-only",
+        "umask 000; exec '{}/scripts/backup.sh' --quiet --config-only",
         pai_tests::repository().display()
     );
     let mut with_umask = shop.script("backup.sh", &[]);
