@@ -170,6 +170,14 @@ fn an_error_of_the_receiver_ends_the_run() {
 }
 
 #[test]
+fn more_than_a_little_goes_to_the_best_engine() {
+    // Whatever was hashed before.
+    assert_eq!(Engine::for_blocks(1 << 20).name, Engine::current().name);
+    // The CPU has been asked now, so there is nothing to save any more.
+    assert_eq!(Engine::for_blocks(1).name, Engine::current().name);
+}
+
+#[test]
 fn a_thread_holds_as_many_streams_as_it_has_lanes_or_one() {
     let lanes = Engine::current().wide.as_ref().map_or(1, |wide| wide.lanes);
     assert_eq!(width(1000, 2), lanes);

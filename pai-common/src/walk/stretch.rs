@@ -127,8 +127,7 @@ impl Looker {
         };
         let metadata = match metadata {
             Ok(metadata) => metadata,
-            // What is left out may come and go meanwhile.
-            Err(_) if self.options.excludes.excludes(&path, false) => return,
+            Err(error) if self.may_go(&path, &error) => return,
             Err(error) => return seen.item(Err(Failure { path, error })),
         };
         if self.options.excludes.excludes(&path, metadata.is_dir()) {
@@ -139,6 +138,14 @@ impl Looker {
         if let Some(folder) = folder {
             seen.go_into(Stretch { start, folder, names: None });
         }
+    }
+
+    /// Says whether the walk misses nothing where it could not look at `path`: excludes leave it out. Some leave out folders
+    /// only, and whether a name that is gone was a folder's nobody can tell.
+    fn may_go(&self, path: &Path, error: &io::Error) -> bool {
+        let excludes = &self.options.excludes;
+        excludes.excludes(path, false)
+            || error.kind() == io::ErrorKind::NotFound && excludes.excludes(path, true)
     }
 
     fn same_device(&self, metadata: &Metadata) -> bool {

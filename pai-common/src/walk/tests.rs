@@ -97,8 +97,9 @@ fn a_name_that_is_gone_is_a_failure_but_for_one_that_is_left_out() {
     let root = tree();
     let mut options = Options::default();
     options.excludes.add("*.partial").unwrap();
+    options.excludes.add("build/").unwrap();
     let looker = stretch::Looker::new(root.path(), &options);
-    let names = Some([".list.partial", "gone.md"].map(Into::into).to_vec());
+    let names = Some([".list.partial", "build", "gone.md"].map(Into::into).to_vec());
     let seen = looker.look(stretch::Stretch { start: 0, folder: "a".into(), names });
     let [stretch::Step::Item(Err(failure))] = &seen.steps[..] else { panic!("{:?}", seen.steps) };
     assert_eq!(failure.path, Path::new("a/gone.md"));

@@ -289,6 +289,7 @@ mod tests {
             (vec!["nginx备份"], "部署nginx的备份", vec!["nginx", "备份"]),
             (vec!["ÄRGER"], "Viel Ärger, Verärgert", vec!["Ärger"]),
             (vec!["studies"], "I study. Studying!", vec!["study", "Studying"]),
+            (vec!["copies"], "A copy, copied. Cops cope.", vec!["copy", "copied"]),
             (vec!["v1.2"], "version v1, 2", vec!["v1", "2"]),
             (vec!["サーバー"], "サーバーを移した", vec!["サーバー"]),
         ] {
