@@ -170,11 +170,24 @@ fn an_error_of_the_receiver_ends_the_run() {
 }
 
 #[test]
-fn more_than_a_little_goes_to_the_best_engine() {
-    // Whatever was hashed before.
-    assert_eq!(Engine::for_blocks(1 << 20).name, Engine::current().name);
-    // The CPU has been asked now, so there is nothing to save any more.
-    assert_eq!(Engine::for_blocks(1).name, Engine::current().name);
+fn only_the_first_little_of_a_process_is_hashed_without_asking_the_cpu() {
+    const ALONE: &str = "PAI_TEST_ALONE";
+    const NAME: &str = "sha256::tests::only_the_first_little_of_a_process_is_hashed_without_asking_the_cpu";
+    if std::env::var_os(ALONE).is_none() {
+        // Other tests of this process may have asked already.
+        let test = std::env::current_exe().unwrap();
+        let mut alone = std::process::Command::new(test);
+        alone.args(["--exact", NAME]).env(ALONE, "1").env_remove("PAI_SHA256");
+        let outcome = alone.output().unwrap();
+        let said = String::from_utf8_lossy(&outcome.stdout);
+        assert!(outcome.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    assert_eq!(Engine::for_blocks(1).name, "portable");
+    assert_eq!(Engine::for_blocks(63).name, "portable", "4 KiB in all");
+    let best = Engine::available().next().unwrap().name;
+    assert_eq!(Engine::for_blocks(1).name, best, "more than 4 KiB");
+    assert_eq!(Engine::for_blocks(1).name, best, "asked before");
 }
 
 #[test]
