@@ -1,13 +1,13 @@
 //! Two runs at once: one waits inside each of its system calls in turn while the other runs from start to end.
 
 use std::fs;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use pai_tests::{run, scratch};
 
 use crate::calls::CHANGING;
 use crate::scenes::{ALL, Scene, for_each_scene};
-use crate::shim::Shim;
+use crate::shim::{Held, Shim};
 use crate::tally::Tally;
 
 /// Little work: each of its calls gets two runs.
@@ -35,24 +35,42 @@ fn at_every_call(name: &str) {
     };
     let mut tally = Tally::new("two runs at once", name);
     let mut busy = 0;
-    for nth in 1.. {
+    let begin = || {
         scene.reset();
-        tally.tried += 1;
-        let held = match shim.hold(nth, &scene.command()) {
-            Ok(held) => held,
-            Err(status) => {
-                assert_eq!(status, Some(DONE));
-                break;
-            }
-        };
+        scene.command()
+    };
+    in_each_call(&shim, &mut tally, begin, |held| {
         let second = run(&mut scene.command());
         let (first, call) = held.release();
         busy += usize::from(second.status == Some(BUSY));
         let verdict = judge(&*scene, first, second.status).map_err(|why| why + "\n" + &second.stderr);
-        tally.take(format_args!("the first waiting in call {nth}, {call}"), verdict);
-    }
+        (format!("the first waiting in call {call}"), verdict)
+    });
     assert!(busy > 0, "{name}: none of {} second runs was told to come later", tally.hit);
     tally.conclude();
+}
+
+/// Lets the run that `begin` makes ready wait in each of its calls in turn, until one ends without having waited. `meanwhile`
+/// lets the run go on, and returns what the moment was and what came of it.
+fn in_each_call(
+    shim: &Shim,
+    tally: &mut Tally,
+    begin: impl Fn() -> Command,
+    mut meanwhile: impl FnMut(Held) -> (String, Result<(), String>),
+) {
+    for nth in 1.. {
+        let command = begin();
+        tally.tried += 1;
+        let held = match shim.hold(nth, &command) {
+            Ok(held) => held,
+            Err(status) => {
+                assert_eq!(status, Some(DONE));
+                return;
+            }
+        };
+        let (moment, verdict) = meanwhile(held);
+        tally.take(format_args!("{nth}: {moment}"), verdict);
+    }
 }
 
 fn started_together(name: &str) {
@@ -96,24 +114,18 @@ fn the_unfinished_list_of_another_run_may_go_while_a_folder_is_listed() {
     let unfinished = folder.path().join("files/.SHA256SUMS.partial");
     let mut tally = Tally::new("an unfinished list goes", "checksum -o");
     let mut looked_at = 0;
-    for nth in 1.. {
+    let begin = || {
         scene.reset();
         fs::write(&unfinished, "half a li").unwrap();
-        tally.tried += 1;
-        let held = match shim.hold(nth, &scene.command()) {
-            Ok(held) => held,
-            Err(status) => {
-                assert_eq!(status, Some(DONE));
-                break;
-            }
-        };
+        scene.command()
+    };
+    in_each_call(&shim, &mut tally, begin, |held| {
         // Once the run writes its own, there is none of another.
         let _ = fs::remove_file(&unfinished);
         let (status, call) = held.release();
         looked_at += usize::from(call.contains(".partial"));
-        let verdict = judge(&*scene, status, Some(DONE));
-        tally.take(format_args!("the list went before call {nth}, {call}"), verdict);
-    }
+        (format!("the list went before {call}"), judge(&*scene, status, Some(DONE)))
+    });
     assert!(looked_at > 0, "none of {} calls looked at the unfinished list", tally.hit);
     tally.conclude();
 }
