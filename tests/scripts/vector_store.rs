@@ -27,7 +27,7 @@ fn sqlite_with(file: &Path, extensions: &[&Path], statements: &str) -> String {
     let mut sqlite3 = command("sqlite3");
     sqlite3.args(["-init", "/dev/null", "-bail", "-batch", "-cmd", ".timeout 5000"]);
     for extension in extensions {
-        sqlite3.arg("-cmd").arg(format!(".load {}", extension.display()));
+        sqlite3.arg("-cmd").arg(format!(".load '{}'", extension.display()));
     }
     run(sqlite3.arg(file).arg(statements)).expect(0).stdout.trim_end().to_owned()
 }
